@@ -1,0 +1,100 @@
+"""What all layers share: the guard between them, and the two real servers some tests need.
+
+The guard keeps the fast layers fast: a test in ``unit`` or ``contract`` that asks for a server or
+for Dagster stops the collection, and no socket opens there. With ``CI=true`` a skipped test is a
+failed one, so that a missing server cannot pass for a green run.
+
+Fixtures of one layer belong into that layer's own ``conftest.py``, not here.
+"""
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+FAST_LAYERS = frozenset({"unit", "contract"})
+LAYERS = FAST_LAYERS | {"flow", "system"}
+
+# A fixture says with a word of its name that it starts something or needs something started.
+SLOW_FIXTURE = re.compile(r"(^|_)(server|sftp|sshd|postgres|dagster|browser)(_|$)")
+
+Report = pytest.TestReport | pytest.CollectReport
+IN_CI = os.environ.get("CI") == "true"
+
+
+def layer_of(path: Path) -> str | None:
+    """Return the layer a test file lies in, or None for a file outside ``tests``."""
+    if not path.is_relative_to(TESTS):
+        return None
+    return path.relative_to(TESTS).parts[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuse tests in the wrong layer; close the network to the fast ones."""
+    wrong = []
+    for item in items:
+        layer = layer_of(item.path)
+        if layer is not None and layer not in LAYERS:
+            wrong.append(f"{item.nodeid}: not in one of {', '.join(sorted(LAYERS))}")
+        if layer in FAST_LAYERS:
+            item.add_marker("disable_socket")
+            slow = [name for name in getattr(item, "fixturenames", ()) if SLOW_FIXTURE.search(name)]
+            wrong += [f"{item.nodeid}: {layer} tests may not use {name!r}" for name in slow]
+    if wrong:
+        raise pytest.UsageError("Tests in the wrong layer:\n  " + "\n  ".join(wrong))
+
+
+def no_skip_in_ci(report: Report) -> Report:
+    """Turn a skip into a failure where everything a test needs must be installed."""
+    if IN_CI and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which CI does not accept: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Report, Report]:
+    """Look at every test's report."""
+    return no_skip_in_ci((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, Report, Report]:
+    """Look at every file's report: a whole file can skip itself."""
+    return no_skip_in_ci((yield))
+
+
+@pytest.fixture(scope="session")
+def sshd_path() -> str:
+    """Path of OpenSSH's ``sshd``; a test starts it with its own keys, port and configuration."""
+    found = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if found is None:
+        pytest.skip("OpenSSH's sshd is not installed (Debian: openssh-server)")
+    return found
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """SQLAlchemy URL of an empty database of its own, dropped after the test.
+
+    The server is the one of ``IPHUB_TEST_POSTGRES_URL``; ``.ci/run`` starts it.
+    """
+    server = os.environ.get("IPHUB_TEST_POSTGRES_URL")
+    if not server:
+        pytest.skip("IPHUB_TEST_POSTGRES_URL names no PostgreSQL server to test on")
+    import psycopg  # an extra, so only here
+
+    base, _, _ = server.rpartition("/")
+    name = f"test_{secrets.token_hex(8)}"
+    plain = server.replace("+psycopg", "", 1)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield f"{base}/{name}"
+        finally:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
