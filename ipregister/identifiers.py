@@ -1,0 +1,291 @@
+"""Numbers, codes and dates of the field: parse, check and bring into the standard's form.
+
+Record identity, WIPO ST.3 codes, ISO 639-1 languages, ST.13 application numbers, ST.2 dates
+and the symbols of the Nice, Vienna, Locarno and International Patent classifications. A text
+that is not what it should be gives ``None``, never an exception and never a guess; proposals
+for the office are separate functions. Which shapes an office uses is data in
+``offices/*.yaml``; how a broken value is reported is ``steps``.
+"""
+
+import hashlib
+import re
+import unicodedata
+from base64 import b32encode
+from collections.abc import Iterable
+from datetime import date
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from ipregister.model import Right
+
+_VIENNA = re.compile(
+    r"([0-9]{1,2})[. ]([0-9]{1,2})(?:[. ]([0-9]{1,2}))?|([0-9]{2})([0-9]{2})([0-9]{2})"
+)
+_LOCARNO = re.compile(r"([0-9]{1,2}) ?[-./ ] ?([0-9]{1,2})|([0-9]{2})([0-9]{2})")
+_IPC = re.compile(
+    r"([A-HY])\s*([0-9]{2})\s*([A-Z])\s*0*([1-9][0-9]{0,3})\s*/\s*([0-9]{2,6})(?:\s*\([0-9]{4}\.[0-9]{2}\))?"
+)
+# WIPO ST.8 writes a symbol in fourteen places: A61K0031000000 is A61K 31/00.
+_IPC_ST8 = re.compile(r"([A-HY])([0-9]{2})([A-Z])([0-9]{4})([0-9]{6})")
+
+_PUNCTUATION = re.compile(r"[^0-9A-Z]")
+
+_BUDDHIST_YEARS = range(2440, 2601)
+"""Years that only the Buddhist era (Gregorian + 543) explains: 1897 to 2057."""
+
+_THREE_NUMBERS = re.compile(
+    r"([0-9]{1,4})\s*[-/.\s]\s*([0-9]{1,2}|[A-Za-z]{3,9})\.?\s*[-/.,\s]\s*([0-9]{1,4})(?![0-9])"
+)
+_MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.?\s+([0-9]{1,2}),?\s+([0-9]{4})(?![0-9])")
+_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+
+
+def record_key(office: str, right: Right, number: str) -> str:
+    """Return ``OFFICE/right/NUMBER``: NFKC, upper case, no white space, punctuation kept."""
+    return f"{office}/{right}/{normalised_number(number)}"
+
+
+def normalised_number(number: str) -> str:
+    """Return a number for comparison: NFKC, upper case, no white space, punctuation kept."""
+    if not number.isascii():
+        number = unicodedata.normalize("NFKC", number)
+    return "".join(number.upper().split())
+
+
+def record_id(key: str) -> str:
+    """Return the public, URL-safe identifier of a record key: 24 characters of base32."""
+    return b32encode(hashlib.blake2b(key.encode(), digest_size=15).digest()).decode().lower()
+
+
+@cache
+def st3() -> dict[str, dict[str, str]]:
+    """Return the lists of ST.3 codes: name of the list, then code, then English name."""
+    return {name: codes for name, codes in _codes().items() if name != "languages"}
+
+
+@cache
+def _codes() -> dict[str, Any]:
+    codes: dict[str, Any] = yaml.safe_load(
+        files("ipregister").joinpath("codes.yaml").read_text("utf-8")
+    )
+    return codes
+
+
+@cache
+def _countries() -> frozenset[str]:
+    return frozenset(code for codes in st3().values() for code in codes)
+
+
+@cache
+def _languages() -> frozenset[str]:
+    return frozenset(_codes()["languages"].split())
+
+
+def country(text: str) -> str | None:
+    """Return the ST.3 code in ``text``, current or former, without stray digits and dots.
+
+    Offices write ``VN1`` or ``US-``; what is left when the ornaments are taken away must be
+    a code. Compare the answer with the text to see whether something was taken away.
+    """
+    codes = _countries()
+    if text in codes:
+        return text
+    bare = text.strip().strip("0123456789.- ").upper()
+    return bare if bare in codes else None
+
+
+def is_former_country(code: str) -> bool:
+    """Tell whether a code is no longer in force: right in old priorities, wrong in addresses."""
+    return code in st3()["former"]
+
+
+def is_language(code: str) -> bool:
+    """Tell whether ``code`` is a two-letter code of ISO 639-1."""
+    return code in _languages()
+
+
+def st2_date(text: str) -> date | None:
+    """Return the date WIPO ST.2 writes ``YYYY-MM-DD`` or ``YYYYMMDD``.
+
+    A time or zone behind the date, as XML Schema allows, is not part of it. Any other
+    spelling is ``None``: see ``suggest_date`` for what it may have meant.
+    """
+    if not text.isascii():
+        return None
+    day = text[:10]
+    if len(text) > 10:
+        if text[10] not in "TZ+- ":
+            return None
+    elif len(text) == 8 and text.isdigit():
+        day = f"{text[:4]}-{text[4:6]}-{text[6:]}"
+    # date.fromisoformat also takes ISO week dates, which ST.2 does not know.
+    if len(day) != 10 or day[4] != "-" or day[7] != "-":
+        return None
+    try:
+        return date.fromisoformat(day)
+    except ValueError:
+        return None
+
+
+def is_suspect_year(year: int) -> bool:
+    """Tell whether a year is probably Buddhist-era or lost its century."""
+    return year in _BUDDHIST_YEARS or year < 100
+
+
+def suggest_date(text: str) -> str | None:
+    """Return the ISO date a text most probably means, for the office to confirm.
+
+    Reads digits of any script, Buddhist-era years, day-first numbers and English months.
+    Where day and month could be swapped, or the century is missing, there is no proposal.
+    """
+    plain = _ascii_digits(text.strip())
+    if len(plain) == 8 and plain.isdigit():
+        return _iso(int(plain[:4]), int(plain[4:6]), int(plain[6:]))
+    if match := _MONTH_FIRST.match(plain):
+        return _iso(int(match[3]), _month(match[1]), int(match[2]))
+    if not (match := _THREE_NUMBERS.match(plain)):
+        return None
+    first, middle, last = match.groups()
+    if len(first) == 4:
+        return _iso(int(first), _month(middle), int(last))
+    if len(last) != 4:
+        return None
+    day, month = int(first), _month(middle)
+    if middle.isdigit() and day <= 12 and month <= 12 and day != month:
+        return None
+    if month > 12:
+        day, month = month, day
+    return _iso(int(last), month, day)
+
+
+def _ascii_digits(text: str) -> str:
+    """Replace Thai, Khmer, Lao, Myanmar and any other decimal digits by 0-9."""
+    if text.isascii():
+        return text
+    digits = (str(unicodedata.decimal(mark, mark)) for mark in text)
+    return unicodedata.normalize("NFKC", "".join(digits))
+
+
+def _month(text: str) -> int:
+    if text.isdigit():
+        return int(text)
+    name = text[:3].lower()
+    return _MONTHS.index(name) + 1 if name in _MONTHS else 0
+
+
+def _iso(year: int, month: int, day: int) -> str | None:
+    if year in _BUDDHIST_YEARS:
+        year -= 543
+    try:
+        return None if is_suspect_year(year) else date(year, month, day).isoformat()
+    except ValueError:
+        return None
+
+
+def nice(text: str) -> int | None:
+    """Return the class of the Nice Classification, 1 to 45."""
+    bare = text.strip()
+    if not (bare.isascii() and bare.isdigit() and len(bare) <= 3):
+        return None
+    number = int(bare)
+    return number if 1 <= number <= 45 else None
+
+
+def vienna(text: str) -> str | None:
+    """Return a Vienna symbol as ``NN.NN.NN`` (or ``NN.NN`` for a whole division)."""
+    match = _VIENNA.fullmatch(text.strip())
+    if match is None:
+        return None
+    numbers = [int(group) for group in match.groups() if group is not None]
+    if not (1 <= numbers[0] <= 29 and numbers[1]):
+        return None
+    return ".".join(f"{number:02d}" for number in numbers)
+
+
+def locarno(text: str) -> str | None:
+    """Return a Locarno symbol as ``NN-NN``: class 01 to 32 or 99, then subclass."""
+    match = _LOCARNO.fullmatch(text.strip())
+    if match is None:
+        return None
+    main, sub = (int(group) for group in match.groups() if group is not None)
+    return f"{main:02d}-{sub:02d}" if 1 <= main <= 32 or main == 99 else None
+
+
+def ipc(text: str) -> str | None:
+    """Return a complete IPC symbol as ``A61K 31/00``; an edition in brackets is dropped.
+
+    A symbol without main group and subgroup is incomplete and gives ``None``.
+    """
+    symbol = _patent_symbol(text)
+    return None if symbol is None or symbol[0] == "Y" else symbol
+
+
+def cpc(text: str) -> str | None:
+    """Return a complete symbol of the Cooperative Patent Classification: IPC and section Y."""
+    return _patent_symbol(text)
+
+
+def _patent_symbol(text: str) -> str | None:
+    bare = text.strip().upper()
+    if match := _IPC.fullmatch(bare):
+        section, number, subclass, group, subgroup = match.groups()
+        return f"{section}{number}{subclass} {group}/{subgroup}"
+    if match := _IPC_ST8.fullmatch(bare):
+        section, number, subclass, group, subgroup = match.groups()
+        ending = subgroup[:2] + subgroup[2:].rstrip("0")
+        return f"{section}{number}{subclass} {int(group)}/{ending}" if int(group) else None
+    return None
+
+
+def derive_st13(
+    office: str,
+    patterns: Iterable[tuple[re.Pattern[str], str]],
+    number: str,
+    application_date: date | None,
+) -> str | None:
+    """Return the 17-character ST.13 form of an application number, or ``None``.
+
+    Office (2), type of right (2), year (4), serial (9 digits). The year is the one in the
+    number, else that of the application date; two digits take the century nearest to it.
+    Two numbers may give the same result: finding such collisions is a quality rule.
+
+    Args:
+        office: ST.3 code.
+        patterns: regular expressions with the group ``serial`` and, where the number has
+            one, ``year``; each with its type of right. The first that matches counts.
+        number: the office's own application number, as sent.
+        application_date: of the record, where known.
+
+    Source:
+        WIPO ST.13, in the form WIPO's databases use.
+    """
+    bare = normalised_number(number)
+    for pattern, kind in patterns:
+        match = pattern.match(bare)
+        if match is None:
+            continue
+        groups = match.groupdict()
+        serial = groups.get("serial") or ""
+        if not serial.isdigit():
+            serial = _PUNCTUATION.sub("", serial)
+        year = _year(groups.get("year"), application_date)
+        if year is None or not (serial.isascii() and serial.isdigit()):
+            return None
+        serial = serial.lstrip("0").rjust(9, "0")
+        return f"{office}{kind}{year:04d}{serial}" if len(serial) == 9 else None
+    return None
+
+
+def _year(written: str | None, application_date: date | None) -> int | None:
+    if written and len(written) == 4:
+        return int(written)
+    if application_date is None:
+        return None
+    filed = application_date.year
+    if not written or len(written) != 2:
+        return filed
+    candidates = (filed // 100 * 100 + int(written) + shift for shift in (-100, 0, 100))
+    return min(candidates, key=lambda year: abs(year - filed))

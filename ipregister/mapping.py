@@ -1,0 +1,332 @@
+"""One source record and one office's format become one canonical row and its issues.
+
+The format's entries are compiled into a tree that follows the source elements, so a record
+is read in one pass. What an entry cannot turn into a canonical value is left out of the
+row and noted as an issue with its line and verbatim text: nothing is converted silently and
+no record is lost for one value. Reading bytes and judging rows do not belong here.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from typing import Any
+
+from ipregister import record_tree, steps
+from ipregister.errors import ConfigurationError
+from ipregister.identifiers import derive_st13, record_key, st2_date
+from ipregister.model import Member, Right, Table, load_tables
+from ipregister.profiles import Derivation, Entry, Format, Route, load_profile
+from ipregister.record_tree import Element, Issue, Node, Row, Setter, Unknown, Walk
+
+FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
+UNMAPPED = "ALL.CNF.006"
+ONCE_PER_RECORD = frozenset({"ALL.CNF.005", record_tree.DUPLICATE_LINE})
+"""Issues an exporter repeats in every element of a record: the first of each value says it all."""
+
+PARTIES = ("applicants", "representatives", "inventors", "designers")
+
+_INDEX = re.compile(r"\[([0-9]+)\]")
+
+
+@dataclass(slots=True)
+class Mapped:
+    """One record as understood: its row, the line of every value, and the issues met.
+
+    ``key`` is ``None`` when the record has no number of its own. ``lines`` mirrors the row:
+    field to line, or for lists one mapping per item with the item's own line under ``""``.
+    ``derived`` names the fields whose value the record did not carry itself.
+    """
+
+    row: Row
+    lines: dict[str, Any]
+    issues: list[Issue]
+    key: str | None = None
+    derived: list[str] = field(default_factory=list)
+
+
+class RecordMapping:
+    """A compiled format: apply it to record elements of one office and right."""
+
+    def __init__(self, office: str, right: Right, format: Format) -> None:
+        """Compile a format against the table of the right.
+
+        Raises:
+            ConfigurationError: an entry names a field the table does not have, a list no
+                element opens, or a vocabulary that does not exist.
+        """
+        self.office, self.right, self.format = office, right, format
+        self.table: Table = load_tables()[right]
+        self._sources: dict[str, str] = {}
+        self._members = _members_of(self.table, format.route)
+        self._vocabularies = {
+            name: {steps.folded(word): value for word, value in words.items()}
+            for name, words in format.vocabularies.items()
+        }
+        self._placeholders = frozenset(format.placeholders)
+        self._language = steps.language(format.language_aliases)
+        self._root = Node("")
+        for path, entries in format.elements.items():
+            self._compile(path, entries)
+        self._derivations = [self._derivation(entry) for entry in format.derive]
+        self._number_shape = _any_of(format.number_shapes)
+        self._shapes = [(re.compile(shape.pattern), shape.type) for shape in format.st13]
+
+    def apply(self, record: Element, header: Mapping[str, str], unknown: Unknown) -> Mapped:
+        """Return the canonical row of one record element.
+
+        Args:
+            record: the element named by the format's ``record``.
+            header: what the reader kept of the envelope, by header name.
+            unknown: elements the format does not know are counted here.
+        """
+        row: Row = {}
+        lines: dict[str, Any] = {"": record.sourceline}
+        walk = Walk(row, lines, unknown)
+        record_tree.read_record(walk, record, self._root)
+        mapped = Mapped(row, lines, walk.issues)
+        for route in self.format.route:
+            _send(route, mapped)
+        for derive in self._derivations:
+            derive(mapped, header)
+        _note_flattened_parties(mapped)
+        self._identify(mapped)
+        if len(mapped.issues) > 1:
+            mapped.issues = _without_repetitions(mapped.issues)
+        return mapped
+
+    def element_path(self, path: str) -> str | None:
+        """Return the source path of a canonical path, item numbers 1-based as in XPath.
+
+        ``applicants[1].countryCode`` becomes ``TradeMark/ApplicantDetails/Applicant[2]/…``;
+        ``None`` when no source element fills the field (a derived value).
+        """
+        source = self._sources.get(_INDEX.sub("", path))
+        if source is None:
+            return None
+        for match in reversed(list(_INDEX.finditer(path))):
+            opener = self._sources.get(_INDEX.sub("", path[: match.start()]) + "[]")
+            if opener and source.startswith(opener):
+                source = f"{opener}[{int(match.group(1)) + 1}]{source[len(opener) :]}"
+        record = self.format.record
+        return f"{record if isinstance(record, str) else record[0]}/{source}"
+
+    def _compile(self, path: str, entries: tuple[Entry, ...]) -> None:
+        parts = path.split("/")
+        attribute = parts.pop()[1:] if parts[-1].startswith("@") else None
+        node = self._root
+        opened = [""]
+        for position, name in enumerate(parts):
+            node = node.child(name)
+            above = self.format.elements.get("/".join(parts[: position + 1]), ())
+            opened += [entry.item for entry in above if entry.item]
+        setters = node.setters
+        if attribute:
+            setters = []
+            node.attributes.append((attribute, setters))
+        for entry in entries:
+            node.ignore |= entry.ignore
+            if entry.item:
+                self._compile_item(entry, node, opened[:-1])
+            if entry.field:
+                setters.append(self._compile_field(entry, path, opened))
+                self._sources.setdefault(entry.field, path)
+
+    def _compile_item(self, entry: Entry, node: Node, opened: list[str]) -> None:
+        assert entry.item is not None  # noqa: S101 narrowed by the caller
+        self._member(entry.item, node.path)
+        parent, _, node.item = entry.item.rpartition(".")
+        if parent not in opened:
+            raise ConfigurationError(f"{self._place(node.path)}: no element above opens {parent!r}")
+        node.item_depth = opened.index(parent)
+        node.constants = dict(entry.set)
+        self._sources.setdefault(f"{entry.item}[]", node.path)
+        self._sources.setdefault(entry.item, node.path)
+
+    def _compile_field(self, entry: Entry, path: str, opened: list[str]) -> tuple[int, Setter]:
+        assert entry.field is not None  # noqa: S101 narrowed by the caller
+        member = self._member(entry.field, path)
+        depth = max(
+            i for i, item in enumerate(opened) if not item or entry.field.startswith(f"{item}.")
+        )
+        relative = entry.field.removeprefix(f"{opened[depth]}.")
+        struct, _, name = relative.rpartition(".")
+        setter = self._leaf(entry, member, name)
+        if not struct:
+            return depth, setter
+        if self._member(entry.field.rpartition(".")[0], path).type != "struct" or "." in struct:
+            raise ConfigurationError(
+                f"{self._place(path)}: no element above opens the list of {entry.field!r}"
+            )
+        return depth, record_tree.into_struct(struct, setter)
+
+    def _leaf(self, entry: Entry, member: Member, name: str) -> Setter:
+        if member.type == "texts":
+            return record_tree.localised(
+                name, self._language, self._placeholders, report_duplicates=name == "names"
+            )
+        step = self._step(entry, member)
+        if member.type == "strings":
+            return record_tree.appending(name, step, self._placeholders)
+        return record_tree.assigning(name, step, self._placeholders)
+
+    def _step(self, entry: Entry, member: Member) -> steps.Step | None:
+        if entry.vocabulary:
+            words = self._vocabulary(entry.vocabulary)
+            return steps.code_list(words, entry.unmapped, entry.issue or UNMAPPED)
+        kind = entry.step or member.type
+        if kind == "language":
+            return self._language
+        if kind in ("text", "string", "strings", "verbatim"):
+            return None
+        return steps.STEPS[kind]
+
+    def _member(self, canonical: str, path: str) -> Member:
+        try:
+            return self._members[canonical]
+        except KeyError:
+            raise ConfigurationError(
+                f"{self._place(path)}: the table {self.table.name} has no {canonical!r}"
+            ) from None
+
+    def _place(self, path: str) -> str:
+        return f"format {self.format.format}, element {path}"
+
+    def _vocabulary(self, name: str) -> dict[str, str]:
+        try:
+            return self._vocabularies[name]
+        except KeyError:
+            raise ConfigurationError(
+                f"format {self.format.format}: there is no vocabulary {name!r}"
+            ) from None
+
+    def _derivation(self, entry: Derivation) -> Callable[[Mapped, Mapping[str, str]], None]:
+        member = self._member(entry.field, "derive")
+        pattern = re.compile(entry.pattern) if entry.pattern else None
+        words = self._vocabulary(entry.vocabulary) if entry.vocabulary else None
+
+        is_date = member.type == "date"
+
+        def derive(mapped: Mapped, header: Mapping[str, str]) -> None:
+            row = mapped.row
+            if entry.field in row and not entry.force:
+                return
+            for name, wanted in entry.when.items():
+                if (row.get(name) or header.get(name)) not in wanted:
+                    return
+            value = entry.value
+            if entry.source is not None:
+                found = _first_match(_texts_of(entry, row, header), pattern)
+                if found is None:
+                    return
+                value = value or (words.get(steps.folded(found)) if words is not None else found)
+            if value and row.get(entry.field) != value:
+                row[entry.field] = st2_date(value) if is_date else value
+                mapped.derived.append(entry.field)
+
+        return derive
+
+    def _identify(self, mapped: Mapped) -> None:
+        row = mapped.row
+        number = row.get("applicationNumber")
+        if number is None:
+            if "registrationNumber" not in row:
+                return
+            number = f"R{row['registrationNumber']}"
+        elif self._number_shape and not self._number_shape.fullmatch(number):
+            line = mapped.lines.get("applicationNumber")
+            mapped.issues.append(Issue(UNKNOWN_SHAPE, "applicationNumber", number, line))
+        mapped.key = record_key(self.office, self.right, number)
+        if st13 := derive_st13(self.office, self._shapes, number, row.get("applicationDate")):
+            row["st13"] = st13
+
+
+def _members_of(table: Table, routes: tuple[Route, ...]) -> dict[str, Member]:
+    members: dict[str, Member] = {path: member for path, member, _ in table.paths()}
+    for route in routes:
+        target = members[route.otherwise]
+        members[route.source] = target
+        members |= {f"{route.source}.{member.name}": member for member in target.fields}
+    return members
+
+
+def _texts_of(entry: Derivation, row: Row, header: Mapping[str, str]) -> Iterator[str]:
+    """Yield the texts a derivation looks at: a header, a value, or a member of a list's items."""
+    assert entry.source is not None  # noqa: S101 narrowed by the caller
+    name, _, member = entry.source.partition(".")
+    if not member:
+        yield from _as_texts(header.get(name) or row.get(name))
+        return
+    for item in row.get(name, ()):
+        if all(item.get(key) in wanted for key, wanted in entry.where.items()):
+            yield from _as_texts(item.get(member))
+
+
+def _as_texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, date):
+        yield value.isoformat()
+    elif isinstance(value, list):
+        for part in value:
+            yield part["text"] if isinstance(part, dict) else str(part)
+
+
+def _first_match(texts: Iterator[str], pattern: re.Pattern[str] | None) -> str | None:
+    for text in texts:
+        if pattern is None:
+            return text
+        if match := pattern.search(text):
+            return match.group(1) if pattern.groups else match.group()
+    return None
+
+
+def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)) if patterns else None
+
+
+def _send(route: Route, mapped: Mapped) -> None:
+    """Move the items of a pseudo list to the lists their values choose."""
+    items = mapped.row.pop(route.source, None)
+    if items is None:
+        return
+    for item, line in zip(items, mapped.lines.pop(route.source), strict=True):
+        target = route.to.get(item.get(route.by, ""), route.otherwise)
+        mapped.row.setdefault(target, []).append(item)
+        mapped.lines.setdefault(target, []).append(line)
+
+
+def _note_flattened_parties(mapped: Mapped) -> None:
+    """Note parties whose name has several lines in one language: probably several parties."""
+    for role in PARTIES:
+        for index, party in enumerate(mapped.row.get(role, ())):
+            names = party.get("names", ())
+            if len(names) > len({name.get("languageCode") for name in names}):
+                value = " / ".join(name["text"] for name in names)
+                line = mapped.lines[role][index].get("names")
+                mapped.issues.append(
+                    Issue(FLATTENED_PARTIES, f"{role}[{index}].names", value, line)
+                )
+
+
+def _without_repetitions(issues: list[Issue]) -> list[Issue]:
+    seen: set[tuple[str, str]] = set()
+    kept = []
+    for issue in issues:
+        if issue.code in ONCE_PER_RECORD:
+            if (issue.code, issue.value) in seen:
+                continue
+            seen.add((issue.code, issue.value))
+        kept.append(issue)
+    return kept
+
+
+@cache
+def mapping_for(office: str, right: Right) -> RecordMapping:
+    """Return the compiled mapping of one office and right.
+
+    Raises:
+        ConfigurationError: the office has no valid profile or does not send this right.
+    """
+    return RecordMapping(office, right, load_profile(office).format_of(right))

@@ -1,0 +1,214 @@
+"""How one office writes its records: profiles and formats, read from ``offices/**/*.yaml``.
+
+A format is what several offices share (the IPAS trademark dialect of ST.66, ST.96); a
+profile names the formats of one office and what it does differently. A profile is merged
+over its format key by key, so an office file shows only its own ways. Nothing in YAML is
+executed; how entries are applied to a record is ``mapping``.
+"""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ipregister import strict_yaml
+from ipregister.deliveries import Kind
+from ipregister.errors import ConfigurationError
+from ipregister.model import Right
+from ipregister.quality import Severity
+
+Step = Literal[
+    "text",
+    "date",
+    "integer",
+    "boolean",
+    "language",
+    "country",
+    "nice",
+    "vienna",
+    "locarno",
+    "ipc",
+    "cpc",
+    "verbatim",
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
+
+
+class Entry(_Strict):
+    """What one source element (or attribute) becomes.
+
+    ``field`` is a canonical path whose lists were opened by an ``item`` entry on an
+    ancestor or on this element; ``set`` gives constants to the item it opens.
+    """
+
+    field: str | None = None
+    item: str | None = None
+    set: dict[str, str] = Field(default_factory=dict)
+    step: Step | None = Field(default=None, alias="as")
+    vocabulary: str | None = None
+    unmapped: str | None = None
+    issue: str | None = None
+    ignore: bool = False
+
+
+class Derivation(_Strict):
+    """A value taken from another one, where the record has none of its own.
+
+    ``from`` is a header, a field, or a member of a list's items (``statusEvents.date``), of
+    which the first counts that ``where`` and ``pattern`` accept. ``when`` asks for values of
+    the record.
+    """
+
+    field: str
+    source: str | None = Field(default=None, alias="from")
+    pattern: str | None = None
+    value: str | None = None
+    vocabulary: str | None = None
+    when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    force: bool = False
+
+
+class Route(_Strict):
+    """A pseudo list whose items go to one of several lists by the value of a member."""
+
+    source: str = Field(alias="from")
+    by: str
+    to: dict[str, str]
+    otherwise: str
+
+
+class NumberPattern(_Strict):
+    """How an ST.13 number is made: groups ``serial`` and, where the number has it, ``year``."""
+
+    pattern: str
+    type: str = Field(pattern=r"^[0-9]{2}$")
+
+
+class Format(_Strict):
+    """A record format, complete or merged with one office's ways."""
+
+    format: str
+    reader: str
+    right: Right
+    record: str | tuple[str, ...]
+    envelope: str | None = None
+    header: dict[str, str] = Field(default_factory=dict)
+    placeholders: tuple[str, ...] = ()
+    elements: dict[str, tuple[Entry, ...]]
+    vocabularies: dict[str, dict[str, str]] = Field(default_factory=dict)
+    route: tuple[Route, ...] = ()
+    derive: tuple[Derivation, ...] = ()
+    language_aliases: dict[str, str] = Field(default_factory=dict, alias="languageAliases")
+    number_shapes: tuple[str, ...] = Field(default=(), alias="numberShapes")
+    st13: tuple[NumberPattern, ...] = ()
+
+
+class DeliveryHabits(_Strict):
+    """How an office's files belong together.
+
+    ``quiet_seconds`` is how long a group of files must have been unchanged before it counts
+    as complete; ``group`` a regular expression over file names with the named groups
+    ``date`` (YYYYMMDD) and, where several extractions share a date, ``label``.
+    """
+
+    quiet_seconds: dict[Kind, int] = Field(
+        default_factory=lambda: {Kind.FULL_EXTRACTION: 5, Kind.UPDATE: 2, Kind.TEST: 2},
+        alias="quietSeconds",
+    )
+    group: str | None = None
+
+
+class Override(_Strict):
+    """One office's severity for a rule; ``reason`` and ``owner`` appear in its report."""
+
+    severity: Severity | Literal["off"]
+    reason: str = Field(min_length=10)
+    owner: str
+
+
+class Profile(_Strict):
+    """One office: what it sends and how it writes it."""
+
+    office: str = Field(pattern=r"^[A-Z]{2}$")
+    name: str
+    languages: tuple[str, ...]
+    delivery: DeliveryHabits = DeliveryHabits()
+    rights: dict[Right, Format]
+    rules: dict[str, Override] = Field(default_factory=dict)
+
+    def format_of(self, right: Right) -> Format:
+        """Return the format in which the office sends one right.
+
+        Raises:
+            ConfigurationError: the office has no format for this right.
+        """
+        try:
+            return self.rights[right]
+        except KeyError:
+            raise ConfigurationError(
+                f"office {self.office} has no format for {right}; add one to its profile",
+                office=self.office,
+                right=right,
+            ) from None
+
+
+def _load(*path: str) -> dict[str, Any]:
+    source = files("offices").joinpath(*path)
+    if not source.is_file():
+        raise ConfigurationError(f"offices/{'/'.join(path)} does not exist")
+    document: dict[str, Any] = strict_yaml.load(source.read_text("utf-8"))
+    return document
+
+
+def _merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return a format with one office's ways laid over it."""
+    merged = dict(shared)
+    for key, value in own.items():
+        if key == "vocabularies":
+            words = dict(shared.get(key, {}))
+            merged[key] = words | {
+                name: words.get(name, {}) | entries for name, entries in value.items()
+            }
+        elif key in ("elements", "header", "languageAliases"):
+            merged[key] = {**shared.get(key, {}), **value}
+        elif key in ("derive", "placeholders"):
+            merged[key] = [*value, *shared.get(key, [])]
+        else:
+            merged[key] = value
+    merged["elements"] = {
+        path: entries if isinstance(entries, list) else [entries]
+        for path, entries in merged["elements"].items()
+    }
+    return merged
+
+
+@cache
+def load_profile(office: str) -> Profile:
+    """Return the profile of one office by its ST.3 code.
+
+    Raises:
+        ConfigurationError: there is no such profile, or it is not valid.
+    """
+    document = _load(f"{office.lower()}.yaml")
+    try:
+        document["rights"] = {
+            right: _merge(_load("formats", f"{own['format']}.yaml"), own)
+            for right, own in document["rights"].items()
+        }
+        return Profile.model_validate(document)
+    except (ValidationError, KeyError, TypeError) as exc:
+        raise ConfigurationError(f"offices/{office.lower()}.yaml: {exc}") from exc
+
+
+@cache
+def offices() -> tuple[str, ...]:
+    """Return the ST.3 codes of every office that has a profile, in alphabetical order."""
+    names = [entry.name for entry in files("offices").iterdir()]
+    return tuple(
+        sorted(name[:2].upper() for name in names if name.endswith(".yaml") and len(name) == 7)
+    )

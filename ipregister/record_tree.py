@@ -1,0 +1,302 @@
+"""The tree a format is compiled into, and the one walk that reads a record with it.
+
+Nodes follow the source elements; a node's setters put its text into the canonical row.
+Compiling YAML into this tree is ``mapping``; what one text means is ``steps``.
+
+The walk needs of an element only ``tag``, ``text``, ``attrib``, ``sourceline`` and its
+children, as ElementTree and lxml offer them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ipregister.steps import Step
+
+DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.014"
+
+Row = dict[str, Any]
+"""A canonical row or one of its nested objects: absent means unknown, never ``None``."""
+
+Unknown = dict[str, list[Any]]
+"""Elements a format does not know: path below the record to ``[count, first line]``."""
+
+
+class Element(Protocol):
+    """The part of an XML element the walk uses."""
+
+    @property
+    def tag(self) -> Any:
+        """The name, with its namespace in braces."""
+
+    @property
+    def text(self) -> str | None:
+        """The text before the first child."""
+
+    @property
+    def attrib(self) -> Any:
+        """The attributes by name."""
+
+    @property
+    def sourceline(self) -> Any:
+        """The line of the opening tag, from 1, where the parser knows it."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One value the mapping could not take as it is.
+
+    ``field`` is a canonical path with indexes (``applicants[0].countryCode``), ``value`` the
+    verbatim text, ``suggested`` what it probably should be.
+    """
+
+    code: str
+    field: str
+    value: str
+    line: int | None
+    suggested: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One open object of the row: its values, their lines, its canonical prefix."""
+
+    row: Row
+    lines: dict[str, Any]
+    prefix: str
+
+
+class Walk:
+    """What one pass over one record collects: open objects, issues, unknown elements."""
+
+    __slots__ = ("issues", "levels", "unknown")
+
+    def __init__(self, row: Row, lines: dict[str, Any], unknown: Unknown) -> None:
+        """Start with the row itself as the only open object."""
+        self.levels = [Level(row, lines, "")]
+        self.issues: list[Issue] = []
+        self.unknown = unknown
+
+
+Setter = Callable[[Walk, Level, str, Element], None]
+
+
+class Node:
+    """One element of the tree: what to do with its text and where its children lead.
+
+    ``depth`` tells which open object receives the values (0: the row itself).
+    """
+
+    __slots__ = (
+        "attributes",
+        "by_tag",
+        "children",
+        "constants",
+        "ignore",
+        "item",
+        "item_depth",
+        "path",
+        "setters",
+    )
+
+    def __init__(self, path: str) -> None:
+        """Start a node without meaning; ``path`` is relative to the record."""
+        self.path = path
+        self.children: dict[str, Node] = {}
+        self.by_tag: dict[str, Node | None] = {}
+        self.attributes: list[tuple[str, list[tuple[int, Setter]]]] = []
+        self.setters: list[tuple[int, Setter]] = []
+        self.item: str | None = None
+        self.item_depth = 0
+        self.constants: dict[str, str] = {}
+        self.ignore = False
+
+    def child(self, name: str) -> "Node":
+        """Return the child of this name, made when missing."""
+        if name not in self.children:
+            self.children[name] = Node(f"{self.path}/{name}" if self.path else name)
+        return self.children[name]
+
+
+def local_name(tag: str) -> str:
+    """Return an element's name without its namespace."""
+    return tag.rpartition("}")[2]
+
+
+def attribute(element: Element, name: str) -> str | None:
+    """Return an attribute by local name: plain in ST.66 and ST.86, namespaced in ST.96."""
+    attributes: Mapping[str, str] = element.attrib
+    if not attributes:
+        return None
+    value = attributes.get(name)
+    if value is None:
+        for key, candidate in attributes.items():
+            if key.endswith(f"}}{name}"):
+                return candidate
+    return value
+
+
+def read_record(walk: Walk, record: Element, root: Node) -> None:
+    """Read one record element, its own attributes included, into the open objects."""
+    _take(walk, record, root)
+
+
+def walk_element(walk: Walk, element: Element, node: Node) -> None:
+    """Read the children of one element into the open objects."""
+    by_tag = node.by_tag
+    for child in element:
+        tag = child.tag
+        try:
+            target = by_tag[tag]
+        except KeyError:
+            target = by_tag[tag] = node.children.get(local_name(tag))
+        if target is None:
+            _note_unknown(walk, node, child)
+        elif target.ignore:
+            continue
+        elif target.item is not None:
+            _open_item(walk, child, target)
+        elif target.setters or target.attributes:
+            _take(walk, child, target)
+        else:
+            walk_element(walk, child, target)
+
+
+def _take(walk: Walk, element: Element, node: Node) -> None:
+    levels = walk.levels
+    for name, setters in node.attributes:
+        value = attribute(element, name)
+        if value and (value := value.strip()):
+            for depth, setter in setters:
+                setter(walk, levels[depth], value, element)
+    if node.setters:
+        text = element.text
+        if text and (text := text.strip()):
+            for depth, setter in node.setters:
+                setter(walk, levels[depth], text, element)
+    if node.children or len(element):
+        walk_element(walk, element, node)
+
+
+def _open_item(walk: Walk, element: Element, node: Node) -> None:
+    name = node.item
+    assert name is not None  # noqa: S101 narrowed by the caller
+    parent = walk.levels[node.item_depth]
+    item: Row = dict(node.constants)
+    lines: dict[str, Any] = {"": element.sourceline}
+    prefix = f"{parent.prefix}{name}[{len(parent.row.get(name, ()))}]."
+    walk.levels.append(Level(item, lines, prefix))
+    _take(walk, element, node)
+    walk.levels.pop()
+    if len(item) > len(node.constants):
+        parent.row.setdefault(name, []).append(item)
+        parent.lines.setdefault(name, []).append(lines)
+
+
+def _note_unknown(walk: Walk, node: Node, child: Element) -> None:
+    path = f"{node.path}/{local_name(child.tag)}".lstrip("/")
+    walk.unknown.setdefault(path, [0, child.sourceline])[0] += 1
+
+
+def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
+    """Return the setter of a single value."""
+
+    def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
+        if text in placeholders:
+            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
+            return
+        value: Any = text
+        if step is not None:
+            value, issue, suggested = step(text)
+            if issue:
+                walk.issues.append(
+                    Issue(issue, level.prefix + name, text, element.sourceline, suggested)
+                )
+            if value is None:
+                return
+        if name in level.row:
+            if level.row[name] != value:
+                walk.issues.append(Issue(REPEATED, level.prefix + name, text, element.sourceline))
+            return
+        level.row[name] = value
+        level.lines[name] = element.sourceline
+
+    return assign
+
+
+def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
+    """Return the setter of a list of strings; a value the list has is not repeated."""
+
+    def append(walk: Walk, level: Level, text: str, element: Element) -> None:
+        if text in placeholders:
+            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
+            return
+        value: Any = text
+        if step is not None:
+            value, issue, suggested = step(text)
+            if issue:
+                walk.issues.append(
+                    Issue(issue, level.prefix + name, text, element.sourceline, suggested)
+                )
+            if value is None:
+                return
+        known = level.row.setdefault(name, [])
+        if value not in known:
+            known.append(value)
+            level.lines.setdefault(name, element.sourceline)
+
+    return append
+
+
+def localised(
+    name: str, language: Step, placeholders: frozenset[str], *, report_duplicates: bool
+) -> Setter:
+    """Return the setter of a list of texts with their languages; equal texts stand once."""
+
+    def add(walk: Walk, level: Level, text: str, element: Element) -> None:
+        if text in placeholders:
+            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
+            return
+        entry = {"text": text}
+        if (tag := attribute(element, "languageCode")) and tag.strip():
+            code, issue, suggested = language(tag)
+            if code:
+                entry["languageCode"] = code
+            if issue:
+                walk.issues.append(
+                    Issue(issue, level.prefix + name, tag, element.sourceline, suggested)
+                )
+        known = level.row.get(name)
+        if known is None:
+            level.row[name] = [entry]
+            level.lines[name] = element.sourceline
+            return
+        same = text.casefold()
+        if any(other["text"].casefold() == same for other in known):
+            if report_duplicates:
+                walk.issues.append(
+                    Issue(DUPLICATE_LINE, level.prefix + name, text, element.sourceline)
+                )
+            return
+        known.append(entry)
+
+    return add
+
+
+def into_struct(struct: str, inner: Setter) -> Setter:
+    """Return the setter of a member of a nested object."""
+
+    def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
+        inside = Level(
+            level.row.get(struct, {}),
+            level.lines.get(struct, {"": element.sourceline}),
+            f"{level.prefix}{struct}.",
+        )
+        inner(walk, inside, text, element)
+        if inside.row:
+            level.row[struct], level.lines[struct] = inside.row, inside.lines
+
+    return assign

@@ -1,0 +1,1 @@
+"""Data: how each office writes its records. No Python besides this line."""
