@@ -7,7 +7,7 @@ no record is lost for one value. Reading bytes and judging rows do not belong he
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -69,6 +69,7 @@ class RecordMapping:
         self._root = Node("")
         for path, entries in format.elements.items():
             self._compile(path, entries)
+        self._root.settle()
         self._derivations = [self._derivation(entry) for entry in format.derive]
         self._number_shape = _any_of(format.number_shapes)
         self._shapes = [(re.compile(shape.pattern), shape.type) for shape in format.st13]
@@ -205,25 +206,25 @@ class RecordMapping:
         member = self._member(entry.field, "derive")
         pattern = re.compile(entry.pattern) if entry.pattern else None
         words = self._vocabulary(entry.vocabulary) if entry.vocabulary else None
-
-        is_date = member.type == "date"
+        is_date, force, constant = member.type == "date", entry.force, entry.value
+        name, when, source = entry.field, tuple(entry.when.items()), entry.source
 
         def derive(mapped: Mapped, header: Mapping[str, str]) -> None:
             row = mapped.row
-            if entry.field in row and not entry.force:
+            if name in row and not force:
                 return
-            for name, wanted in entry.when.items():
-                if (row.get(name) or header.get(name)) not in wanted:
+            for condition, wanted in when:
+                if (row.get(condition) or header.get(condition)) not in wanted:
                     return
-            value = entry.value
-            if entry.source is not None:
-                found = _first_match(_texts_of(entry, row, header), pattern)
+            value = constant
+            if source is not None:
+                found = _first_match(_texts_of(entry, source, row, header), pattern)
                 if found is None:
                     return
                 value = value or (words.get(steps.folded(found)) if words is not None else found)
-            if value and row.get(entry.field) != value:
-                row[entry.field] = st2_date(value) if is_date else value
-                mapped.derived.append(entry.field)
+            if value and row.get(name) != value:
+                row[name] = st2_date(value) if is_date else value
+                mapped.derived.append(name)
 
         return derive
 
@@ -251,29 +252,32 @@ def _members_of(table: Table, routes: tuple[Route, ...]) -> dict[str, Member]:
     return members
 
 
-def _texts_of(entry: Derivation, row: Row, header: Mapping[str, str]) -> Iterator[str]:
-    """Yield the texts a derivation looks at: a header, a value, or a member of a list's items."""
-    assert entry.source is not None  # noqa: S101 narrowed by the caller
-    name, _, member = entry.source.partition(".")
-    if not member:
-        yield from _as_texts(header.get(name) or row.get(name))
-        return
-    for item in row.get(name, ()):
-        if all(item.get(key) in wanted for key, wanted in entry.where.items()):
-            yield from _as_texts(item.get(member))
+def _texts_of(entry: Derivation, source: str, row: Row, header: Mapping[str, str]) -> Iterable[str]:
+    """Return the texts a derivation looks at: a header, a value, or members of a list's items."""
+    if source in header:
+        return (header[source],)
+    if source in row:
+        return _as_texts(row[source])
+    name, _, member = source.partition(".")
+    return [
+        text
+        for item in row.get(name, ())
+        if member and all(item.get(key) in wanted for key, wanted in entry.where.items())
+        for text in _as_texts(item.get(member))
+    ]
 
 
-def _as_texts(value: object) -> Iterator[str]:
+def _as_texts(value: object) -> Iterable[str]:
     if isinstance(value, str):
-        yield value
-    elif isinstance(value, date):
-        yield value.isoformat()
-    elif isinstance(value, list):
-        for part in value:
-            yield part["text"] if isinstance(part, dict) else str(part)
+        return (value,)
+    if isinstance(value, date):
+        return (value.isoformat(),)
+    if isinstance(value, list):
+        return [part["text"] if isinstance(part, dict) else str(part) for part in value]
+    return ()
 
 
-def _first_match(texts: Iterator[str], pattern: re.Pattern[str] | None) -> str | None:
+def _first_match(texts: Iterable[str], pattern: re.Pattern[str] | None) -> str | None:
     for text in texts:
         if pattern is None:
             return text

@@ -10,6 +10,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ipregister import strict_yaml
@@ -161,7 +162,10 @@ def _load(*path: str) -> dict[str, Any]:
     source = files("offices").joinpath(*path)
     if not source.is_file():
         raise ConfigurationError(f"offices/{'/'.join(path)} does not exist")
-    document: dict[str, Any] = strict_yaml.load(source.read_text("utf-8"))
+    try:
+        document: dict[str, Any] = strict_yaml.load(source.read_text("utf-8"))
+    except yaml.YAMLError as exc:
+        raise ConfigurationError(f"offices/{'/'.join(path)}: {exc}") from exc
     return document
 
 

@@ -3,17 +3,17 @@
 Nodes follow the source elements; a node's setters put its text into the canonical row.
 Compiling YAML into this tree is ``mapping``; what one text means is ``steps``.
 
-The walk needs of an element only ``tag``, ``text``, ``attrib``, ``sourceline`` and its
+The walk needs of an element only ``tag``, ``text``, its attributes, ``sourceline`` and its
 children, as ElementTree and lxml offer them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ipregister.steps import Step
 
-DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.014"
+DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"
 
 Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
@@ -33,13 +33,18 @@ class Element(Protocol):
     def text(self) -> str | None:
         """The text before the first child."""
 
-    @property
-    def attrib(self) -> Any:
-        """The attributes by name."""
+    def get(self, key: str, /) -> str | None:
+        """Return an attribute by its name, with its namespace in braces."""
+
+    def keys(self) -> list[str]:
+        """Return the names of the attributes."""
 
     @property
     def sourceline(self) -> Any:
         """The line of the opening tag, from 1, where the parser knows it."""
+
+    def itertext(self) -> Iterator[Any]:
+        """Yield all text inside, in document order."""
 
     def __iter__(self) -> Iterator[Any]: ...
     def __len__(self) -> int: ...
@@ -60,13 +65,30 @@ class Issue:
     suggested: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class Level:
-    """One open object of the row: its values, their lines, its canonical prefix."""
+    """One open object of the row: its values and their lines."""
 
-    row: Row
-    lines: dict[str, Any]
-    prefix: str
+    __slots__ = ("lines", "name", "parent", "place", "row")
+
+    def __init__(
+        self,
+        row: Row,
+        lines: dict[str, Any],
+        parent: "Level | None" = None,
+        name: str = "",
+        place: int | None = None,
+    ) -> None:
+        """Open an object; ``place`` is its index in the list ``name`` of ``parent``."""
+        self.row, self.lines = row, lines
+        self.parent, self.name, self.place = parent, name, place
+
+    @property
+    def prefix(self) -> str:
+        """Return the canonical path of the object, with a dot at its end."""
+        if self.parent is None:
+            return ""
+        index = "" if self.place is None else f"[{self.place}]"
+        return f"{self.parent.prefix}{self.name}{index}."
 
 
 class Walk:
@@ -76,7 +98,7 @@ class Walk:
 
     def __init__(self, row: Row, lines: dict[str, Any], unknown: Unknown) -> None:
         """Start with the row itself as the only open object."""
-        self.levels = [Level(row, lines, "")]
+        self.levels = [Level(row, lines)]
         self.issues: list[Issue] = []
         self.unknown = unknown
 
@@ -98,6 +120,7 @@ class Node:
         "ignore",
         "item",
         "item_depth",
+        "leaf",
         "path",
         "setters",
     )
@@ -113,6 +136,15 @@ class Node:
         self.item_depth = 0
         self.constants: dict[str, str] = {}
         self.ignore = False
+        self.leaf: tuple[tuple[int, Setter], ...] | None = None
+
+    def settle(self) -> None:
+        """Mark the leaves below, which the walk reads without a call each."""
+        is_plain = not (self.children or self.attributes or self.item or self.ignore)
+        if is_plain and self.setters:
+            self.leaf = tuple(self.setters)
+        for child in self.children.values():
+            child.settle()
 
     def child(self, name: str) -> "Node":
         """Return the child of this name, made when missing."""
@@ -128,14 +160,11 @@ def local_name(tag: str) -> str:
 
 def attribute(element: Element, name: str) -> str | None:
     """Return an attribute by local name: plain in ST.66 and ST.86, namespaced in ST.96."""
-    attributes: Mapping[str, str] = element.attrib
-    if not attributes:
-        return None
-    value = attributes.get(name)
+    value = element.get(name)
     if value is None:
-        for key, candidate in attributes.items():
+        for key in element.keys():  # noqa: SIM118 an element is not a mapping
             if key.endswith(f"}}{name}"):
-                return candidate
+                return element.get(key)
     return value
 
 
@@ -146,7 +175,7 @@ def read_record(walk: Walk, record: Element, root: Node) -> None:
 
 def walk_element(walk: Walk, element: Element, node: Node) -> None:
     """Read the children of one element into the open objects."""
-    by_tag = node.by_tag
+    by_tag, levels = node.by_tag, walk.levels
     for child in element:
         tag = child.tag
         try:
@@ -155,6 +184,11 @@ def walk_element(walk: Walk, element: Element, node: Node) -> None:
             target = by_tag[tag] = node.children.get(local_name(tag))
         if target is None:
             _note_unknown(walk, node, child)
+        elif target.leaf is not None:
+            text = _inner_text(child) if len(child) else child.text
+            if text and (text := text.strip()):
+                for depth, setter in target.leaf:
+                    setter(walk, levels[depth], text, child)
         elif target.ignore:
             continue
         elif target.item is not None:
@@ -173,12 +207,17 @@ def _take(walk: Walk, element: Element, node: Node) -> None:
             for depth, setter in setters:
                 setter(walk, levels[depth], value, element)
     if node.setters:
-        text = element.text
+        text = element.text if node.children or not len(element) else _inner_text(element)
         if text and (text := text.strip()):
             for depth, setter in node.setters:
                 setter(walk, levels[depth], text, element)
-    if node.children or len(element):
+    if node.children or (len(element) and not node.setters):
         walk_element(walk, element, node)
+
+
+def _inner_text(element: Element) -> str:
+    """Return the text of an element that holds mark-up or parts nobody maps on their own."""
+    return " ".join(" ".join(element.itertext()).split())
 
 
 def _open_item(walk: Walk, element: Element, node: Node) -> None:
@@ -187,8 +226,7 @@ def _open_item(walk: Walk, element: Element, node: Node) -> None:
     parent = walk.levels[node.item_depth]
     item: Row = dict(node.constants)
     lines: dict[str, Any] = {"": element.sourceline}
-    prefix = f"{parent.prefix}{name}[{len(parent.row.get(name, ()))}]."
-    walk.levels.append(Level(item, lines, prefix))
+    walk.levels.append(Level(item, lines, parent, name, len(parent.row.get(name, ()))))
     _take(walk, element, node)
     walk.levels.pop()
     if len(item) > len(node.constants):
@@ -290,11 +328,8 @@ def into_struct(struct: str, inner: Setter) -> Setter:
     """Return the setter of a member of a nested object."""
 
     def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
-        inside = Level(
-            level.row.get(struct, {}),
-            level.lines.get(struct, {"": element.sourceline}),
-            f"{level.prefix}{struct}.",
-        )
+        lines = level.lines.get(struct, {"": element.sourceline})
+        inside = Level(level.row.get(struct, {}), lines, level, struct)
         inner(walk, inside, text, element)
         if inside.row:
             level.row[struct], level.lines[struct] = inside.row, inside.lines
