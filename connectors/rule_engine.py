@@ -1,0 +1,213 @@
+"""Runs the quality rules of one right over staged rows, set-based, in DuckDB.
+
+All record rules share one scan; set rules (windows over the delivery) have a second one. A
+rule that cannot run is our trouble and raises; it never becomes a finding about an office's
+data. What a rule may say is ``rule_sql``; what the words mean is ``ipregister.quality``.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from connectors.rule_query import CompiledRule, compile_rules, record_query, set_query
+from connectors.rule_sql import AS_OF, trouble
+from connectors.schema import FINDINGS, staged_schema
+from ipregister.errors import StoreError
+from ipregister.model import Table
+from ipregister.profiles import Override
+from ipregister.quality import Rule, Severity
+
+BATCH_ROWS = 10_000
+"""Findings handed over at a time: some 5 MB, so a bad delivery does not fill the memory."""
+
+SURROUNDINGS = (duckdb.OutOfMemoryException, duckdb.IOException, duckdb.InterruptException)
+"""Trouble of the machine, for which no rule is to blame."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one check may use; ``threads`` unset means all processors."""
+
+    memory: str = "1GB"
+    threads: int | None = None
+    temp_directory: Path | None = None
+
+
+class RuleEngine:
+    """The predicate rules of one right, with one office's overrides, ready to run."""
+
+    def __init__(
+        self,
+        table: Table,
+        rules: Iterable[Rule],
+        overrides: Mapping[str, Override] | None = None,
+        *,
+        limits: Limits | None = None,
+    ) -> None:
+        """Compile the rules against the table.
+
+        Args:
+            table: the canonical table the staged rows follow.
+            rules: rules of this right; those without a predicate are left to who raises them.
+            overrides: by rule code; codes of other rules are ignored.
+            limits: memory, threads and where to spill.
+
+        Raises:
+            ConfigurationError: a rule is not valid for this table; the message names it.
+        """
+        self.table = table
+        self.limits = limits or Limits()
+        self._rules = compile_rules(effective_rules(rules, overrides or {}), table)
+        with self._connect([]) as connection:
+            connection.register("staged", staged_schema(table.name).empty_table())
+            for compiled in self._rules:
+                _bind(connection, compiled)
+
+    def check(
+        self, staged: Path | str | Sequence[Path], *, as_of: date
+    ) -> Iterator[pa.RecordBatch]:
+        """Yield the findings about staged rows, columns as ``connectors.schema.FINDINGS``.
+
+        Args:
+            staged: one Parquet file, a pattern, or several files, all ``staged_schema``.
+            as_of: the date the delivery was received; nothing here reads the clock.
+
+        Yields:
+            Batches in order of rows; the findings of set rules come last. ``elementPath`` is
+            empty, ``state`` is ``new``.
+
+        Raises:
+            ConfigurationError: a rule failed while it ran; the message names the rule.
+            StoreError: no such files, or they are not staged rows.
+        """
+        files = _files(staged)
+        if not files:
+            return
+        record = [rule for rule in self._rules if rule.rule.scope == "record"]
+        whole = [rule for rule in self._rules if rule.rule.scope == "set"]
+        with self._connect(files) as connection:
+            for rules, build in ((record, record_query), (whole, set_query)):
+                if rules:
+                    yield from self._run(connection, build(rules), rules, files, as_of)
+
+    def _run(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        query: str,
+        rules: Sequence[CompiledRule],
+        files: list[str],
+        as_of: date,
+    ) -> Iterator[pa.RecordBatch]:
+        parameters = {"staged": files} | ({AS_OF: as_of} if f"${AS_OF}" in query else {})
+        try:
+            # A table first: planned once, and a rule that fails does so before any finding left.
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE found AS {query}", parameters)
+            for batch in connection.table("found").to_arrow_reader(BATCH_ROWS):
+                if batch.num_rows:
+                    yield batch.cast(FINDINGS)
+        except (duckdb.Error, pa.ArrowException) as exc:
+            _probe(connection, files)
+            if len(rules) == 1 and not isinstance(exc, SURROUNDINGS):
+                # The name of the error only: its text may quote what an office wrote.
+                raise trouble(rules[0].rule, f"failed while it ran: {type(exc).__name__}") from exc
+            if len(rules) > 1:
+                self._find_culprit(connection, rules, files, as_of)
+            raise StoreError(f"the staged rows cannot be checked: {type(exc).__name__}") from exc
+
+    def _find_culprit(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        rules: Sequence[CompiledRule],
+        files: list[str],
+        as_of: date,
+    ) -> None:
+        build = record_query if rules[0].rule.scope == "record" else set_query
+        for rule in rules:
+            for _ in self._run(connection, build([rule]), [rule], files, as_of):
+                pass
+
+    def _connect(self, files: Sequence[str]) -> duckdb.DuckDBPyConnection:
+        """Open an in-memory database that can read these files and nothing else."""
+        connection = duckdb.connect(config={"memory_limit": self.limits.memory})
+        if self.limits.threads is not None:
+            connection.execute(f"SET threads = {int(self.limits.threads)}")
+        # Empty: DuckDB would otherwise spill into the working directory.
+        spill = self.limits.temp_directory
+        connection.execute("SET temp_directory = ?", ["" if spill is None else str(spill)])
+        # The set rules read the same files again; footers of 400 columns take a tenth of the time.
+        connection.execute("SET parquet_metadata_cache = true")
+        connection.execute("SET allowed_paths = ?", [list(files)])
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+        return connection
+
+
+def effective_rules(rules: Iterable[Rule], overrides: Mapping[str, Override]) -> list[Rule]:
+    """Return the predicate rules with an office's severities; those it switched off are gone."""
+    effective = []
+    for rule in rules:
+        override = overrides.get(rule.code)
+        if rule.raised_by != "predicate" or (override and override.severity == "off"):
+            continue
+        severity = Severity(override.severity) if override else rule.severity
+        effective.append(rule.model_copy(update={"severity": severity}))
+    return effective
+
+
+def critical_records(findings: pa.Table | Iterable[pa.RecordBatch]) -> frozenset[str]:
+    """Return the ``recordId`` of every record with a critical finding."""
+    batches = findings.to_batches() if isinstance(findings, pa.Table) else findings
+    records: set[str | None] = set()
+    for batch in batches:
+        severities = batch.column("severity").to_pylist()
+        if str(Severity.CRITICAL) in severities:
+            ids = batch.column("recordId").to_pylist()
+            pairs = zip(ids, severities, strict=True)
+            records |= {
+                record for record, severity in pairs if record and severity == Severity.CRITICAL
+            }
+    return frozenset(record for record in records if record)
+
+
+def _bind(connection: duckdb.DuckDBPyConnection, compiled: CompiledRule) -> None:
+    """Let DuckDB check names of members and types, on no rows.
+
+    Raises:
+        ConfigurationError: the rule does not fit the table.
+    """
+    build = record_query if compiled.rule.scope == "record" else set_query
+    query = build([compiled], source="staged")
+    parameters = {AS_OF: date.min} if f"${AS_OF}" in query else {}
+    try:
+        connection.execute(query, parameters)
+    except duckdb.Error as exc:
+        reason = str(exc).splitlines()[0]
+        raise trouble(compiled.rule, f"does not fit the table: {reason}") from exc
+
+
+def _probe(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
+    """Make sure that the rows themselves can be read, so that no rule is blamed for them.
+
+    Raises:
+        StoreError: they cannot.
+    """
+    try:
+        connection.execute("SELECT COUNT(COLUMNS(*)) FROM read_parquet($staged)", {"staged": files})
+    except duckdb.Error as exc:
+        raise StoreError(f"the staged rows cannot be read: {type(exc).__name__}") from exc
+
+
+def _files(staged: Path | str | Sequence[Path]) -> list[str]:
+    if not isinstance(staged, (str, Path)):
+        return [str(Path(path).resolve()) for path in staged]
+    path = Path(staged)
+    if not any(sign in str(path) for sign in "*?["):
+        if not path.is_file():
+            raise StoreError("there are no staged rows at the given path")
+        return [str(path.resolve())]
+    anchor = Path(path.anchor or ".")
+    return sorted(str(found.resolve()) for found in anchor.glob(str(path.relative_to(path.anchor))))

@@ -1,0 +1,162 @@
+"""The queries that turn rules into findings: many rules, one scan.
+
+A row is first asked whether any rule reports it at all; only then are the findings built,
+as a list of structs with value, message and suggestion. So clean rows cost one predicate a
+rule and nothing else. Checking and writing the expressions is ``rule_sql``.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from connectors.rule_sql import ITEM, RuleParts, compile_rule
+from ipregister.model import Table
+from ipregister.quality import Rule
+
+STAGED = "read_parquet($staged, file_row_number = true)"
+"""The staged rows; the parameter is the list of files."""
+
+_ABOUT = "recordId, applicationNumber, sourceFile, sourceLine, positions"
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """One rule, its number in the query and its SQL."""
+
+    number: int
+    rule: Rule
+    parts: RuleParts
+
+
+def compile_rules(rules: Iterable[Rule], table: Table) -> list[CompiledRule]:
+    """Return the rules with their SQL.
+
+    Raises:
+        ConfigurationError: a rule is not valid for this table; the message names it.
+    """
+    return [
+        CompiledRule(number, rule, compile_rule(rule, table)) for number, rule in enumerate(rules)
+    ]
+
+
+def record_query(rules: Sequence[CompiledRule], source: str = STAGED) -> str:
+    """Return the query that yields the findings of record rules."""
+    whole = [rule for rule in rules if rule.rule.each is None]
+    by_list: dict[str, list[CompiledRule]] = {}
+    for rule in rules:
+        if rule.rule.each:
+            by_list.setdefault(rule.rule.each, []).append(rule)
+    broken = [f"({rule.parts.violation})" for rule in whole]
+    findings = [_list(_finding(rule) for rule in whole)] if whole else []
+    for name, group in by_list.items():
+        any_broken = " OR ".join(f"({rule.parts.violation})" for rule in group)
+        broken.append(f'LEN(LIST_FILTER("{name}", LAMBDA "{ITEM}" : {any_broken})) > 0')
+        findings += [_each(name, rule) for rule in group]
+    return f"""
+        SELECT {_COLUMNS}
+        FROM (
+            SELECT {_ABOUT}, UNNEST(LIST_FILTER(findings, LAMBDA f : f IS NOT NULL)) AS finding
+            FROM (
+                SELECT {_ABOUT}, FLATTEN({_list(findings)}) AS findings
+                FROM {source}
+                WHERE {" OR ".join(broken)}
+            )
+        )
+        JOIN {_catalogue(rules)} ON finding.rule = catalogue.rule
+    """
+
+
+def set_query(rules: Sequence[CompiledRule], source: str = STAGED) -> str:
+    """Return the query that yields the findings of set rules.
+
+    The windows run over narrow rows; what a finding says about its record is read again for
+    the few rows that are reported.
+    """
+    # Files know the position of a row; the empty table a rule is tried on does not need one.
+    place = "filename, file_row_number"
+    if source != STAGED:
+        place = "'' AS filename, 0 AS file_row_number"
+    return f"""
+        WITH rows AS NOT MATERIALIZED (SELECT *, {place} FROM {source}),
+        reported AS (
+            SELECT filename, file_row_number, UNNEST(findings) AS finding
+            FROM (
+                SELECT filename, file_row_number,
+                    LIST_FILTER({_list(map(_finding, rules))}, LAMBDA f : f IS NOT NULL) AS findings
+                FROM rows
+            )
+        )
+        SELECT {_COLUMNS}
+        FROM rows
+        JOIN reported USING (filename, file_row_number)
+        JOIN {_catalogue(rules)} ON finding.rule = catalogue.rule
+    """
+
+
+def _finding(rule: CompiledRule, item: str = "CAST(NULL AS BIGINT)") -> str:
+    parts = rule.parts
+    return (
+        f"CASE WHEN {parts.violation} THEN {{'rule': {rule.number}, 'item': {item}, "
+        f"'value': {parts.value}, 'message': {parts.message}, 'suggested': {parts.suggested}}} END"
+    )
+
+
+def _each(name: str, rule: CompiledRule) -> str:
+    finding = _finding(rule, 'CAST("position" - 1 AS BIGINT)')
+    return f'COALESCE(LIST_TRANSFORM("{name}", LAMBDA "{ITEM}", "position" : {finding}), [])'
+
+
+def _list(elements: Iterable[str]) -> str:
+    return f"[{', '.join(elements)}]"
+
+
+def _catalogue(rules: Sequence[CompiledRule]) -> str:
+    """Return the constant parts of findings as a small table.
+
+    ``list`` is the list an ``each`` rule looks at, ``member`` the rest of the field's path.
+    """
+    rows = []
+    for compiled in rules:
+        rule = compiled.rule
+        each = rule.each or ""
+        member = (rule.field or "").removeprefix(each)
+        values = (rule.code, str(rule.severity), rule.remedy, each, member)
+        quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+        rows.append(f"({compiled.number}, {quoted})")
+    return f"(VALUES {', '.join(rows)}) AS catalogue(rule, code, severity, remedy, list, member)"
+
+
+def _pointer(pointer: str) -> str:
+    """Return the line at a JSON pointer; NULL where there is no single line."""
+    return f"TRY_CAST(JSON_EXTRACT_STRING(positions, {pointer}) AS INTEGER)"
+
+
+_ITEM_POINTER = "CONCAT('/', list, '/', finding.item)"
+_MEMBER_POINTER = "REPLACE(member, '.', '/')"
+# The most exact line that is known: the member, its list item, the list, the record. Texts
+# and lists of strings have one line, that of their first element.
+_LINE = f"""CASE WHEN list = '' THEN COALESCE(
+        {_pointer(f"CONCAT('/', {_MEMBER_POINTER})")},
+        {_pointer(f"CONCAT('/', {_MEMBER_POINTER}, '/0/')")},
+        {_pointer("CONCAT('/', SPLIT_PART(member, '.', 1), '/')")},
+        {_pointer("CONCAT('/', SPLIT_PART(member, '.', 1), '/0/')")},
+        sourceLine)
+    ELSE COALESCE(
+        {_pointer(f"CONCAT({_ITEM_POINTER}, {_MEMBER_POINTER})")},
+        {_pointer(f"CONCAT({_ITEM_POINTER}, '/')")},
+        {_pointer("CONCAT('/', list)")},
+        sourceLine) END"""
+
+_COLUMNS = f"""
+    catalogue.code AS "ruleCode",
+    catalogue.severity AS severity,
+    recordId AS "recordId",
+    applicationNumber AS "applicationNumber",
+    CASE WHEN list = '' THEN member ELSE CONCAT(list, '[', finding.item, ']', member) END AS field,
+    CAST(NULL AS VARCHAR) AS "elementPath",
+    sourceFile AS file,
+    {_LINE} AS line,
+    finding.value AS value,
+    finding.message AS message,
+    catalogue.remedy AS remedy,
+    finding.suggested AS "suggestedValue",
+    'new' AS state"""

@@ -1,0 +1,1 @@
+"""Data: what good data is. No Python besides this line."""
