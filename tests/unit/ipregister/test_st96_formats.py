@@ -1,0 +1,114 @@
+"""ST.96 publications and design applications become the canonical rows they should."""
+
+from datetime import date
+from pathlib import Path
+
+from lxml import etree
+
+from ipregister.mapping import Mapped, mapping_for
+from ipregister.model import Right
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+
+
+def mapped(path: str) -> tuple[list[Mapped], dict]:
+    """Return the records of one fixture and the elements its format does not know."""
+    office, right = path.split("/")[:2]
+    mapping = mapping_for(office.upper(), Right(right))
+    root = etree.parse(FIXTURES / path).getroot()
+    unknown: dict = {}
+    return [
+        mapping.apply(e, {}, unknown) for e in root.iter(f"{{*}}{mapping.format.record}")
+    ], unknown
+
+
+def test_a_granted_patent() -> None:
+    [patent], unknown = mapped("th/patents/single.xml")
+    row = patent.row
+    assert (patent.issues, unknown) == ([], {})
+    assert row["officeCode"] == "TH"
+    assert row["applicationNumber"] == "1801090001"
+    assert row["applicationDate"] == date(2018, 3, 2)
+    assert (row["officeStatus"], row["status"], row["statusGroup"]) == (
+        "Granted",
+        "registered",
+        "registered",
+    )
+    assert row["statusDate"] == row["registrationDate"]
+    assert (row["rightKind"], row["kindCode"], row["filingRoute"]) == ("patent", "B", "national")
+    assert [title["languageCode"] for title in row["titles"]] == ["th", "en"]
+    assert {(c["scheme"], len(c["symbol"].split())) for c in row["classifications"]} == {("ipc", 2)}
+    assert [p["kindCode"] for p in row["publications"]] == ["A"]
+    assert [name["languageCode"] for name in row["applicants"][0]["names"]] == ["th", "en"]
+    assert row["applicants"][0]["countryCode"] == "TH"
+    assert len(row["applicants"][0]["addressLines"]) == 1
+    assert row["inventors"][0]["names"]
+    assert row["claimsCount"] >= 3
+    assert row["abstracts"][0]["text"].endswith(".")
+    assert sorted(event["category"] for event in row["statusEvents"]) == [
+        "filed",
+        "published",
+        "registered",
+    ]
+
+
+def test_many_publications_in_one_file() -> None:
+    patents, unknown = mapped("vn/patents/full_2026-09.xml")
+    assert unknown == {}
+    assert [p.row["applicationNumber"] for p in patents] == [
+        "1-2018-90001",
+        "1-2018-90002",
+        "2-2018-90003",
+        "1-2018-90004",
+    ]
+    assert [p.row["rightKind"] for p in patents] == ["patent", "patent", "utility_model", "patent"]
+
+
+def test_a_patent_by_the_pct() -> None:
+    patents, _ = mapped("vn/patents/full_2026-09.xml")
+    row = patents[3].row
+    assert row["filingRoute"] == "pct"
+    assert row["internationalRegistrationNumber"] == row["pct"]["applicationNumber"]
+    assert row["pct"]["publicationNumber"].startswith("WO")
+    assert row["pct"]["applicationDate"] < row["pct"]["publicationDate"] < row["applicationDate"]
+    assert row["priorities"] == [
+        {"countryCode": "JP", "number": "2015-90004", "date": date(2015, 9, 17)}
+    ]
+
+
+def test_an_unknown_status_of_a_publication_is_kept_and_reported() -> None:
+    element = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    name = "{http://www.wipo.int/standards/XMLSchema/ST96/Common}documentStatusText"
+    element.set(name, "Sleeping")
+    patent = mapping_for("TH", Right.PATENTS).apply(element, {}, {})
+    assert (patent.row["officeStatus"], patent.row["status"]) == ("Sleeping", "unknown")
+    assert [(issue.code, issue.value) for issue in patent.issues] == [("ALL.CNF.006", "Sleeping")]
+
+
+def test_a_registered_design() -> None:
+    [design], unknown = mapped("vn/designs/single.xml")
+    row = design.row
+    assert (design.issues, unknown) == ([], {})
+    assert (row["applicationNumber"], row["status"]) == ("3-2021-90001", "registered")
+    assert (row["registrationNumber"], row["rightKind"]) == ("VN90001D", "design")
+    assert row["expiryDate"] == date(2036, 2, 2)
+    [inner] = row["designs"]
+    assert inner["registrationNumber"] == row["registrationNumber"]
+    assert inner["classifications"][0]["scheme"] == "locarno"
+    assert inner["classifications"][0]["edition"] == "14"
+    assert [view["fileName"] for view in inner["views"]][:1] == ["ATTACHMENT/view_1_1.png"]
+    assert [event["category"] for event in row["statusEvents"]] == ["registered", "filed"]
+    assert (len(row["applicants"]), len(row["designers"])) == (1, 1)
+
+
+def test_an_application_with_two_designs() -> None:
+    designs, unknown = mapped("kh/designs/full_2026-09.xml")
+    assert unknown == {}
+    assert [(d.row["designTotal"], len(d.row["designs"])) for d in designs] == [
+        (1, 1),
+        (1, 1),
+        (2, 2),
+    ]
+    assert [design["identifier"] for design in designs[2].row["designs"]] == ["1", "2"]
+    assert len(designs[2].row["publications"]) == 1
+    assert all(design.issues == [] for design in designs)
