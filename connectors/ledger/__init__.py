@@ -1,0 +1,30 @@
+"""Transactional store of what must not be lost: deliveries, clients, authorizations, audit.
+
+SQLite in the hub's home directory, PostgreSQL when several hosts share it. Records, findings
+and files are elsewhere (``register_store``, ``serving_store``, ``landing``).
+"""
+
+from connectors.ledger.access import Access
+from connectors.ledger.audit import BrokenRow, Entry, Head
+from connectors.ledger.client_records import Client, ClientKey, ThirdParty
+from connectors.ledger.ledger import Ledger
+from connectors.ledger.observations import Observation
+from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent
+from connectors.ledger.tokens import Token
+
+__all__ = [
+    "Access",
+    "BrokenRow",
+    "Channel",
+    "Client",
+    "ClientKey",
+    "DeliveredFile",
+    "Delivery",
+    "DeliveryEvent",
+    "Entry",
+    "Head",
+    "Ledger",
+    "Observation",
+    "ThirdParty",
+    "Token",
+]

@@ -1,0 +1,138 @@
+"""The question of every request: whose token is this, and what may it see now?
+
+One prepared statement on a connection of its own, outside any transaction, so an answer
+always has what other processes committed before. Nothing is remembered between requests but
+the translation of rows that read exactly the same.
+"""
+
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from json import loads
+from types import MappingProxyType
+from typing import Any
+
+from sqlalchemy import Engine, and_, bindparam, select
+
+from connectors.ledger.authorizations import open_classes
+from connectors.ledger.columns import microseconds
+from connectors.ledger.schema import authorizations, clients, tokens
+from ipregister.errors import StoreError
+from ipregister.model import Disclosure, Right
+
+SQLITE_PAGES = 2_000
+"""Cache of one reading connection: tokens, clients and authorizations fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a token opens at this moment.
+
+    ``grants`` has the open classes per office and right, ``versions`` the version of the
+    authorization per office; both only from authorizations in force. Equal rows give the
+    same object, so it may serve as a cache key by identity.
+    """
+
+    clientId: str
+    thirdParty: str | None
+    office: str | None
+    grants: Mapping[tuple[str, Right], frozenset[Disclosure]]
+    versions: Mapping[str, int]
+
+
+class AccessReader:
+    """Looks up tokens; safe to share between threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Compile the statement for the engine's database; nothing is opened yet."""
+        self._engine = engine
+        t, c, a = tokens.c, clients.c, authorizations.c
+        statement = (
+            select(
+                c.client_id, c.third_party, c.office, a.office, a.version, a.allowed, a.valid_until
+            )
+            .select_from(tokens)
+            .join(clients, and_(c.client_id == t.client_id, c.revoked_at.is_(None)))
+            .join(authorizations, a.third_party == c.third_party, isouter=True)
+            .where(t.token_hash == bindparam("hash"), t.expires_at > bindparam("now"))
+            .order_by(a.office)
+        )
+        compiled = statement.compile(dialect=engine.dialect)
+        self._sql = str(compiled)
+        self._positional = compiled.positional
+        # Idle connections: at most as many as there ever were requests at the same time.
+        self._idle: deque[Any] = deque()
+
+    def access(self, token_hash: bytes, at: datetime) -> Access | None:
+        """Return what a token opens, or ``None`` for one that opens nothing."""
+        now = microseconds(at)
+        parameters = (token_hash, now) if self._positional else {"hash": token_hash, "now": now}
+        rows = self._rows(parameters)
+        return _access(tuple(rows), at.astimezone(UTC).date()) if rows else None
+
+    def _rows(self, parameters: Any) -> list[tuple[Any, ...]]:
+        for attempt in ("idle", "new"):
+            try:
+                connection = self._idle.pop() if attempt == "idle" else self._connect()
+            except IndexError:
+                continue
+            try:
+                rows: list[tuple[Any, ...]] = connection.execute(self._sql, parameters).fetchall()
+            except self._engine.dialect.loaded_dbapi.Error as exc:
+                # The server may have restarted under an idle connection: once more, on a new one.
+                with suppress(self._engine.dialect.loaded_dbapi.Error):
+                    connection.close()
+                if attempt == "new":
+                    raise StoreError(f"the ledger's database failed: {type(exc).__name__}") from exc
+                continue
+            self._idle.append(connection)
+            return rows
+        raise StoreError("the ledger's database gave no connection")
+
+    def _connect(self) -> Any:
+        dialect = self._engine.dialect
+        arguments, keywords = dialect.create_connect_args(self._engine.url)
+        try:
+            if dialect.name == "sqlite":
+                keywords["check_same_thread"] = False
+                connection = dialect.loaded_dbapi.connect(
+                    *arguments, **keywords, isolation_level=None
+                )
+                connection.execute("PRAGMA query_only = ON")
+                connection.execute(f"PRAGMA cache_size = {SQLITE_PAGES}")
+                return connection
+            keywords.update(autocommit=True, prepare_threshold=0)
+            return dialect.loaded_dbapi.connect(*arguments, **keywords)
+        except dialect.loaded_dbapi.Error as exc:
+            raise StoreError(f"the ledger's database failed: {type(exc).__name__}") from exc
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+@lru_cache(maxsize=4096)
+def _access(rows: tuple[tuple[Any, ...], ...], day: date) -> Access:
+    """Translate rows; the same rows on the same day mean the same."""
+    client_id, third_party, own_office = rows[0][:3]
+    grants: dict[tuple[str, Right], frozenset[Disclosure]] = {}
+    versions: dict[str, int] = {}
+    for *_, office, version, allowed, valid_until in rows:
+        if office is None or (valid_until is not None and day > _date(valid_until)):
+            continue
+        classes = open_classes(loads(allowed))
+        grants |= {(office, right): names for right, names in classes.items()}
+        if classes:
+            versions[office] = version
+    return Access(
+        client_id, third_party, own_office, MappingProxyType(grants), MappingProxyType(versions)
+    )
+
+
+def _date(value: date | str) -> date:
+    """Read a date as the drivers give it: SQLite has no type for it."""
+    return date.fromisoformat(value) if isinstance(value, str) else value

@@ -1,0 +1,266 @@
+"""Clients: the credentials with which third parties and offices call the API.
+
+A client belongs to one third party or one office and proves itself by registered public
+keys or by a secret. Of a secret only an HMAC under the hub's pepper is kept, so neither the
+database nor a backup of it can be used to log in. Two may live side by side while a client
+changes over.
+"""
+
+import builtins
+import hmac
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, insert, or_, select, update
+
+from connectors.ledger import audit
+from connectors.ledger.client_records import Client, ClientKey, ThirdParty, find, one
+from connectors.ledger.engine import Database
+from connectors.ledger.public_keys import read_public_key
+from connectors.ledger.schema import client_keys, client_secrets, clients, third_parties
+from connectors.ledger.third_parties import clean_name, ensure_third_party, third_party_name
+from ipregister.authorizations import check_office
+from ipregister.errors import ConfigurationError, InvalidRequest
+
+SECRET_BYTES = 32
+PEPPER_BYTES = 32
+
+_NOBODY = b"\0" * 32
+
+
+class Clients:
+    """Adding, checking and revoking clients."""
+
+    def __init__(self, database: Database, pepper: bytes | None) -> None:
+        """Keep clients in ``database``, secrets under ``pepper``."""
+        self._database = database
+        self._pepper = pepper
+
+    def add(
+        self,
+        *,
+        name: str,
+        at: datetime,
+        by: str,
+        third_party: str | None = None,
+        office: str | None = None,
+        public_jwk: Mapping[str, Any] | str | None = None,
+        das_compat: bool = False,
+    ) -> tuple[Client, str | None]:
+        """Add a client of a third party (which is added with its first client) or of an office.
+
+        Args:
+            name: what people call this client.
+            at: instant.
+            by: who adds it.
+            third_party: name of its third party, or
+            office: ST.3 code of its office.
+            public_jwk: its public key (JWK, or PEM as text); without one it gets a secret.
+            das_compat: accept assertions as WIPO's DAS documents them.
+
+        Returns:
+            The client and, when it has no key, its secret: this is the only time it is shown.
+
+        Raises:
+            InvalidRequest: a name, office or key that is not acceptable; the message says why.
+        """
+        if (third_party is None) == (office is None):
+            raise InvalidRequest("a client belongs to one third party or to one office")
+        key = read_public_key(public_jwk) if public_jwk is not None else None
+        label = clean_name(name)
+        prefix = "tp" if office is None else f"office-{check_office(office).lower()}"
+        client_id = f"{prefix}-{secrets.token_hex(8)}"
+        with self._database.write() as connection:
+            owner = (
+                None
+                if third_party is None
+                else ensure_third_party(connection, third_party, at=at, by=by)
+            )
+            row: dict[str, Any] = {
+                "client_id": client_id,
+                "name": label,
+                "third_party": owner,
+                "office": office,
+            }
+            row |= {"das_compat": das_compat, "added_at": at, "added_by": by}
+            connection.execute(insert(clients), row)
+            if key is not None:
+                secret = None
+                _insert_key(connection, client_id, key, at)
+            else:
+                secret = self._insert_secret(connection, client_id, at)
+            after: dict[str, Any] = {
+                "name": label,
+                "thirdParty": owner,
+                "office": office,
+                "dasCompat": das_compat,
+            }
+            after |= {"keys": [key["kid"]] if key else [], "secret": secret is not None}
+            _audit(connection, "added", client_id, at=at, by=by, after=after)
+            return one(connection, client_id), secret
+
+    def by_id(self, client_id: str) -> Client | None:
+        """Return a client, revoked or not, with its keys."""
+        with self._database.read() as connection:
+            return next(iter(find(connection, clients.c.client_id == client_id)), None)
+
+    def list(
+        self, third_party: str | None = None, office: str | None = None
+    ) -> builtins.list[Client]:
+        """Return clients by time of adding."""
+        c = clients.c
+        with self._database.read() as connection:
+            wanted = []
+            if third_party is not None:
+                wanted.append(c.third_party == third_party_name(connection, third_party))
+            if office is not None:
+                wanted.append(c.office == office)
+            return find(connection, *wanted)
+
+    def third_parties(self) -> builtins.list[ThirdParty]:
+        """Return the third parties by name."""
+        c = third_parties.c
+        with self._database.read() as connection:
+            rows = connection.execute(select(c.name, c.added_at, c.added_by).order_by(c.folded))
+            return [ThirdParty(*row) for row in rows]
+
+    def verify_secret(self, client_id: str, secret: str, at: datetime) -> Client | None:
+        """Return the client whose live secret this is; the time taken tells nothing.
+
+        An unknown client costs the same query and the same comparison as a wrong secret.
+        """
+        given = self._hash(client_id, secret)
+        c = client_secrets.c
+        query = select(c.secret_hash).where(
+            c.client_id == client_id, or_(c.expires_at.is_(None), c.expires_at > at)
+        )
+        with self._database.read() as connection:
+            known = list(connection.scalars(query)) or [_NOBODY]
+            # Every hash is compared: stopping at the first match would tell which one it was.
+            matches = [hmac.compare_digest(given, bytes(candidate)) for candidate in known]
+            found = find(connection, clients.c.client_id == client_id)
+        if not any(matches) or not found or not found[0].is_active:
+            return None
+        return found[0]
+
+    def rotate_secret(
+        self, client_id: str, *, at: datetime, by: str, keep: timedelta = timedelta(0)
+    ) -> str:
+        """Return a new secret; the present one dies after ``keep``.
+
+        Raises:
+            InvalidRequest: there is no such active client.
+        """
+        c = client_secrets.c
+        with self._database.write() as connection:
+            _active(connection, client_id)
+            live = or_(c.expires_at.is_(None), c.expires_at > at + keep)
+            old = update(client_secrets).where(c.client_id == client_id, live)
+            connection.execute(old.values(expires_at=at + keep))
+            secret = self._insert_secret(connection, client_id, at)
+            after = {"keptSeconds": int(keep.total_seconds())}
+            _audit(connection, "secret_rotated", client_id, at=at, by=by, after=after)
+        return secret
+
+    def add_key(
+        self, client_id: str, public_jwk: Mapping[str, Any] | str, *, at: datetime, by: str
+    ) -> ClientKey:
+        """Register one more public key, beside those the client has.
+
+        Raises:
+            InvalidRequest: the key is not acceptable or its ``kid`` is taken, or there is no
+                such active client.
+        """
+        key = read_public_key(public_jwk)
+        with self._database.write() as connection:
+            client = _active(connection, client_id)
+            if key["kid"] in {known.kid for known in client.keys}:
+                raise InvalidRequest(f"this client already has a key with the kid {key['kid']!r}")
+            _insert_key(connection, client_id, key, at)
+            _audit(connection, "key_added", client_id, at=at, by=by, after={"kid": key["kid"]})
+        return ClientKey(key["kid"], key, at, None)
+
+    def retire_key(
+        self, client_id: str, kid: str, *, at: datetime, by: str, until: datetime | None = None
+    ) -> None:
+        """Accept a key no longer than ``until``; from ``at`` on not at all when not given.
+
+        Raises:
+            InvalidRequest: the client has no such key.
+        """
+        c = client_keys.c
+        end = until or at
+        with self._database.write() as connection:
+            mine = update(client_keys).where(c.client_id == client_id, c.kid == kid)
+            if connection.execute(mine.values(expires_at=end)).rowcount != 1:
+                raise InvalidRequest(f"client {client_id} has no key {kid!r}")
+            after = {"kid": kid, "until": end.isoformat()}
+            _audit(connection, "key_retired", client_id, at=at, by=by, after=after)
+
+    def set_das_compat(self, client_id: str, *, enabled: bool, at: datetime, by: str) -> None:
+        """Accept assertions of this client as WIPO's DAS documents them, or no longer."""
+        with self._database.write() as connection:
+            before = _active(connection, client_id)
+            mine = update(clients).where(clients.c.client_id == client_id)
+            connection.execute(mine.values(das_compat=enabled))
+            states = {"before": {"dasCompat": before.dasCompat}, "after": {"dasCompat": enabled}}
+            _audit(connection, "das_compat_changed", client_id, at=at, by=by, **states)
+
+    def revoke(self, client_id: str, *, at: datetime, by: str) -> Client:
+        """Refuse a client and its tokens from the next request on; again is a no-op.
+
+        Raises:
+            InvalidRequest: there is no such client.
+        """
+        c = clients.c
+        with self._database.write() as connection:
+            mine = update(clients).where(c.client_id == client_id, c.revoked_at.is_(None))
+            if connection.execute(mine.values(revoked_at=at)).rowcount:
+                _audit(connection, "revoked", client_id, at=at, by=by)
+            return one(connection, client_id)
+
+    def _insert_secret(self, connection: Connection, client_id: str, at: datetime) -> str:
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        row = {"secret_hash": self._hash(client_id, secret), "client_id": client_id, "added_at": at}
+        connection.execute(insert(client_secrets), row)
+        return secret
+
+    def _hash(self, client_id: str, secret: str) -> bytes:
+        if self._pepper is None or len(self._pepper) < PEPPER_BYTES:
+            raise ConfigurationError(
+                f"client secrets need the hub's pepper of {PEPPER_BYTES} bytes"
+            )
+        message = f"client-secret\n{client_id}\n{secret}".encode("utf-8", "backslashreplace")
+        return hmac.digest(self._pepper, message, "sha256")
+
+
+def _active(connection: Connection, client_id: str) -> Client:
+    client = one(connection, client_id)
+    if not client.is_active:
+        raise InvalidRequest(f"client {client_id} is revoked; add a new one")
+    return client
+
+
+def _insert_key(
+    connection: Connection, client_id: str, key: Mapping[str, str], at: datetime
+) -> None:
+    row = {"client_id": client_id, "kid": key["kid"], "jwk": key, "added_at": at}
+    connection.execute(insert(client_keys), row)
+
+
+def _audit(
+    connection: Connection,
+    what: str,
+    client_id: str,
+    *,
+    at: datetime,
+    by: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    action = f"client:{what}"
+    audit.append(
+        connection, at=at, by=by, action=action, subject=client_id, before=before, after=after
+    )

@@ -1,0 +1,289 @@
+"""Deliveries in the ledger: what arrived, where it stands, who works on it.
+
+Every step is an event and a row of the audit chain in the transaction that takes it. Which
+steps exist is the domain's (``ipregister.deliveries``); bytes are in landing.
+"""
+
+import builtins
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, false, insert, or_, select, update
+
+from connectors.ledger.columns import utc
+from connectors.ledger.counters import next_numbers
+from connectors.ledger.delivery_rows import one, unknown, with_files
+from connectors.ledger.delivery_steps import note_step, refuse_wrong_step
+from connectors.ledger.engine import Database
+from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent, office_date
+from connectors.ledger.schema import deliveries, delivery_events, delivery_files
+from ipregister.deliveries import Kind, Receipt, State, identity
+from ipregister.errors import InvalidRequest, StoreError
+from ipregister.model import Right
+
+LEASE = timedelta(minutes=30)
+"""A full extraction of a million records takes minutes; a dead worker's is free again then."""
+
+_WITHOUT_EFFECT = (State.DUPLICATE, State.REJECTED, State.WITHDRAWN)
+
+
+class Deliveries:
+    """Recording, moving and finding deliveries."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep deliveries in ``database``."""
+        self._database = database
+
+    def record(
+        self,
+        office: str,
+        right: Right,
+        kind: Kind,
+        channel: Channel | str,
+        files: Sequence[DeliveredFile],
+        at: datetime,
+        by: str,
+        state: State = State.RECEIVED,
+        reason: str | None = None,
+        office_day: date | None = None,
+    ) -> Delivery:
+        """Record what arrived; the same content again becomes a duplicate without effect.
+
+        Args:
+            office: ST.3 code.
+            right: as in the folder.
+            kind: the lane.
+            channel: the door it came through.
+            files: its members in the sender's order; at least one.
+            at: instant of arrival.
+            by: the account, client or person it came from.
+            state: ``received``; ``incomplete`` or ``rejected`` where that is already known.
+            reason: why, where the state needs one; a sentence for the office.
+            office_day: the office's own date; read from the file names when not given.
+
+        Returns:
+            The delivery; look at ``state``, it may be ``duplicate``.
+        """
+        if not files:
+            raise InvalidRequest("a delivery has at least one file", office=office)
+        at = utc(at)
+        content = identity(office, right, kind, (file.sha256 for file in files))
+        day = office_day or office_date((file.name for file in files), at)
+        with self._database.write() as connection:
+            # Taking the number first makes deliveries of one office and day queue here.
+            counter = f"delivery:{office}:{at:%Y%m%d}"
+            number = next_numbers(connection, counter, 1)
+            if state not in _WITHOUT_EFFECT and (first := _taken(connection, content)):
+                state, reason = State.DUPLICATE, f"same content as delivery {first}"
+            delivery_id = f"{office}-{at:%Y%m%d}-{number:04d}"
+            row: dict[str, Any] = {
+                "delivery_id": delivery_id,
+                "office": office,
+                "right": right,
+                "kind": kind,
+                "channel": Channel(channel),
+                "identity": content,
+                "state": state,
+                "reason": reason,
+                "received_at": at,
+                "received_by": by,
+                "office_date": day,
+            }
+            connection.execute(insert(deliveries), row)
+            connection.execute(
+                insert(delivery_files),
+                [
+                    {"delivery_id": delivery_id, "position": position, **asdict(file)}
+                    for position, file in enumerate(files)
+                ],
+            )
+            note_step(connection, delivery_id, state, at=at, by=by, reason=reason, before=None)
+            return one(connection, delivery_id)
+
+    def get(self, delivery_id: str) -> Delivery:
+        """Return one delivery.
+
+        Raises:
+            UnknownDelivery: there is none of this identifier.
+        """
+        with self._database.read() as connection:
+            return one(connection, delivery_id)
+
+    def events(self, delivery_id: str) -> builtins.list[DeliveryEvent]:
+        """Return the steps of one delivery, oldest first.
+
+        Raises:
+            UnknownDelivery: there is none of this identifier.
+        """
+        c = delivery_events.c
+        query = select(c.state, c.at, c.actor, c.reason).order_by(c.position)
+        with self._database.read() as connection:
+            rows = connection.execute(query.where(c.delivery_id == delivery_id)).all()
+        if not rows:
+            raise unknown(delivery_id)
+        return [DeliveryEvent(State(state), *rest) for state, *rest in rows]
+
+    def waiting(
+        self, office: str | None = None, at: datetime | None = None
+    ) -> builtins.list[Delivery]:
+        """Return what is to be processed, in the order in which it must be.
+
+        The office's own date counts first (the day of arrival where it has none), then
+        arrival. A held delivery that was released waits too; with ``at``, also one whose
+        worker has not been heard of for a ``LEASE``.
+        """
+        c = deliveries.c
+        free = or_(c.leased_until.is_(None), false() if at is None else c.leased_until <= at)
+        waits = or_(c.state == State.RECEIVED, and_(c.state == State.CHECKING, free))
+        query = select(deliveries).where(waits)
+        if office is not None:
+            query = query.where(c.office == office)
+        with self._database.read() as connection:
+            found = with_files(connection, connection.execute(query).all())
+        return sorted(
+            found, key=lambda d: (d.officeDate or d.receivedAt.date(), d.receivedAt, d.deliveryId)
+        )
+
+    def claim(self, delivery_id: str, worker: str, at: datetime) -> bool:
+        """Take a waiting delivery for a ``LEASE``; of several workers one gets ``True``.
+
+        Raises:
+            UnknownDelivery: there is none of this identifier.
+        """
+        c = deliveries.c
+        mine = c.delivery_id == delivery_id
+        with self._database.write() as connection:
+            found = connection.execute(
+                select(c.state, c.leased_by, c.leased_until)
+                .where(mine)
+                .with_for_update(skip_locked=True)
+            ).one_or_none()
+            if found is None:
+                one(connection, delivery_id)
+                return False  # another worker is taking it at this moment
+            expired = found.leased_until is None or found.leased_until <= at
+            if found.state not in (State.RECEIVED, State.CHECKING) or not expired:
+                return False
+            connection.execute(
+                update(deliveries)
+                .where(mine)
+                .values(state=State.CHECKING, leased_by=worker, leased_until=at + LEASE)
+            )
+            reason = f"taken over from {found.leased_by}" if found.leased_by else None
+            note_step(
+                connection,
+                delivery_id,
+                State.CHECKING,
+                at=at,
+                by=worker,
+                reason=reason,
+                before=State(found.state),
+            )
+        return True
+
+    def renew(self, delivery_id: str, worker: str, at: datetime) -> bool:
+        """Prolong a lease by a ``LEASE`` from ``at``; ``False`` when it is another's by now."""
+        c = deliveries.c
+        mine = and_(c.delivery_id == delivery_id, c.leased_by == worker)
+        with self._database.write() as connection:
+            statement = update(deliveries).where(mine, c.state == State.CHECKING)
+            return connection.execute(statement.values(leased_until=at + LEASE)).rowcount == 1
+
+    def move(
+        self,
+        delivery_id: str,
+        to: State,
+        at: datetime,
+        by: str,
+        reason: str | None = None,
+        receipt: Receipt | None = None,
+        findings: Mapping[str, int] | None = None,
+        durations: Mapping[str, float] | None = None,
+        expected: State | None = None,
+        worker: str | None = None,
+    ) -> Delivery:
+        """Take a delivery one step further.
+
+        Args:
+            delivery_id: which one.
+            to: the new state, one of ``NEXT`` of the present one.
+            at: instant of the step.
+            by: who takes it.
+            reason: a sentence for the office; stays empty when not given.
+            receipt: counts of records; kept from before when not given, as are the next two.
+            findings: counts of findings by severity.
+            durations: seconds by step.
+            expected: the state the caller saw.
+            worker: who must still hold the lease.
+
+        Raises:
+            UnknownDelivery: there is none of this identifier.
+            LedgerConflict: it is not (any more) where this step begins, or another works on it.
+            StoreError: the receipt does not add up.
+        """
+        if receipt is not None and (not receipt.adds_up() or min(asdict(receipt).values()) < 0):
+            raise StoreError(f"the receipt of {delivery_id} does not add up: {receipt}")
+        values: dict[str, Any] = {"state": to, "reason": reason}
+        results = {
+            "receipt": None if receipt is None else asdict(receipt),
+            "findings": None if findings is None else dict(findings),
+            "durations": None if durations is None else dict(durations),
+        }
+        values |= {name: value for name, value in results.items() if value is not None}
+        values |= {"leased_by": None, "leased_until": None}
+        mine = deliveries.c.delivery_id == delivery_id
+        with self._database.write() as connection:
+            row = connection.execute(select(deliveries).where(mine).with_for_update()).one_or_none()
+            if row is None:
+                raise unknown(delivery_id)
+            refuse_wrong_step(row, to, expected, worker)
+            connection.execute(update(deliveries).where(mine).values(values))
+            note_step(
+                connection,
+                delivery_id,
+                to,
+                at=at,
+                by=by,
+                reason=reason,
+                before=State(row.state),
+                results={name: value for name, value in results.items() if name != "durations"},
+            )
+            return one(connection, delivery_id)
+
+    def allocate(self, right: Right, count: int) -> int:
+        """Return the first of ``count`` consecutive change numbers of one right.
+
+        They grow strictly and no number is given twice; an abandoned range leaves a gap.
+        """
+        with self._database.write() as connection:
+            return next_numbers(connection, f"change:{right}", count)
+
+    def list(
+        self,
+        office: str | None = None,
+        right: Right | None = None,
+        states: Collection[State] | None = None,
+        limit: int | None = None,
+    ) -> builtins.list[Delivery]:
+        """Return deliveries, newest first; all, or at most ``limit``."""
+        c = deliveries.c
+        query = select(deliveries).order_by(c.received_at.desc(), c.delivery_id.desc()).limit(limit)
+        if office is not None:
+            query = query.where(c.office == office)
+        if right is not None:
+            query = query.where(c.right == right)
+        if states is not None:
+            query = query.where(c.state.in_(states))
+        with self._database.read() as connection:
+            return with_files(connection, connection.execute(query).all())
+
+
+def _taken(connection: Connection, content: str) -> str | None:
+    """Return the delivery that already has this content and an effect, if any."""
+    c = deliveries.c
+    found: str | None = connection.scalar(
+        select(c.delivery_id).where(c.identity == content, c.state.not_in(_WITHOUT_EFFECT))
+    )
+    return found

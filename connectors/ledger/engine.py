@@ -1,0 +1,156 @@
+"""Connections, transactions and migrations of the ledger, on SQLite and PostgreSQL.
+
+A write on SQLite begins IMMEDIATE: a transaction that reads first and writes later would
+otherwise fail in the middle. Driver errors leave this module as the hub's own. What is
+stored does not belong here.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+from sqlite3 import Connection as SqliteConnection
+from sqlite3 import OperationalError
+from time import sleep
+
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from connectors.ledger.schema import HEAD
+from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
+
+BUSY_TIMEOUT_MILLISECONDS = 20_000
+"""Writers queue; the longest transaction (a listing of 100,000 files) takes about 3 s."""
+
+WAL_ATTEMPTS = 100
+WAL_PAUSE_SECONDS = 0.05
+"""The switch takes milliseconds; 5 s is for a disk that is very busy."""
+
+_MIGRATION_LOCK = 7_145_021_964
+"""Any number no other program locks: the first of several workers migrates, others wait."""
+
+
+class Database:
+    """An engine with the hub's two kinds of transaction."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare the engine; nothing is opened yet."""
+        self.engine = _engine(url)
+        self._writer = self.engine.execution_options(ledger_writes=True)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Run statements that see one state of the ledger and change nothing."""
+        with _translated(), self.engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Run statements that all happen or none."""
+        with _translated(), self._writer.begin() as connection:
+            yield connection
+
+    def migrate(self) -> None:
+        """Bring the database to the newest migration; a no-op when it is there.
+
+        Raises:
+            ConfigurationError: a newer program has already changed this ledger.
+        """
+        with self.read() as connection:
+            if _version(connection) == HEAD:
+                return
+        with self.write() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
+            if _version(connection) != HEAD:
+                _upgrade(connection)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    parsed = make_url(url)
+    if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
+        raise ConfigurationError(
+            f"the ledger's URL begins with {parsed.drivername}: write sqlite:// or postgresql+psycopg://"
+        )
+    if parsed.drivername == "sqlite" and not parsed.database:
+        raise ConfigurationError(
+            "the ledger's SQLite URL names no file: several processes share it"
+        )
+    # Parameters hold names and hashes: they have no place in an error message.
+    # With a ping we survive a restart of the server; on SQLite it costs next to nothing.
+    engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
+    if parsed.drivername == "sqlite":
+        path = Path(str(parsed.database))
+        if path.parent.is_dir():
+            path.touch(mode=0o600)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
+    """Set what SQLite would leave at its historical defaults; first of all to wait for locks."""
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
+    _write_ahead(connection)
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _write_ahead(connection: SqliteConnection) -> None:
+    """Switch a new file to write-ahead logging; nearly always it is there already.
+
+    Of several processes that open a new file at once, SQLite answers "locked" to some without
+    waiting for the busy timeout.
+    """
+    for attempt in range(WAL_ATTEMPTS):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except OperationalError:
+            if attempt == WAL_ATTEMPTS - 1:
+                raise
+            sleep(WAL_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("ledger_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as exc:
+        raise LedgerConflict("the ledger already holds a row that excludes this one") from exc
+    except SQLAlchemyError as exc:
+        cause = getattr(exc, "orig", None) or exc
+        raise StoreError(f"the ledger's database failed: {type(cause).__name__}: {cause}") from exc
+
+
+def _version(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
+def _upgrade(connection: Connection) -> None:
+    from alembic import command  # 0.2 s, which an up-to-date ledger does not pay
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    with as_file(files("connectors.ledger") / "migrations") as folder:
+        config = Config()
+        config.set_main_option("script_location", str(folder).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, "head")
+        except CommandError as exc:
+            raise ConfigurationError(f"the ledger does not fit this program: {exc}") from exc

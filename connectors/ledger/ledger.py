@@ -1,0 +1,68 @@
+"""The ledger as callers see it: one object with a part per noun."""
+
+from datetime import datetime
+from typing import Self
+
+from connectors.ledger.access import Access, AccessReader
+from connectors.ledger.audit import Audit, BrokenRow
+from connectors.ledger.authorizations import Authorizations
+from connectors.ledger.clients import Clients
+from connectors.ledger.deliveries import Deliveries
+from connectors.ledger.engine import Database
+from connectors.ledger.observations import Observations
+from connectors.ledger.tokens import Tokens
+
+
+class Ledger:
+    """The transactional store of deliveries, clients, authorizations and their history.
+
+    Every instant is passed in (UTC), every write names its actor and is in the audit chain.
+    Safe to share between threads; each process opens its own.
+    """
+
+    def __init__(self, url: str, *, pepper: bytes | None = None) -> None:
+        """Prepare the parts; use ``open``, which also migrates."""
+        self._database = Database(url)
+        self.deliveries = Deliveries(self._database)
+        self.observations = Observations(self._database)
+        self.clients = Clients(self._database, pepper)
+        self.authorizations = Authorizations(self._database)
+        self.tokens = Tokens(self._database)
+        self.audit = Audit(self._database)
+        self._reader = AccessReader(self._database.engine)
+
+    @classmethod
+    def open(cls, url: str, *, pepper: bytes | None = None) -> Self:
+        """Open the ledger and bring it to the newest migration; idempotent.
+
+        Args:
+            url: ``sqlite:////home/ledger.sqlite`` or ``postgresql+psycopg://…``.
+            pepper: the hub's key for client secrets; only who adds or verifies secrets needs it.
+
+        Raises:
+            ConfigurationError: the URL is not one of these, or a newer program was here.
+            StoreError: the database does not answer.
+        """
+        ledger = cls(url, pepper=pepper)
+        try:
+            ledger._database.migrate()
+        except BaseException:
+            ledger.close()
+            raise
+        return ledger
+
+    def access(self, token_hash: bytes, at: datetime) -> Access | None:
+        """Return what the token with this SHA-256 opens now, ``None`` for nothing at all.
+
+        Sees what any process committed before the call; made for every request.
+        """
+        return self._reader.access(token_hash, at)
+
+    def verify(self) -> BrokenRow | None:
+        """Return the first row of the audit chain that does not hold, or ``None``."""
+        return self.audit.verify()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._reader.close()
+        self._database.close()

@@ -1,0 +1,100 @@
+"""What was seen on the offices' SFTP servers, so that only news is fetched.
+
+One row per path with the size and time it had last; another size or time is a new
+observation. This is memory of the outside world, not a decision, so it has no audit rows.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from connectors.ledger.engine import Database
+from connectors.ledger.schema import observations
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """A file as it was listed last: bytes, seconds since 1970, and what we did with it."""
+
+    size: int
+    mtime: int
+    firstSeenAt: datetime
+    sha256: str | None = None
+    deliveryId: str | None = None
+
+
+class Observations:
+    """The listing memory, per office and path."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep observations in ``database``."""
+        self._database = database
+
+    def see(self, office: str, path: str, size: int, mtime: int, at: datetime) -> datetime:
+        """Note one file; return when this path was first seen with this size and time."""
+        return self.see_all(office, [(path, size, mtime)], at)[path]
+
+    def see_all(
+        self, office: str, files: Iterable[tuple[str, int, int]], at: datetime
+    ) -> Mapping[str, datetime]:
+        """Note a listing (path, size, mtime) in one transaction; return first sights by path.
+
+        A file that changed is forgotten as it was: no digest, no delivery.
+        """
+        seen: dict[str, datetime] = {}
+        new: list[dict[str, Any]] = []
+        changed: list[dict[str, Any]] = []
+        with self._database.write() as connection:
+            known = _known(connection.execute(_select(office)))
+            for path, size, mtime in files:
+                before = known.get(path)
+                if before is not None and (before.size, before.mtime) == (size, mtime):
+                    seen[path] = before.firstSeenAt
+                    continue
+                seen[path] = at
+                row = {"office": office, "path": path, "size": size, "mtime": mtime}
+                row |= {"first_seen_at": at, "sha256": None, "delivery_id": None}
+                (new if before is None else changed).append(row)
+            if new:
+                connection.execute(insert(observations), new)
+            for row in changed:
+                statement = update(observations).where(observations.c.office == office)
+                connection.execute(statement.where(observations.c.path == row["path"]).values(row))
+        return seen
+
+    def set_digest(
+        self, office: str, path: str, sha256: str, delivery_id: str | None = None
+    ) -> None:
+        """Note what the file's bytes were, and the delivery they became part of."""
+        values = {"sha256": sha256} | ({"delivery_id": delivery_id} if delivery_id else {})
+        self._set(office, [path], values)
+
+    def set_delivery(self, office: str, paths: Iterable[str], delivery_id: str) -> None:
+        """Note the delivery that files became part of."""
+        self._set(office, paths, {"delivery_id": delivery_id})
+
+    def known(self, office: str) -> dict[str, Observation]:
+        """Return everything seen at one office, by path."""
+        with self._database.read() as connection:
+            return _known(connection.execute(_select(office)))
+
+    def _set(self, office: str, paths: Iterable[str], values: dict[str, str]) -> None:
+        c = observations.c
+        with self._database.write() as connection:
+            for path in paths:
+                mine = update(observations).where(c.office == office, c.path == path)
+                connection.execute(mine.values(values))
+
+
+def _select(office: str) -> Any:
+    c = observations.c
+    return select(c.path, c.size, c.mtime, c.first_seen_at, c.sha256, c.delivery_id).where(
+        c.office == office
+    )
+
+
+def _known(rows: Iterable[Any]) -> dict[str, Observation]:
+    return {path: Observation(*rest) for path, *rest in rows}

@@ -1,0 +1,119 @@
+"""What the ledger gives back about deliveries: values, not rows.
+
+Member names are those of the JSON documents. States and receipts are the domain's
+(``ipregister.deliveries``).
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from ipregister.deliveries import Kind, Receipt, State
+from ipregister.identifiers import st2_date
+from ipregister.model import Right
+
+_DAY = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})(-?)([01][0-9])\2([0-3][0-9])(?![0-9])")
+
+
+class Channel(StrEnum):
+    """The door a delivery came through."""
+
+    SFTP = "sftp"
+    API = "api"
+    LOCAL = "local"
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveredFile:
+    """One member of a delivery: the sender's name, address in landing (hex), size in bytes."""
+
+    name: str
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryEvent:
+    """One step of a delivery's life."""
+
+    state: State
+    at: datetime
+    actor: str
+    reason: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "state": self.state,
+            "at": instant(self.at),
+            "actor": self.actor,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What an office sent and what became of it.
+
+    ``officeDate`` is the office's own date, read from the file names; ``findings`` counts by
+    severity; ``durations`` are seconds by step.
+    """
+
+    deliveryId: str
+    office: str
+    right: Right
+    kind: Kind
+    channel: Channel
+    identity: str
+    state: State
+    reason: str | None
+    receivedAt: datetime
+    receivedBy: str
+    officeDate: date | None
+    files: tuple[DeliveredFile, ...]
+    receipt: Receipt | None = None
+    findings: Mapping[str, int] | None = None
+    durations: Mapping[str, float] | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form; what is not known yet is null."""
+        return {
+            "deliveryId": self.deliveryId,
+            "office": self.office,
+            "right": self.right,
+            "kind": self.kind,
+            "channel": self.channel,
+            "state": self.state,
+            "reason": self.reason,
+            "receivedAt": instant(self.receivedAt),
+            "receivedBy": self.receivedBy,
+            "officeDate": self.officeDate.isoformat() if self.officeDate else None,
+            "identity": self.identity,
+            "files": [asdict(file) for file in self.files],
+            "receipt": asdict(self.receipt) if self.receipt else None,
+            "findings": dict(self.findings) if self.findings is not None else None,
+            "durations": dict(self.durations) if self.durations is not None else None,
+        }
+
+
+def instant(at: datetime) -> str:
+    """Return the JSON form of an instant, ``2026-11-22T05:30:00Z``."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def office_date(names: Iterable[str], at: datetime) -> date | None:
+    """Return the latest day written in the file names, not later than tomorrow.
+
+    Of several days in one name the last counts: extraction names end with the day of
+    extraction. A day in the future is a number that looks like one.
+    """
+    latest = at.astimezone(UTC).date() + timedelta(days=1)
+    days = []
+    for name in names:
+        found = [st2_date("".join(match.group(1, 3, 4))) for match in _DAY.finditer(name)]
+        plausible = [day for day in found if day is not None and day <= latest]
+        days += plausible[-1:]
+    return max(days, default=None)

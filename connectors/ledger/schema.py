@@ -1,0 +1,228 @@
+"""Tables of the ledger.
+
+History tables (``delivery_events``, ``authorization_versions``, ``audit``) are append-only,
+which triggers of the migrations enforce, and hold copies instead of foreign keys where they
+must outlive what they describe. How rows are read and written is one module per noun.
+"""
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
+
+HEAD = "0001"
+"""Newest migration; a ledger that has it opens without loading Alembic."""
+
+APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
+
+# Named from the first day: SQLite can only change a constraint that has a name.
+METADATA = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# A content takes effect once: only these states leave room for the same content again.
+_TAKES_EFFECT = text("state NOT IN ('duplicate', 'rejected', 'withdrawn')")
+
+counters = Table(
+    "counters",
+    METADATA,
+    Column("name", String(64), primary_key=True),
+    Column("value", Count, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    METADATA,
+    Column("delivery_id", String(32), primary_key=True),
+    Column("office", String(2), nullable=False),
+    Column("right", String(16), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("channel", String(8), nullable=False),
+    Column("identity", String(64), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("reason", Words),
+    Column("received_at", Instant, nullable=False),
+    Column("received_by", Words, nullable=False),
+    Column("office_date", Date),
+    Column("receipt", Document),
+    Column("findings", Document),
+    Column("durations", Document),
+    Column("leased_by", Words),
+    Column("leased_until", Instant),
+    Index(None, "office", "right", "state"),
+    Index(
+        "uq_deliveries_identity",
+        "identity",
+        unique=True,
+        sqlite_where=_TAKES_EFFECT,
+        postgresql_where=_TAKES_EFFECT,
+    ),
+)
+
+delivery_files = Table(
+    "delivery_files",
+    METADATA,
+    Column("delivery_id", ForeignKey("deliveries.delivery_id"), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("name", Words, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", Count, nullable=False),
+    Index(None, "sha256"),
+)
+
+delivery_events = Table(
+    "delivery_events",
+    METADATA,
+    Column("delivery_id", String(32), primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("state", String(24), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("reason", Words),
+)
+
+observations = Table(
+    "observations",
+    METADATA,
+    Column("office", String(2), primary_key=True),
+    Column("path", ServerPath, primary_key=True),
+    Column("size", Count, nullable=False),
+    Column("mtime", Count, nullable=False),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("sha256", String(64)),
+    Column("delivery_id", String(32)),
+)
+
+third_parties = Table(
+    "third_parties",
+    METADATA,
+    Column("name", Words, primary_key=True),
+    # Two spellings that differ in case only would be mistaken for each other by people.
+    Column("folded", Text, nullable=False, unique=True),
+    Column("added_at", Instant, nullable=False),
+    Column("added_by", Words, nullable=False),
+)
+
+clients = Table(
+    "clients",
+    METADATA,
+    Column("client_id", String(40), primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("third_party", ForeignKey("third_parties.name")),
+    Column("office", String(2)),
+    Column("das_compat", Boolean, nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("added_by", Words, nullable=False),
+    Column("revoked_at", Instant),
+    Index(None, "third_party"),
+    Index(None, "office"),
+)
+
+client_secrets = Table(
+    "client_secrets",
+    METADATA,
+    Column("secret_hash", LargeBinary(32), primary_key=True),
+    Column("client_id", ForeignKey("clients.client_id"), nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Index(None, "client_id"),
+)
+
+client_keys = Table(
+    "client_keys",
+    METADATA,
+    Column("client_id", ForeignKey("clients.client_id"), primary_key=True),
+    Column("kid", Text, primary_key=True),
+    Column("jwk", Document, nullable=False),
+    Column("added_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+)
+
+authorizations = Table(
+    "authorizations",
+    METADATA,
+    Column("third_party", ForeignKey("third_parties.name"), primary_key=True),
+    Column("office", String(2), primary_key=True),
+    Column("version", Integer, nullable=False),
+    # Classes allowed, not withheld: a class invented later stays closed until an office opens it.
+    Column("allowed", Document, nullable=False),
+    Column("valid_until", Date),
+    Column("set_at", Instant, nullable=False),
+    Column("set_by", Words, nullable=False),
+)
+
+authorization_versions = Table(
+    "authorization_versions",
+    METADATA,
+    Column("third_party", Text, primary_key=True),
+    Column("office", String(2), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("allowed", Document, nullable=False),
+    Column("valid_until", Date),
+    Column("set_at", Instant, nullable=False),
+    Column("set_by", Words, nullable=False),
+)
+
+# Expiry of tokens and assertions is only ever compared: microseconds since 1970.
+tokens = Table(
+    "tokens",
+    METADATA,
+    Column("token_hash", LargeBinary(32), primary_key=True),
+    Column("client_id", ForeignKey("clients.client_id"), nullable=False),
+    Column("expires_at", Count, nullable=False),
+    Column("issued_at", Instant, nullable=False),
+    Index(None, "expires_at"),
+    Index(None, "client_id"),
+)
+
+assertions = Table(
+    "assertions",
+    METADATA,
+    Column("client_id", String(40), primary_key=True),
+    Column("jti_hash", LargeBinary(32), primary_key=True),
+    Column("expires_at", Count, nullable=False),
+    Index(None, "expires_at"),
+)
+
+audit = Table(
+    "audit",
+    METADATA,
+    Column("seq", Count, primary_key=True, autoincrement=False),
+    # The chain is hashed over text, so the instant is kept as text.
+    Column("at", String(32), nullable=False),
+    Column("actor", Words, nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", Words, nullable=False),
+    Column("before", Document),
+    Column("after", Document),
+    Column("previous_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Index(None, "subject"),
+)
+
+# One row: the end of the chain. Writers queue at it, and a cut-off tail does not fit it.
+audit_head = Table(
+    "audit_head",
+    METADATA,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("seq", Count, nullable=False),
+    Column("hash", String(64), nullable=False),
+)

@@ -1,0 +1,96 @@
+"""What every command shares: the home, the answer's format, and how trouble is told."""
+
+import sys
+import warnings
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import structlog
+import typer
+
+from connectors.hub import Hub
+from connectors.settings import Settings
+from iphub.output import FAILED, USAGE, Format, progress
+from ipregister.errors import HubError
+from ipregister.model import Right
+from ipregister.profiles import offices
+
+HomeOption = Annotated[
+    Path,
+    typer.Option("--home", envvar="IPHUB_HOME", help="Directory of the hub.", show_default=True),
+]
+FormatOption = Annotated[Format, typer.Option("--format", help="For people, or one JSON document.")]
+
+
+def _office(value: str | None) -> str | None:
+    if value is None:
+        return None
+    if (code := value.upper()) not in offices():
+        raise typer.BadParameter(
+            f"{value!r} is no office of this hub; one of {', '.join(offices())}."
+        )
+    return code
+
+
+OfficeOption = Annotated[
+    str, typer.Option("--office", help="ST.3 code of the office, such as KH.", callback=_office)
+]
+AnyOfficeOption = Annotated[
+    str | None, typer.Option("--office", help="Only this office (ST.3 code).", callback=_office)
+]
+RightOption = Annotated[Right, typer.Option("--right", help="Which right the records are of.")]
+ByOption = Annotated[str, typer.Option("--by", help="Who decides; kept in the ledger.")]
+
+
+def settings(home: Path) -> Settings:
+    """Return the settings of a command: environment and ``--home``."""
+    return Settings(home=home)
+
+
+@contextmanager
+def open_hub(home: Path) -> Iterator[Hub]:
+    """Lend the stores of an existing hub for one command."""
+    hub = Hub.open(settings(home))
+    try:
+        yield hub
+    finally:
+        hub.close()
+
+
+def _log_for_people() -> None:
+    """Show the steps of deliveries as progress, and whatever is wrong, on standard error."""
+
+    def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> str:
+        if event["event"] == "delivery_finished":
+            return f"  {event['delivery_id']} {event['state']}"
+        if event["event"] == "delivery_started":
+            raise structlog.DropEvent
+        return msgspec.json.encode(event).decode()
+
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, render],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
+def run(app: Callable[[], object]) -> None:
+    """Run the command line; trouble becomes one sentence and an exit code."""
+    _log_for_people()
+    # Said at import by the installed Dagster about its own decorator; nothing for users.
+    warnings.filterwarnings("ignore", message="Parameter `owners`")
+    try:
+        app()
+    except SystemExit as exc:
+        # Typer ends with 2 when it was called wrongly; 2 is our word for a failed operation.
+        if exc.code == FAILED and not isinstance(exc.__context__, typer.Exit):
+            raise SystemExit(USAGE) from exc
+        raise
+    except HubError as exc:
+        if "json" in sys.argv:
+            problem = {"error": {"code": exc.code, "detail": exc.detail, **exc.context}}
+            sys.stdout.buffer.write(msgspec.json.encode(problem) + b"\n")
+        progress.print(f"[red]{exc.code}[/red]: {exc.detail}", markup=True)
+        raise SystemExit(FAILED) from exc

@@ -1,0 +1,39 @@
+"""What every command prints and how it exits: people's text or one JSON document."""
+
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+from rich.console import Console
+
+DONE, FINDINGS, FAILED, USAGE = 0, 1, 2, 3
+"""Exit codes: done; findings or refusals at the asked threshold; unreadable input or a failed
+operation; wrong usage."""
+
+
+PIPE_COLUMNS = 160
+
+
+class Format(StrEnum):
+    """How a command answers."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+progress = Console(stderr=True, highlight=False)
+"""Progress and errors for people; standard output carries the answer alone."""
+
+
+def emit(document: Mapping[str, Any], text: Callable[[Console], None], format: Format) -> None:
+    """Print one answer: ``document`` as JSON, or what ``text`` writes for people."""
+    if format is Format.JSON:
+        sys.stdout.buffer.write(
+            msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+        )
+        sys.stdout.flush()
+    else:
+        # Tables are not squeezed into 80 columns when a file or a pipe reads them.
+        text(Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS))

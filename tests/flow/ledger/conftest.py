@@ -1,0 +1,149 @@
+"""An empty ledger on SQLite and on PostgreSQL, and other processes that use it at the same time.
+
+PostgreSQL is the server of ``IPHUB_TEST_POSTGRES_URL``, or one of our own on a local socket where
+Debian's package is installed.
+"""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from connectors.ledger import Ledger
+
+PEPPER = b"pepper of the tests, 32 bytes ok"
+AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+# Opens the ledger, says so, waits until all are ready, does its work, prints the result as JSON.
+CHILD = """
+import json, sys
+from datetime import UTC, datetime, timedelta
+from connectors.ledger import DeliveredFile, Ledger
+from ipregister.deliveries import Kind, State
+from ipregister.model import Right
+AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+url, number = sys.argv[1], int(sys.argv[2])
+{before}
+print("ready", flush=True)
+sys.stdin.readline()
+{work}
+print(json.dumps(result))
+"""
+
+Together = Callable[..., list[Any]]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    given = os.environ.get("IPHUB_TEST_POSTGRES_URL")
+    if given:
+        yield given
+        return
+    tools = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    if not tools:
+        pytest.skip("no PostgreSQL: IPHUB_TEST_POSTGRES_URL names none and none is installed")
+    # Not tmp_path: another user must reach it, and a socket's path has at most 107 characters.
+    home = Path(tempfile.mkdtemp(prefix="iphub-pg-"))
+    user = []
+    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+        user = ["runuser", "-u", "postgres", "--"]
+        shutil.chown(home, "postgres")
+
+    def run(tool: str, *arguments: str) -> None:
+        command = [*user, str(tools[-1].with_name(tool)), "-D", f"{home}/data", *arguments]
+        with (home / "out").open("ab") as out:
+            subprocess.run(command, cwd="/", check=True, stdout=out, stderr=out)
+
+    try:
+        run("initdb", "-U", "iphub", "-E", "UTF8", "--locale=C.UTF-8", "--auth=trust", "--no-sync")
+        options = f"-F -c listen_addresses= -c unix_socket_directories={home}"
+        run("pg_ctl", "-w", "-l", f"{home}/log", "-o", options, "start")
+        try:
+            yield f"postgresql+psycopg://iphub@/postgres?host={home}"
+        finally:
+            run("pg_ctl", "-m", "immediate", "-w", "stop")
+    finally:
+        shutil.rmtree(home)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database of its own."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path}/ledger.sqlite"
+        return
+    server = create_engine(request.getfixturevalue("postgres_server"), isolation_level="AUTOCOMMIT")
+    name = f"test_{secrets.token_hex(8)}"
+    with server.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+        yield server.url.set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    server.dispose()
+
+
+@pytest.fixture
+def ledger(url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(url, pepper=PEPPER)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def together(url: str) -> Together:
+    """Run the same lines in several processes, all starting at once; return their results."""
+
+    def run(processes: int, work: str, before: str = "ledger = Ledger.open(url)") -> list[Any]:
+        source = CHILD.format(before=before, work=work)
+        children = [
+            subprocess.Popen(
+                [sys.executable, "-c", source, url, str(number)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for number in range(processes)
+        ]
+        try:
+            for child in children:
+                assert child.stdout is not None
+                assert child.stdout.readline() == "ready\n"
+            for child in children:
+                assert child.stdin is not None
+                child.stdin.write("go\n")
+                child.stdin.flush()
+            return [json.loads(child.communicate(timeout=120)[0]) for child in children]
+        finally:
+            for child in children:
+                child.kill()
+                child.communicate()
+
+    return run
+
+
+@pytest.fixture
+def tamper(url: str) -> Callable[[str], None]:
+    """Change the database behind the ledger's back, with its guards switched off."""
+
+    def run(statement: str) -> None:
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            for table in ("audit", "delivery_events", "authorization_versions"):
+                if engine.dialect.name == "postgresql":
+                    connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER USER"))
+                else:
+                    for verb in ("update", "delete"):
+                        connection.execute(text(f"DROP TRIGGER IF EXISTS {table}_no_{verb}"))
+            connection.execute(text(statement))
+        engine.dispose()
+
+    return run

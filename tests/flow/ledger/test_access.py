@@ -1,0 +1,455 @@
+"""Clients, authorizations, tokens, and what a request may see, on both databases."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from itertools import combinations
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from sqlalchemy import create_engine, text
+
+from connectors.ledger import Access, Client, Ledger
+from connectors.ledger.schema import METADATA
+from connectors.ledger.tokens import KEEP_ASSERTIONS, MAX_LIFETIME
+from ipregister.authorizations import WITHHOLDABLE, decide, parse_withheld
+from ipregister.errors import (
+    ConfigurationError,
+    InvalidClient,
+    InvalidRequest,
+    LedgerConflict,
+    StoreError,
+)
+from ipregister.model import Disclosure, Right
+
+AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+HASH = sha256(b"an access token").digest()
+BY: dict[str, Any] = {"at": AT, "by": "operator"}
+
+Together = Callable[..., list[Any]]
+Tamper = Callable[[str], None]
+
+
+def public_pem(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
+    pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return pem.decode()
+
+
+@pytest.fixture
+def client(ledger: Ledger) -> Client:
+    """A client of the third party Ann, with a token."""
+    made, _ = ledger.clients.add(name="Ann's reader", third_party="Ann", **BY)
+    ledger.tokens.issue(made.clientId, HASH, AT + MAX_LIFETIME, AT)
+    return made
+
+
+def share(ledger: Ledger, rights: str, *withhold: str, office: str = "KH", **other: Any) -> int:
+    until = other.pop("until", None)
+    withheld = parse_withheld(rights, withhold)
+    return ledger.authorizations.set(office, "Ann", withheld, until, AT, "Sok", **other).version
+
+
+def seen(ledger: Ledger, at: datetime = AT) -> Access:
+    access = ledger.access(HASH, at)
+    assert access is not None
+    return access
+
+
+# --- clients ---------------------------------------------------------------------------------
+
+
+def test_a_secret_opens_its_own_client_only(ledger: Ledger) -> None:
+    client, secret = ledger.clients.add(name="a", third_party="Ann", **BY)
+    other, other_secret = ledger.clients.add(name="b", office="KH", **BY)
+    assert secret is not None
+    assert other_secret is not None
+    verify = ledger.clients.verify_secret
+    assert verify(client.clientId, secret, AT) == client == ledger.clients.by_id(client.clientId)
+    for name, wrong in [
+        (client.clientId, other_secret),
+        (client.clientId, secret + "x"),
+        (client.clientId, ""),
+        (client.clientId, "\ud800"),
+        (other.clientId, secret),
+        ("nobody", secret),
+    ]:
+        assert verify(name, wrong, AT) is None
+
+
+def test_a_secret_is_kept_nowhere(ledger: Ledger, url: str) -> None:
+    client, secret = ledger.clients.add(name="a", third_party="Ann", **BY)
+    rotated = ledger.clients.rotate_secret(client.clientId, **BY)
+    assert secret is not None
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        stored = "\n".join(
+            str(tuple(row))
+            for name in METADATA.tables
+            for row in connection.execute(text(f'SELECT * FROM "{name}"'))
+        )
+    engine.dispose()
+    assert client.clientId in stored
+    for hidden in (secret, rotated, sha256(secret.encode()).hexdigest()):
+        assert hidden not in stored
+        assert hidden not in repr(ledger.clients.by_id(client.clientId))
+    assert repr(sha256(secret.encode()).digest()) not in stored
+
+
+def test_another_pepper_opens_nothing(ledger: Ledger, url: str) -> None:
+    client, secret = ledger.clients.add(name="a", third_party="Ann", **BY)
+    assert secret is not None
+    other = Ledger.open(url, pepper=b"x" * 32)
+    assert other.clients.verify_secret(client.clientId, secret, AT) is None
+    other.close()
+
+
+@pytest.mark.parametrize("pepper", [None, b"", b"short"])
+def test_without_a_pepper_there_are_no_secrets(url: str, pepper: bytes | None) -> None:
+    ledger = Ledger.open(url, pepper=pepper)
+    with pytest.raises(ConfigurationError, match="pepper"):
+        ledger.clients.add(name="a", third_party="Ann", **BY)
+    assert ledger.clients.list() == []
+    ledger.close()
+
+
+def test_two_secrets_live_side_by_side_until_the_old_one_dies(ledger: Ledger) -> None:
+    client, old = ledger.clients.add(name="a", third_party="Ann", **BY)
+    new = ledger.clients.rotate_secret(client.clientId, **BY, keep=5 * MINUTE)
+    assert old is not None
+
+    def opens(secret: str, minutes: int) -> bool:
+        at = AT + minutes * MINUTE
+        return ledger.clients.verify_secret(client.clientId, secret, at) is not None
+
+    assert [opens(old, 0), opens(old, 4), opens(old, 5)] == [True, True, False]
+    assert [opens(new, 0), opens(new, 4), opens(new, 5)] == [True, True, True]
+
+
+def test_a_client_with_a_key_has_no_secret(ledger: Ledger) -> None:
+    pem = public_pem(ec.generate_private_key(ec.SECP256R1()))
+    client, secret = ledger.clients.add(name="a", third_party="Ann", public_jwk=pem, **BY)
+    assert secret is None
+    (key,) = client.keys
+    assert key.jwk["alg"] == "ES256"
+    assert client.document()["keys"] == [{"kid": key.kid, "alg": "ES256", "expiresAt": None}]
+    assert ledger.clients.verify_secret(client.clientId, "", AT) is None
+
+
+def test_two_keys_overlap_while_a_client_changes_over(ledger: Ledger) -> None:
+    old, new = (public_pem(ed25519.Ed25519PrivateKey.generate()) for _ in range(2))
+    client, _ = ledger.clients.add(name="a", third_party="Ann", public_jwk=old, **BY)
+    (first,) = client.keys
+    second = ledger.clients.add_key(client.clientId, new, **BY)
+    ledger.clients.retire_key(client.clientId, first.kid, **BY, until=AT + 5 * MINUTE)
+    changed = ledger.clients.by_id(client.clientId)
+    assert changed is not None
+
+    def live(minutes: int) -> set[str]:
+        return {key.kid for key in changed.live_keys(AT + minutes * MINUTE)}
+
+    assert live(4) == {first.kid, second.kid}
+    assert live(5) == {second.kid}
+    with pytest.raises(InvalidRequest, match="already has a key"):
+        ledger.clients.add_key(client.clientId, new, **BY)
+    with pytest.raises(InvalidRequest, match="has no key 'x'"):
+        ledger.clients.retire_key(client.clientId, "x", **BY)
+
+
+def test_a_third_party_has_one_name(ledger: Ledger) -> None:
+    for name in ("Ann  Office", "ANN OFFICE", " ann office "):
+        client, _ = ledger.clients.add(name=name, third_party=name, **BY)
+        assert client.thirdParty == "Ann Office"
+    assert [party.name for party in ledger.clients.third_parties()] == ["Ann Office"]
+    assert len(ledger.clients.list(third_party="ann office")) == 3
+    assert ledger.clients.list(office="KH") == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "sentence"),
+    [
+        ({}, "belongs to one"),
+        ({"third_party": "Ann", "office": "KH"}, "belongs to one"),
+        ({"third_party": " "}, "printable characters"),
+        ({"third_party": "a" * 201}, "printable characters"),
+        ({"third_party": "a\u202eb"}, "printable characters"),
+        ({"office": "XX"}, "not an office of this hub"),
+        ({"third_party": "Ann", "public_jwk": "{}"}, "kind of key"),
+    ],
+)
+def test_clients_that_make_no_sense_are_refused(
+    ledger: Ledger, owner: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        ledger.clients.add(name="a", **owner, **BY)
+    assert ledger.clients.third_parties() == []
+
+
+def test_a_revoked_client_is_refused_everywhere(ledger: Ledger) -> None:
+    client, secret = ledger.clients.add(name="a", third_party="Ann", **BY)
+    assert secret is not None
+    ledger.tokens.issue(client.clientId, HASH, AT + MINUTE, AT)
+    ledger.clients.set_das_compat(client.clientId, enabled=True, **BY)
+    revoked = ledger.clients.revoke(client.clientId, **BY)
+    assert (revoked.is_active, revoked.dasCompat) == (False, True)
+    assert ledger.clients.revoke(client.clientId, **BY) == revoked
+    assert ledger.clients.verify_secret(client.clientId, secret, AT) is None
+    assert ledger.access(HASH, AT) is None
+    assert ledger.tokens.find(HASH, AT) is None
+    with pytest.raises(InvalidClient):
+        ledger.tokens.issue(client.clientId, b"x" * 32, AT + MINUTE, AT)
+    with pytest.raises(InvalidRequest, match="is revoked"):
+        ledger.clients.rotate_secret(client.clientId, **BY)
+    with pytest.raises(InvalidRequest, match="no client nobody"):
+        ledger.clients.revoke("nobody", **BY)
+
+
+# --- authorizations --------------------------------------------------------------------------
+
+
+def test_every_decision_is_a_version(ledger: Ledger, client: Client) -> None:
+    assert share(ledger, "patents") == 1
+    assert share(ledger, "patents") == 1
+    assert share(ledger, "patents,designs", "designs:documents") == 2
+    assert share(ledger, "patents,designs", "designs:documents", until=date(2026, 3, 4)) == 3
+    revoked = ledger.authorizations.revoke("KH", "ann", AT, "Sok")
+    assert (revoked.version, revoked.is_revoked, revoked.thirdParty) == (4, True, "Ann")
+    assert share(ledger, "trademarks", office="TH") == 1
+    history = ledger.authorizations.history("KH", "Ann")
+    assert [version.version for version in history] == [1, 2, 3, 4]
+    assert history[1].withheld(Right.DESIGNS) == {Disclosure.DOCUMENTS}
+    assert ledger.authorizations.show("KH", "Ann") == revoked == history[-1]
+    assert ledger.authorizations.show("VN", "Ann") is None
+    offices = [found.office for found in ledger.authorizations.list(third_party="Ann")]
+    assert offices == [found.office for found in ledger.authorizations.list()] == ["KH", "TH"]
+    assert [found.version for found in ledger.authorizations.list(office="KH")] == [4]
+
+
+def test_who_did_not_see_the_last_decision_must_look_again(ledger: Ledger, client: Client) -> None:
+    share(ledger, "patents", expected_version=0)
+    for stale in (0, 2):
+        with pytest.raises(LedgerConflict, match="at version 1"):
+            share(ledger, "designs", expected_version=stale)
+        with pytest.raises(LedgerConflict, match="at version 1"):
+            ledger.authorizations.revoke("KH", "Ann", AT, "Sok", expected_version=stale)
+    assert share(ledger, "designs", expected_version=1) == 2
+
+
+def test_of_two_decisions_at_once_one_has_to_look_again(
+    ledger: Ledger, client: Client, together: Together
+) -> None:
+    share(ledger, "patents")
+    work = """
+from ipregister.authorizations import parse_withheld
+from ipregister.errors import LedgerConflict
+rights = parse_withheld(["designs", "trademarks"][number])
+try:
+    result = ledger.authorizations.set("KH", "Ann", rights, None, AT, "x", 1).version
+except LedgerConflict:
+    result = 0
+"""
+    assert sorted(together(2, work)) == [0, 2]
+    assert len(ledger.authorizations.history("KH", "Ann")) == 2
+
+
+@pytest.mark.parametrize(
+    ("office", "third_party", "rights", "until", "sentence"),
+    [
+        ("XX", "Ann", {Right.PATENTS: ()}, None, "not an office of this hub; there are BN, ID"),
+        ("KH", "Bob", {Right.PATENTS: ()}, None, "no third party 'Bob'"),
+        ("KH", "Ann", {}, None, "revoke"),
+        ("KH", "Ann", {"marks": ()}, None, "there are patents, trademarks, designs"),
+        ("KH", "Ann", {Right.PATENTS: ["core"]}, None, "core cannot be withheld"),
+        ("KH", "Ann", {Right.PATENTS: ["names"]}, None, "choose among stakeholder, status_change"),
+        ("KH", "Ann", {Right.PATENTS: ()}, date(2026, 3, 3), "is past"),
+    ],
+)
+def test_decisions_that_make_no_sense_are_refused(
+    ledger: Ledger,
+    client: Client,
+    office: str,
+    third_party: str,
+    rights: Any,
+    until: date | None,
+    sentence: str,
+) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        ledger.authorizations.set(office, third_party, rights, until, AT, "Sok")
+    assert ledger.authorizations.list() == []
+
+
+def test_there_must_be_something_to_revoke(ledger: Ledger, client: Client) -> None:
+    for _ in range(2):
+        with pytest.raises(InvalidRequest, match="nothing to revoke"):
+            ledger.authorizations.revoke("KH", "Ann", AT, "Sok")
+        share(ledger, "patents")
+        ledger.authorizations.revoke("KH", "Ann", AT, "Sok")
+
+
+# --- what a request may see ------------------------------------------------------------------
+
+
+def test_every_set_of_withheld_classes_is_what_a_request_sees(
+    ledger: Ledger, client: Client
+) -> None:
+    for size in range(len(WITHHOLDABLE) + 1):
+        for withheld in combinations(WITHHOLDABLE, size):
+            share(ledger, "patents,designs", f"designs:{','.join(withheld)}")
+            expected = {
+                ("KH", Right.PATENTS): frozenset(Disclosure),
+                ("KH", Right.DESIGNS): frozenset(Disclosure) - set(withheld),
+            }
+            assert seen(ledger).grants == expected
+
+
+def test_the_fast_way_and_the_decision_agree(ledger: Ledger, client: Client) -> None:
+    share(ledger, "patents", office="KH")
+    share(ledger, "designs,trademarks", "examination", office="TH", until=date(2026, 3, 5))
+    share(ledger, "designs", office="VN")
+    ledger.authorizations.revoke("VN", "Ann", AT, "Sok")
+    known = ledger.authorizations.list()
+    for days in range(3):
+        at = AT + timedelta(days=days)
+        token = sha256(str(days).encode()).digest()
+        ledger.tokens.issue(client.clientId, token, at + MINUTE, at)
+        access = ledger.access(token, at)
+        assert access is not None
+        for office in ("KH", "TH", "VN", "PH"):
+            for right in Right:
+                answer = decide(known, third_party="Ann", office=office, right=right, on=at.date())
+                assert getattr(answer, "allowed", None) == access.grants.get((office, right))
+                if (office, right) in access.grants:
+                    assert getattr(answer, "version", None) == access.versions[office]
+
+
+def test_an_authorization_holds_through_its_last_day(ledger: Ledger, client: Client) -> None:
+    share(ledger, "patents", until=AT.date())
+    midnight = datetime(2026, 3, 5, tzinfo=UTC)
+    token = b"t" * 32
+    ledger.tokens.issue(client.clientId, token, midnight + MINUTE, midnight)
+    last, first = (ledger.access(token, midnight - step) for step in (MINUTE, timedelta(0)))
+    assert last is not None
+    assert first is not None
+    assert (dict(last.versions), dict(first.versions), dict(first.grants)) == ({"KH": 1}, {}, {})
+
+
+def test_what_another_process_decides_counts_at_the_next_request(
+    ledger: Ledger, client: Client, together: Together
+) -> None:
+    share(ledger, "patents")
+    assert Right.PATENTS in {right for _, right in seen(ledger).grants}
+    changes = [
+        ('set("KH", "Ann", parse_withheld("designs"), None, AT, "x")', [("KH", "designs")], 2),
+        ('revoke("KH", "Ann", AT, "x")', [], None),
+        ('set("TH", "Ann", parse_withheld("designs"), None, AT, "x")', [("TH", "designs")], 1),
+    ]
+    for change, grants, version in changes:
+        work = "from ipregister.authorizations import parse_withheld\n"
+        together(1, f"{work}result = ledger.authorizations.{change}.version")
+        access = seen(ledger)
+        assert list(access.grants) == grants
+        assert list(access.versions.values()) == ([version] if version else [])
+    together(1, f"result = ledger.clients.revoke('{client.clientId}', at=AT, by='x') and 0")
+    assert ledger.access(HASH, AT) is None
+
+
+def test_a_class_or_right_this_program_does_not_know_stays_closed(
+    ledger: Ledger, client: Client, tamper: Tamper
+) -> None:
+    share(ledger, "patents")
+    tamper(
+        """UPDATE authorizations SET allowed = '{"patents": ["core", "new"], "seeds": ["core"]}'"""
+    )
+    assert seen(ledger).grants == {("KH", Right.PATENTS): {Disclosure.CORE}}
+
+
+def test_an_office_sees_who_it_is_and_nothing_of_others(ledger: Ledger) -> None:
+    client, _ = ledger.clients.add(name="KH", office="KH", **BY)
+    ledger.tokens.issue(client.clientId, HASH, AT + MINUTE, AT)
+    access = seen(ledger)
+    assert (access.clientId, access.office, access.thirdParty) == (client.clientId, "KH", None)
+    assert (access.grants, access.versions) == ({}, {})
+
+
+def test_a_database_that_fails_opens_nothing(
+    ledger: Ledger, client: Client, tamper: Tamper
+) -> None:
+    assert ledger.access(HASH, AT) is not None
+    tamper("DROP TABLE tokens")
+    with pytest.raises(StoreError, match="the ledger's database failed"):
+        ledger.access(HASH, AT)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_restart_of_the_server_is_survived(ledger: Ledger, client: Client, url: str) -> None:
+    assert ledger.access(HASH, AT) is not None
+    other = create_engine(url)
+    for question in (
+        lambda: ledger.access(HASH, AT),
+        lambda: ledger.clients.by_id(client.clientId),
+    ):
+        with other.begin() as connection:
+            killed = connection.scalar(
+                text(
+                    "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+                    "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+        assert killed > 0
+        assert question() is not None
+    other.dispose()
+
+
+# --- tokens and assertions -------------------------------------------------------------------
+
+
+def test_a_token_opens_until_it_expires(ledger: Ledger, client: Client) -> None:
+    end = AT + MAX_LIFETIME
+    moment = timedelta(microseconds=1)
+    assert [ledger.access(HASH, at) is not None for at in (AT, end - moment, end)] == [
+        True,
+        True,
+        False,
+    ]
+    token = ledger.tokens.find(HASH, AT)
+    assert token is not None
+    assert (token.clientId, token.issuedAt, token.expiresAt) == (client.clientId, AT, end)
+    assert ledger.tokens.find(HASH, end) is None
+    assert ledger.access(b"\0" * 32, AT) is None
+
+
+def test_a_token_may_not_live_long(ledger: Ledger, client: Client) -> None:
+    with pytest.raises(ConfigurationError, match="at most"):
+        ledger.tokens.issue(client.clientId, b"x" * 32, AT + MAX_LIFETIME + MINUTE, AT)
+    with pytest.raises(InvalidClient):
+        ledger.tokens.issue("nobody", b"x" * 32, AT + MINUTE, AT)
+
+
+def test_a_client_revokes_its_own_tokens_only(ledger: Ledger, client: Client) -> None:
+    assert not ledger.tokens.revoke(HASH, AT, client_id="somebody else")
+    assert ledger.access(HASH, AT) is not None
+    assert ledger.tokens.revoke(HASH, AT, client_id=client.clientId)
+    assert ledger.access(HASH, AT) is None
+    assert not ledger.tokens.revoke(HASH, AT)
+
+
+def test_what_has_expired_is_forgotten(ledger: Ledger, client: Client) -> None:
+    end = AT + MAX_LIFETIME
+    assert ledger.tokens.use_assertion(client.clientId, "j", AT)
+    assert ledger.tokens.purge(AT) == 0
+    assert ledger.tokens.purge(AT + KEEP_ASSERTIONS) == 1
+    assert ledger.tokens.purge(end) == 1
+    assert ledger.tokens.use_assertion(client.clientId, "j", AT)
+
+
+def test_an_assertion_is_used_once_by_each_client(ledger: Ledger) -> None:
+    use = ledger.tokens.use_assertion
+    uses = [("a", "1"), ("a", "1"), ("b", "1"), ("a", "2"), ("a", "x" * 10_000), ("a", "\0\ud800")]
+    assert [use(*each, AT) for each in uses] == [True, False, True, True, True, True]
+
+
+def test_an_assertion_is_used_once_by_many_processes(ledger: Ledger, together: Together) -> None:
+    work = 'result = [ledger.tokens.use_assertion("a", "j", AT) for _ in range(50)]'
+    assert sum(sum(uses) for uses in together(4, work)) == 1

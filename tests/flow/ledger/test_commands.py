@@ -1,0 +1,144 @@
+"""The commands about third parties, authorizations and the audit chain, on a fresh hub."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from typer.testing import CliRunner
+
+from connectors.hub import Hub
+from connectors.settings import Settings
+from iphub import authorizations, ledger, third_parties
+from ipregister.errors import InvalidRequest
+
+Command = Callable[..., Any]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    Hub.create(Settings(home=tmp_path / "hub")).close()
+    return tmp_path / "hub"
+
+
+@pytest.fixture
+def command(home: Path) -> Command:
+    """Run a command on the hub; return its JSON document."""
+    app = typer.Typer()
+    app.add_typer(third_parties.app, name="third-party")
+    app.add_typer(authorizations.app, name="authorization")
+    app.add_typer(ledger.app, name="ledger")
+
+    def run(*words: str, code: int = 0, text: bool = False, stdin: str | None = None) -> Any:
+        arguments = [*words, "--home", str(home), "--format", "text" if text else "json"]
+        answer = CliRunner().invoke(app, arguments, input=stdin)
+        if answer.exception is not None and not isinstance(answer.exception, SystemExit):
+            raise answer.exception
+        assert answer.exit_code == code, answer.output
+        return answer.stdout if text else json.loads(answer.stdout)
+
+    return run
+
+
+PAIR = ("--office", "kh", "--third-party", "ann")
+
+
+def test_a_third_party_gets_a_secret_once(command: Command, home: Path) -> None:
+    added = command("third-party", "add", "Ann", "--by", "Sok")
+    assert (added["thirdParty"], added["addedBy"], added["keys"]) == ("Ann", "Sok", [])
+    hub = Hub.open(Settings(home=home))
+    now = datetime.now(UTC)
+    assert hub.ledger.clients.verify_secret(added["clientId"], added["clientSecret"], now)
+    hub.close()
+    listed = command("third-party", "list")
+    del added["clientSecret"]
+    assert listed == {"items": [{"name": "Ann", "clients": [added]}]}
+    assert "Ann" in command("third-party", "list", text=True)
+
+
+@pytest.mark.parametrize("way", ["file", "text", "stdin"])
+def test_a_third_party_with_a_key_gets_no_secret(
+    command: Command, tmp_path: Path, way: str
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).public_key()
+    pem = key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    (tmp_path / "key.pem").write_text(pem)
+    source = {"file": str(tmp_path / "key.pem"), "text": pem, "stdin": "-"}[way]
+    added = command("third-party", "add", "Ann", "--public-key", source, stdin=pem)
+    assert "clientSecret" not in added
+    assert added["keys"][0]["alg"] == "ES256"
+
+
+def test_a_private_key_is_not_registered(command: Command, tmp_path: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (tmp_path / "key.pem").write_bytes(pem)
+    with pytest.raises(InvalidRequest, match="private key"):
+        command("third-party", "add", "Ann", "--public-key", str(tmp_path / "key.pem"))
+    with pytest.raises(InvalidRequest, match="neither a key nor a readable file"):
+        command("third-party", "add", "Ann", "--public-key", str(tmp_path / "missing"))
+    assert command("third-party", "list") == {"items": []}
+
+
+def test_a_client_is_revoked(command: Command) -> None:
+    client = command("third-party", "add", "Ann")["clientId"]
+    assert command("third-party", "revoke-client", client)["revokedAt"]
+    assert "revoked" in command("third-party", "list", text=True)
+
+
+def test_an_authorization_is_set_shown_and_revoked(command: Command) -> None:
+    command("third-party", "add", "Ann")
+    until = ("--valid-until", "2999-12-31")
+    withhold = ("--withhold", "examination", "--withhold", "trademarks:stakeholder,status_change")
+    rights = ("--rights", "patents,trademarks")
+    first = command("authorization", "set", *PAIR, *rights, *withhold, *until, "--by", "Sok")
+    assert (first["version"], first["validUntil"], first["setBy"]) == (1, "2999-12-31", "Sok")
+    assert [(right["right"], right["withheld"]) for right in first["rights"]] == [
+        ("patents", ["examination"]),
+        ("trademarks", ["stakeholder", "status_change", "examination"]),
+    ]
+    assert command("authorization", "show", *PAIR) == first | {"history": []}
+    second = command("authorization", "set", *PAIR, "--rights", "designs")
+    assert command("authorization", "show", *PAIR) == second | {"history": [first]}
+    assert "designs: everything\n" in command("authorization", "show", *PAIR, text=True)
+    revoked = command("authorization", "revoke", *PAIR)
+    assert (revoked["version"], revoked["revoked"], revoked["rights"]) == (3, True, [])
+    assert command("authorization", "list", "--office", "KH") == {"items": [revoked]}
+    assert command("authorization", "list", "--office", "TH") == {"items": []}
+    assert "nothing: revoked" in command("authorization", "list", text=True)
+
+
+def test_what_makes_no_sense_is_refused(command: Command) -> None:
+    command("third-party", "add", "Ann")
+    with pytest.raises(InvalidRequest, match="core cannot be withheld"):
+        command("authorization", "set", *PAIR, "--rights", "patents", "--withhold", "core")
+    with pytest.raises(InvalidRequest, match="never shared"):
+        command("authorization", "show", *PAIR)
+
+
+def test_the_chain_is_checked(command: Command, home: Path) -> None:
+    command("third-party", "add", "Ann")
+    command("authorization", "set", *PAIR, "--rights", "patents", "--by", "Sok")
+    answer = command("ledger", "verify")
+    assert (answer["intact"], answer["head"]["seq"], answer["broken"]) == (True, 2, None)
+    assert "2 rows" in command("ledger", "verify", text=True)
+    connection = sqlite3.connect(home / "ledger.sqlite")
+    connection.execute("DROP TRIGGER audit_no_update")
+    connection.execute("UPDATE audit SET actor = 'someone else' WHERE seq = 2")
+    connection.commit()
+    connection.close()
+    broken = {"seq": 2, "reason": "was changed after it was written"}
+    answer = command("ledger", "verify", code=1)
+    assert answer == {"intact": False, "head": None, "broken": broken}
+    assert "from row 2 on" in command("ledger", "verify", text=True, code=1)

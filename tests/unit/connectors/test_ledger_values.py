@@ -1,0 +1,81 @@
+"""Small values of the ledger: the office's date, texts from outside, instants."""
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sqlalchemy.dialects import sqlite
+
+from connectors.ledger.columns import (
+    ServerPath,
+    canonical,
+    from_microseconds,
+    microseconds,
+    readable,
+)
+from connectors.ledger.records import instant, office_date
+from ipregister.errors import StoreError
+
+AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "day"),
+    [
+        ("KH_20260301_0001.zip", date(2026, 3, 1)),
+        ("2026-03-01/a.xml", date(2026, 3, 1)),
+        ("PH_Trademarks_WIPO_19990101_123456_20260301.zip", date(2026, 3, 1)),
+        ("20260305.zip", date(2026, 3, 5)),
+        ("20260306.zip", None),
+        ("25690301.zip", None),
+        ("20260230.zip", None),
+        ("120260301.zip", None),
+        ("2026030112.zip", None),
+        ("2026-0301.zip", None),
+        ("២០២៦០៣០១.zip", None),
+        ("a.zip", None),
+        ("", None),
+    ],
+)
+def test_the_offices_date_is_the_last_day_in_the_name(name: str, day: date | None) -> None:
+    assert office_date([name], AT) == day
+
+
+def test_the_latest_day_of_several_files_counts() -> None:
+    assert office_date(["20260101.zip", "b.zip", "20260201.zip", "99991231.zip"], AT) == date(
+        2026, 2, 1
+    )
+
+
+@given(st.binary(max_size=20))
+@example(b"a\\x41\xff\\\\\0")
+def test_a_path_comes_back_as_the_server_spelt_it(spelling: bytes) -> None:
+    path = spelling.decode("utf-8", "surrogateescape")
+    stored = ServerPath().process_bind_param(path, sqlite.dialect())
+    assert stored is not None
+    assert "\0" not in stored
+    stored.encode()  # raises where a driver would
+    assert ServerPath().process_result_value(stored, sqlite.dialect()) == path
+
+
+@given(st.text(st.characters(categories=None), max_size=20))
+def test_any_text_becomes_one_that_every_database_takes(text: str) -> None:
+    plain = readable(text)
+    assert "\0" not in plain
+    plain.encode()  # raises where a driver would
+    canonical({"a": text}).encode()
+    assert readable(plain) == plain
+
+
+def test_canonical_json_has_one_spelling() -> None:
+    assert canonical({"b": [1, None], "a": "ក\udcff"}) == '{"a":"ក\\udcff","b":[1,null]}'
+
+
+def test_an_instant_has_one_meaning() -> None:
+    in_bangkok = AT.astimezone(timezone(timedelta(hours=7)))
+    assert microseconds(in_bangkok) == microseconds(AT)
+    assert from_microseconds(microseconds(in_bangkok)) == AT
+    assert instant(in_bangkok) == "2026-03-04T05:06:07Z"
+    with pytest.raises(StoreError, match="no time zone"):
+        microseconds(AT.replace(tzinfo=None))
