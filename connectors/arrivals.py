@@ -1,0 +1,121 @@
+"""What one pass over an office's folders saw and brought; values, no decisions on records.
+
+How the pass is made is ``collector``; which files belong together is ``collection``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from connectors import sidecars
+from connectors.collection import Group, name_in_lane
+from connectors.ledger.observations import Observation
+from connectors.ledger.records import Delivery
+from connectors.sftp.files import RemoteFile
+from connectors.sftp.listing import Problem
+
+UNFINISHED_FOR = timedelta(hours=1)
+"""How long an unchanged temporary file still counts as an upload under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Files that are not taken yet; ``seconds`` until they may be, where that is known."""
+
+    files: tuple[str, ...]
+    reason: str
+    seconds: float | None = None
+
+
+@dataclass(slots=True)
+class CollectReport:
+    """What one pass over an office brought.
+
+    ``deliveries`` are those recorded, completed or still incomplete; ``error`` is why the
+    office could not be collected at all.
+    """
+
+    office: str
+    deliveries: list[Delivery] = field(default_factory=list)
+    waiting: list[Waiting] = field(default_factory=list)
+    quarantined: list[Problem] = field(default_factory=list)
+    error: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "office": self.office,
+            "deliveries": [delivery.document() for delivery in self.deliveries],
+            "waiting": [{"files": list(w.files), "reason": w.reason} for w in self.waiting],
+            "quarantined": [{"path": p.path, "reason": p.reason} for p in self.quarantined],
+            "error": self.error,
+        }
+
+    @property
+    def wait_seconds(self) -> float:
+        """Return how long until everything that only waits for quiet may be taken."""
+        return max((waiting.seconds or 0.0 for waiting in self.waiting), default=0.0)
+
+
+@dataclass(slots=True)
+class Fetched:
+    """Digests by path of members, text by path of checksum files and manifests, failures."""
+
+    digests: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    def blocks(self, group: Group) -> str | None:
+        """Return why a group cannot be judged in this pass."""
+        for file in needed(group):
+            if file.path in self.failures:
+                return self.failures[file.path]
+        names = [member.path.rpartition("/")[2] for member in group.members]
+        for marker in group.markers:
+            if lacking := sidecars.missing(self.texts.get(marker.path, ""), names):
+                return (
+                    f"{name_in_lane(marker)} names files that are not there: {', '.join(lacking)}"
+                )
+        return None
+
+    def digest_for(self, group: Group, member: RemoteFile) -> str | None:
+        """Return what the office says is the digest of a member, if it does."""
+        if sidecar := group.sidecars.get(member.path):
+            return sidecars.digest_in(self.texts.get(sidecar.path, ""))
+        name = member.path.rpartition("/")[2].casefold()
+        for marker in group.markers:
+            if digest := sidecars.promised(self.texts.get(marker.path, "")).get(name):
+                return digest
+        return None
+
+
+def needed(group: Group) -> Iterator[RemoteFile]:
+    """Yield the files of a group that are fetched."""
+    yield from group.members
+    yield from group.sidecars.values()
+    yield from group.markers
+
+
+def not_yet(
+    group: Group, known: Mapping[str, Observation], at: datetime, quiet_seconds: float
+) -> Waiting | None:
+    """Return why a group is left for a later pass; ``None`` when it may be taken.
+
+    Quiet is measured from our own first sight of each file as it is now; the server's times
+    may be preserved ones, years old.
+    """
+    names = tuple(name_in_lane(member) for member in group.members)
+    under_way = [f for f in group.unfinished if at - known[f.path].firstSeenAt < UNFINISHED_FOR]
+    if under_way:
+        return Waiting(names, f"{name_in_lane(under_way[0])} is still being uploaded")
+    newest = max(member.mtime for member in group.members)
+    # A marker older than its files speaks of an earlier delivery.
+    if any(marker.mtime >= newest for marker in group.markers):
+        return None
+    changed = max(known[file.path].firstSeenAt for file in needed(group))
+    left = quiet_seconds - (at - changed).total_seconds()
+    if left > 0:
+        reason = f"changed lately; taken after {quiet_seconds:g} s without change"
+        return Waiting(names, reason, left)
+    return None

@@ -1,0 +1,299 @@
+"""Collect an office's new deliveries: list, wait until quiet, fetch, prove, record.
+
+New is what differs from the ledger's observations in path, size or time, then in content;
+never "newer than the last poll". A file is taken when it is proven complete, not because
+nobody wrote to it for a while: an upload that died looks exactly like a finished one.
+Nothing is written or deleted at the office. Grouping is ``collection``.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from connectors import sidecars
+from connectors.arrivals import CollectReport, Fetched, Waiting, needed, not_yet
+from connectors.collection import Group, name_in_lane, plan, readable
+from connectors.landing import Landing, Readable
+from connectors.ledger import Ledger
+from connectors.ledger.observations import Observation
+from connectors.ledger.records import Channel, DeliveredFile, Delivery
+from connectors.sftp.files import RemoteFile
+from connectors.sftp.listing import Listing, Problem
+from ipregister.deliveries import State, identity
+from ipregister.errors import DeliveryError, HubError, IncompleteDelivery, OfficeRefused
+from ipregister.profiles import Profile
+
+COLLECTED_BY = "sftp"
+
+MAX_PASSES = 10
+"""With ``wait``: an office that never stops writing does not keep us for ever."""
+
+RECENT = 20
+"""Deliveries looked at after a crash: at most the last one lacks its note in the memory."""
+
+
+class Source(Protocol):
+    """Where the offices' files are; ``connectors.sftp.source`` is the real one."""
+
+    def list(self, office: str) -> Listing:
+        """Return every file of one office."""
+
+    def fetch(self, office: str, files: Sequence[RemoteFile]) -> Iterator[Readable]:
+        """Yield one stream per file, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Memory:
+    """What the ledger knew when the pass began."""
+
+    known: Mapping[str, Observation]
+    incomplete: Sequence[Delivery]
+    recent: Sequence[Delivery]
+
+    def has(self, group: Group) -> bool:
+        """Tell whether every member went into a delivery that was complete."""
+        pending = {delivery.deliveryId for delivery in self.incomplete}
+        return all(
+            self.known[member.path].deliveryId not in (None, *pending) for member in group.members
+        )
+
+    def same(self, group: Group, content: str, files: tuple[DeliveredFile, ...]) -> Delivery | None:
+        """Return the delivery that already stands for exactly this content.
+
+        Either an incomplete one, or one recorded just before a crash: its files were seen
+        before it was recorded. The same files uploaded again were seen after it.
+        """
+        for delivery in self.incomplete:
+            if delivery.identity == content:
+                return delivery
+        last_seen = max(self.known[member.path].firstSeenAt for member in group.members)
+        for delivery in self.recent:
+            is_same = (delivery.identity, delivery.files) == (content, files)
+            if is_same and delivery.receivedAt >= last_seen:
+                return delivery
+        return None
+
+
+class Collector:
+    """Takes deliveries from the offices' folders into landing and ledger.
+
+    Args:
+        ledger: remembers what was seen and what was taken.
+        landing: keeps the bytes.
+        profiles: the office's profile by its ST.3 code.
+        prove: raises ``IncompleteDelivery`` for a file that ends too early, another
+            ``DeliveryError`` for one that is whole but unreadable.
+        sleep: how to wait, in seconds.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        landing: Landing,
+        profiles: Callable[[str], Profile],
+        prove: Callable[[Path], None],
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._ledger = ledger
+        self._landing = landing
+        self._profiles = profiles
+        self._prove = prove
+        self._sleep = sleep
+
+    def collect(
+        self, source: Source, office: str, *, at: datetime, wait: bool = False
+    ) -> CollectReport:
+        """Take what is new and complete at one office.
+
+        Args:
+            source: the office's server.
+            office: ST.3 code.
+            at: instant of the pass.
+            wait: stay until what only waits for the quiet time was taken too; the instants
+                of further passes are ``at`` plus the time waited.
+
+        Raises:
+            OfficeUnreachable: the connection was lost; what was fetched so far is kept.
+            OfficeRefused: the office's folder may not be listed.
+        """
+        report = self._pass(source, office, at)
+        for _ in range(MAX_PASSES if wait else 0):
+            if not report.wait_seconds:
+                break
+            at = self._later(at, report.wait_seconds)
+            report = _joined(report, self._pass(source, office, at))
+        return report
+
+    def collect_each(
+        self,
+        offices: Iterable[str],
+        connect: Callable[[str], AbstractContextManager[Source]],
+        *,
+        at: datetime,
+        wait: bool = False,
+    ) -> list[CollectReport]:
+        """Take what is new at several offices; trouble with one does not stop the others.
+
+        Every office is looked at once before anybody is waited for.
+        """
+        reports = {office: self._one(office, connect, at) for office in offices}
+        for _ in range(MAX_PASSES if wait else 0):
+            seconds = max((report.wait_seconds for report in reports.values()), default=0.0)
+            if not seconds:
+                break
+            at = self._later(at, seconds)
+            for office, report in reports.items():
+                if report.wait_seconds:
+                    reports[office] = _joined(report, self._one(office, connect, at))
+        return list(reports.values())
+
+    def _later(self, at: datetime, seconds: float) -> datetime:
+        """Wait, and return the instant after that; whole milliseconds, never a bit too short."""
+        seconds = math.ceil(seconds * 1000) / 1000
+        self._sleep(seconds)
+        return at + timedelta(seconds=seconds)
+
+    def _one(
+        self, office: str, connect: Callable[[str], AbstractContextManager[Source]], at: datetime
+    ) -> CollectReport:
+        try:
+            with connect(office) as source:
+                return self._pass(source, office, at)
+        except HubError as exc:
+            return CollectReport(office, error=exc.detail)
+
+    def _pass(self, source: Source, office: str, at: datetime) -> CollectReport:
+        listing = source.list(office)
+        habits = self._profiles(office).delivery
+        planned = plan(listing.files, mask=habits.group)
+        odd = [Problem(readable(problem.path), problem.reason) for problem in listing.problems]
+        report = CollectReport(office, quarantined=[*odd, *planned.quarantined])
+        memory = self._remember(office, planned.groups, at)
+        ready = []
+        for group in planned.groups:
+            if memory.has(group):
+                continue
+            if waiting := not_yet(group, memory.known, at, habits.quiet_seconds[group.key.kind]):
+                report.waiting.append(waiting)
+            else:
+                ready.append(group)
+        fetched = self._fetch(source, office, ready, memory)
+        for group in ready:
+            if blocked := fetched.blocks(group):
+                names = tuple(name_in_lane(member) for member in group.members)
+                report.waiting.append(Waiting(names, blocked))
+            else:
+                report.deliveries.append(self._take(office, group, fetched, memory, at))
+        return report
+
+    def _remember(self, office: str, groups: Sequence[Group], at: datetime) -> _Memory:
+        """Note what is there now, and return what was known of it."""
+        files = {file.path: file for group in groups for file in group.files()}
+        seen = ((file.path, file.size, file.mtime) for file in files.values())
+        self._ledger.observations.see_all(office, seen, at)
+        by_sftp = [
+            delivery
+            for delivery in self._ledger.deliveries.list(office, states=[State.INCOMPLETE])
+            if delivery.channel is Channel.SFTP
+        ]
+        recent = self._ledger.deliveries.list(office, limit=RECENT)
+        return _Memory(self._ledger.observations.known(office), by_sftp, recent)
+
+    def _fetch(
+        self, source: Source, office: str, groups: Sequence[Group], memory: _Memory
+    ) -> Fetched:
+        """Bring the members we do not have, and the words of checksum files and manifests."""
+        fetched = Fetched()
+        members = {member.path for group in groups for member in group.members}
+        wanted: dict[str, RemoteFile] = {}
+        for file in (file for group in groups for file in needed(group)):
+            sha256 = memory.known[file.path].sha256
+            if file.path in members and sha256 is not None and self._landing.has(sha256):
+                fetched.digests[file.path] = sha256
+            elif file.path in members or file.size <= sidecars.MAX_BYTES:
+                wanted[file.path] = file
+        streams = source.fetch(office, list(wanted.values()))
+        for file, stream in zip(wanted.values(), streams, strict=True):
+            try:
+                if file.path in members:
+                    landed = self._landing.put(stream)
+                    fetched.digests[file.path] = landed.sha256
+                    self._ledger.observations.set_digest(office, file.path, landed.sha256)
+                else:
+                    fetched.texts[file.path] = _text(stream)
+            except (IncompleteDelivery, OfficeRefused) as exc:
+                fetched.failures[file.path] = exc.detail
+        return fetched
+
+    def _take(
+        self, office: str, group: Group, fetched: Fetched, memory: _Memory, at: datetime
+    ) -> Delivery:
+        """Record one group, complete or incomplete."""
+        files = tuple(
+            DeliveredFile(name_in_lane(member), fetched.digests[member.path], member.size)
+            for member in group.members
+        )
+        key, reason = group.key, self._incomplete(group, fetched)
+        state = State.RECEIVED if reason is None else State.INCOMPLETE
+        content = identity(office, key.right, key.kind, (file.sha256 for file in files))
+        delivery = memory.same(group, content, files)
+        if delivery is None:
+            day = date.fromisoformat(key.day) if key.day else None
+            delivery = self._ledger.deliveries.record(
+                office, key.right, key.kind, Channel.SFTP, files, at, COLLECTED_BY,
+                state=state, reason=reason, office_day=day,
+            )  # fmt: skip
+            self._withdraw_older(delivery, memory.incomplete, at)
+        elif delivery.state is State.INCOMPLETE and state is State.RECEIVED:
+            delivery = self._ledger.deliveries.move(delivery.deliveryId, state, at, COLLECTED_BY)
+        paths = [member.path for member in group.members]
+        self._ledger.observations.set_delivery(office, paths, delivery.deliveryId)
+        return delivery
+
+    def _incomplete(self, group: Group, fetched: Fetched) -> str | None:
+        """Return why a group is not complete, in words for the office; ``None`` when it is."""
+        for member in group.members:
+            name, sha256 = name_in_lane(member), fetched.digests[member.path]
+            path = self._landing.path(sha256)
+            if (digest := fetched.digest_for(group, member)) is not None:
+                if not sidecars.matches(digest, sha256, path):
+                    return f"{name} does not match its checksum: upload it again"
+                continue
+            try:
+                self._prove(path)
+            except IncompleteDelivery as exc:
+                return f"{name} is not complete, upload it again: {exc.detail}"
+            except DeliveryError:
+                # Whole but unreadable: processing rejects it and says why.
+                continue
+        return None
+
+    def _withdraw_older(
+        self, delivery: Delivery, incomplete: Sequence[Delivery], at: datetime
+    ) -> None:
+        """Withdraw the incomplete deliveries whose files came anew in ``delivery``."""
+        names = {file.name for file in delivery.files}
+        for old in incomplete:
+            same_lane = (old.right, old.kind) == (delivery.right, delivery.kind)
+            if same_lane and any(file.name in names for file in old.files):
+                reason = f"uploaded again: see delivery {delivery.deliveryId}"
+                self._ledger.deliveries.move(
+                    old.deliveryId, State.WITHDRAWN, at, COLLECTED_BY, reason
+                )
+
+
+def _joined(before: CollectReport, after: CollectReport) -> CollectReport:
+    """Return the later report with what the earlier ones brought."""
+    again = {delivery.deliveryId for delivery in after.deliveries}
+    kept = [delivery for delivery in before.deliveries if delivery.deliveryId not in again]
+    return replace(after, deliveries=[*kept, *after.deliveries])
+
+
+def _text(stream: Readable) -> str:
+    return b"".join(iter(lambda: stream.read(sidecars.MAX_BYTES), b"")).decode("utf-8", "replace")

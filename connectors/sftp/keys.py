@@ -1,0 +1,48 @@
+"""Ed25519 key files for the embedded server and for logging in; made once, then reused.
+
+Private keys are written in OpenSSH's form, readable by their owner only. Which keys are
+trusted is not decided here.
+"""
+
+import os
+from pathlib import Path
+
+import paramiko
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from ipregister.errors import ConfigurationError
+
+
+def key_pair(path: Path) -> paramiko.PKey:
+    """Return the private key in ``path``, made on first use; its public half is ``path.pub``.
+
+    Raises:
+        ConfigurationError: the file is there but is no usable key.
+    """
+    if not path.exists():
+        _generate(path)
+    try:
+        return paramiko.Ed25519Key.from_private_key_file(str(path))
+    except (OSError, paramiko.SSHException, ValueError) as exc:
+        raise ConfigurationError(f"cannot use the private key {path}: {exc}") from exc
+
+
+def public_line(key: paramiko.PKey) -> str:
+    """Return a public key as ``known_hosts`` and ``authorized_keys`` write it."""
+    return f"{key.get_name()} {key.get_base64()}"
+
+
+def _generate(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = Ed25519PrivateKey.generate().private_bytes(
+        Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()
+    )
+    # Whole or not at all: a half-written host key would lock every office out.
+    arriving = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(arriving, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as sink:
+        sink.write(text)
+    arriving.replace(path)
+    key = paramiko.Ed25519Key.from_private_key_file(str(path))
+    path.with_name(f"{path.name}.pub").write_text(f"{public_line(key)} {path.name}\n", "utf-8")

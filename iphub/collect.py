@@ -1,0 +1,79 @@
+"""``iphub collect``: one pass over the offices' folders into the landing zone."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from connectors.arrivals import CollectReport
+from connectors.collecting import collect_offices
+from connectors.hub import Hub
+from connectors.settings import Settings
+from iphub.context import AnyOfficeOption, FormatOption, HomeOption
+from iphub.output import DONE, FAILED, FINDINGS, Format, emit, progress
+from ipregister.deliveries import State
+
+
+def collect(
+    home: HomeOption = Path("hub"),
+    sftp: Annotated[
+        str | None, typer.Option(help="Server, sftp://user@host:port; IPHUB_SFTP otherwise.")
+    ] = None,
+    sftp_key: Annotated[
+        Path | None, typer.Option(help="Our private key; IPHUB_SFTP_KEY otherwise.")
+    ] = None,
+    known_hosts: Annotated[
+        Path | None,
+        typer.Option(help="Pinned host keys, as OpenSSH writes them; IPHUB_KNOWN_HOSTS otherwise."),
+    ] = None,
+    office: AnyOfficeOption = None,
+    wait: Annotated[
+        bool,
+        typer.Option(help="Wait for files that were seen for the first time to stay unchanged."),
+    ] = True,
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Fetch what is new and complete in the offices' folders; nothing is changed there."""
+    given: dict[str, Any] = {"sftp": sftp, "sftp_key": sftp_key, "known_hosts": known_hosts}
+    hub = Hub.open(Settings(home=home, **{k: v for k, v in given.items() if v is not None}))
+    try:
+        with progress.status("Looking into the offices' folders …"):
+            reports = collect_offices(
+                hub, at=datetime.now(UTC), only=[office] if office else (), wait=wait
+            )
+    finally:
+        hub.close()
+    emit({"items": [r.document() for r in reports]}, lambda out: _say(out, reports), format)
+    raise typer.Exit(_code(reports))
+
+
+def _code(reports: list[CollectReport]) -> int:
+    if any(report.error is not None for report in reports):
+        return FAILED
+    unfinished = any(
+        delivery.state is State.INCOMPLETE for report in reports for delivery in report.deliveries
+    )
+    refused = unfinished or any(report.quarantined for report in reports)
+    return FINDINGS if refused else DONE
+
+
+def _say(out: Console, reports: list[CollectReport]) -> None:
+    for report in reports:
+        if report.error is not None:
+            out.print(f"{report.office}: {report.error}", style="red", markup=False)
+        for delivery in report.deliveries:
+            names = ", ".join(file.name for file in delivery.files)
+            told = f": {delivery.reason}" if delivery.reason else ""
+            what = (delivery.deliveryId, delivery.right, delivery.kind, delivery.state)
+            out.print(f"{' '.join(what)}{told}  ({names})", markup=False)
+        for waiting in report.waiting:
+            files = ", ".join(waiting.files)
+            out.print(f"{report.office}: not taken yet, {waiting.reason}: {files}", markup=False)
+        for problem in report.quarantined:
+            out.print(
+                f"{report.office}: left alone, {problem.reason}: {problem.path}", markup=False
+            )
+    if not any(report.deliveries for report in reports):
+        out.print(f"Nothing new at {len(reports)} offices.")

@@ -1,0 +1,114 @@
+"""What the flow tests share: OpenSSH's own server, and a hub's stores in a fresh directory."""
+
+import io
+import runpy
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from connectors.collector import Collector
+from connectors.landing import Landing
+from connectors.ledger import Ledger
+from connectors.readers.archives import prove_complete
+from ipregister.profiles import DeliveryHabits, Profile
+
+# pytest imports each file by its path, so a helper beside this file is loaded by its own.
+start_sshd: Any = runpy.run_path(str(Path(__file__).with_name("sshd.py")))["start"]
+
+
+@pytest.fixture(scope="session")
+def openssh(sshd_path: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """OpenSSH's ``sshd`` on a loopback port; serves the file system to the current user."""
+    server = start_sshd(tmp_path_factory.mktemp("sshd"), sshd_path)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def openssh_logging(sshd_path: str, tmp_path: Path) -> Iterator[Any]:
+    """One that logs every request it gets."""
+    (tmp_path / "sshd").mkdir()
+    server = start_sshd(tmp_path / "sshd", sshd_path, log_requests=True)
+    yield server
+    server.stop()
+
+
+@dataclass
+class Intake:
+    """Ledger, landing and collector of one hub; time passes when the collector waits."""
+
+    ledger: Ledger
+    landing: Landing
+    collector: Collector
+    now: datetime
+    slept: list[float]
+
+    def later(self, **span: float) -> datetime:
+        """Let time pass and return the new instant."""
+        self.now += timedelta(**span)
+        return self.now
+
+
+@pytest.fixture
+def intake(tmp_path: Path) -> Iterator[Intake]:
+    """A collector with a quiet time of two seconds, as its offices' profiles say."""
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite")
+    landing, slept = Landing(tmp_path / "landing"), list[float]()
+
+    def profile(office: str) -> Profile:
+        quiet = {"full_extraction": 2, "update": 2, "test": 2}
+        habits = DeliveryHabits.model_validate({"quietSeconds": quiet})
+        return Profile(office=office, name=office, languages=("en",), delivery=habits, rights={})
+
+    collector = Collector(ledger, landing, profile, prove_complete, sleep=slept.append)
+    yield Intake(ledger, landing, collector, datetime(2026, 11, 22, 3, tzinfo=UTC), slept)
+    ledger.close()
+
+
+def archive(*names: str, filling: bytes = b"") -> bytes:
+    """Return a ZIP with one small XML document per name, and ``filling`` beside them."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as zipped:
+        for name in names:
+            # ZipInfo's own date, not the present one: the same names give the same bytes.
+            zipped.writestr(zipfile.ZipInfo(name), f"<Transaction><Id>{name}</Id></Transaction>")
+        if filling:
+            zipped.writestr(zipfile.ZipInfo("picture.jpg"), filling)
+    return sink.getvalue()
+
+
+@pytest.fixture
+def zipped() -> Any:
+    """The function that makes a small ZIP."""
+    return archive
+
+
+office_desk: Any = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("desk.py"))))
+
+
+@pytest.fixture(scope="session")
+def ipas() -> Any:
+    """What writes small IPAS documents: ``mark``, ``marks``, ``zipped``."""
+    return office_desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Any]:
+    """A new hub with a desk where files are handed in; see ``desk.py``."""
+    opened = office_desk.open_desk(tmp_path / "hub")
+    yield opened
+    opened.hub.close()
+
+
+@pytest.fixture(scope="module")
+def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One hub for all tests of a file."""
+    opened = office_desk.open_desk(tmp_path_factory.mktemp("shared") / "hub")
+    yield opened
+    opened.hub.close()
