@@ -1,0 +1,1 @@
+"""FastAPI: HTTP in, HTTP out, nothing else."""

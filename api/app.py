@@ -1,0 +1,41 @@
+"""The application: routers, handlers of errors, the envelope around all answers.
+
+``create_app`` is the only way to make one; importing this module does nothing.
+"""
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api import changes, health, me, metadata, oauth, openapi, problems, redistribution
+from api.envelope import Envelope
+from api.service import Service
+from ipregister.errors import HubError
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application over open stores.
+
+    There is no documentation page: FastAPI's loads its scripts from other people's servers.
+    The description itself is at ``/openapi.json``.
+    """
+    app = FastAPI(
+        title=openapi.TITLE,
+        version=openapi.VERSION,
+        description=openapi.DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        servers=[{"url": service.public_url}],
+    )
+    app.state.service = service
+    # The routes themselves, most used first: FastAPI's included routers match a path several
+    # times over, 60 of the 150 microseconds of a point read.
+    for part in (redistribution, changes, me, oauth, metadata, health):
+        app.router.routes.extend(part.router.routes)
+    app.add_exception_handler(HubError, problems.answer_error)
+    app.add_exception_handler(HTTPException, problems.answer_http)
+    app.add_exception_handler(RequestValidationError, problems.answer_invalid)
+    app.add_middleware(Envelope, public_url=service.public_url)
+    openapi.install(app)
+    return app

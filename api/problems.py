@@ -1,0 +1,139 @@
+"""Errors and refusals as problem documents; the only table of HTTP statuses.
+
+A refusal says what the caller can do and nothing about what exists: who may not see an
+office gets the bytes of an office that is not there. OAuth endpoints answer in OAuth's own
+form, in ``oauth``.
+
+Standard: RFC 9457 (problem details).
+"""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ipregister import errors
+
+PROBLEM_TYPE = "application/problem+json"
+
+STATUSES: dict[type[errors.HubError], int] = {
+    errors.InvalidRequest: 400,
+    errors.InvalidClient: 401,
+    errors.UnknownDelivery: 404,
+    errors.LedgerConflict: 409,
+    errors.OversizedDelivery: 413,
+    errors.UnreadableDelivery: 422,
+    errors.StoreError: 503,
+}
+"""Status of each error; a subclass has its parent's unless it is named."""
+
+NEVER_REACHES_HTTP: frozenset[type[errors.HubError]] = frozenset(
+    {
+        errors.ConfigurationError,  # we refuse to start
+        errors.OfficeUnreachable,  # only collection talks to offices' servers
+        errors.OfficeRefused,
+        errors.SnapshotMissing,  # the serving store answers with nothing, not with an error
+    }
+)
+"""Errors of work that no request starts; one that comes up here is a defect, answered 500."""
+
+REFUSALS: dict[str, tuple[int, str, str]] = {
+    "unauthorized": (401, "Unauthorized", "Send a valid access token: Authorization: Bearer …"),
+    "forbidden": (403, "Forbidden", "This client may not do this."),
+    "not_found": (
+        404,
+        "Not found",
+        "There is nothing here for this client: it does not exist or is not shared with it.",
+    ),
+    "record_withdrawn": (410, "Withdrawn", "The office has taken this record away."),
+    "resync_required": (
+        410,
+        "Start again",
+        "The hub no longer knows this place in the feed. Start again without a cursor.",
+    ),
+    "field_not_available": (
+        400,
+        "Field not available",
+        "A parameter uses a field that is not available to this client.",
+    ),
+    "not_acceptable": (406, "Not acceptable", "Available here: application/json."),
+    "internal_error": (
+        500,
+        "Internal error",
+        "The hub failed. Quote requestId when you report it.",
+    ),
+}
+"""Answers that are not errors of ours: code, then status, title and detail."""
+
+
+def problem(
+    request: Request,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """Return a problem document."""
+    document = {
+        "type": f"urn:asean-ip-hub:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        "requestId": request.scope.get("requestId", ""),
+    }
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    headers = {"Cache-Control": "no-store"} | dict(headers or {})
+    return Response(body, status, headers, PROBLEM_TYPE)
+
+
+def refuse(request: Request, code: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """Return one of ``REFUSALS``; the same bytes for everyone, but for ``requestId``."""
+    status, title, detail = REFUSALS[code]
+    return problem(request, status, code, title, detail, headers=headers)
+
+
+def status_of(error: errors.HubError) -> int:
+    """Return the status of an error: its own, or the nearest parent's; 500 for a defect."""
+    for kind in type(error).__mro__:
+        if kind in NEVER_REACHES_HTTP:
+            return 500
+        if kind in STATUSES:
+            return STATUSES[kind]
+    return 500
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    """Return the problem document of an error raised on purpose."""
+    if not isinstance(error, errors.HubError) or (status := status_of(error)) == 500:
+        raise error
+    detail = "Try again in a moment." if status == 503 else error.detail
+    headers = {"Retry-After": "5"} if status == 503 else None
+    title = HTTPStatus(status).phrase
+    return problem(request, status, error.code, title, detail, headers=headers)
+
+
+async def answer_http(request: Request, error: Exception) -> Response:
+    """Return the problem document of the framework's own refusals (404, 405, …)."""
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == 404:
+        return refuse(request, "not_found")
+    status = HTTPStatus(error.status_code)
+    code = status.phrase.lower().replace(" ", "_").replace("-", "_")
+    return problem(request, status, code, status.phrase, status.description, headers=error.headers)
+
+
+async def answer_invalid(request: Request, error: Exception) -> Response:
+    """Return the problem document of parameters the framework refused; echoes no value."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    names = sorted({".".join(str(part) for part in entry["loc"]) for entry in error.errors()})
+    detail = f"Not valid: {', '.join(names)}."
+    return problem(request, 400, errors.InvalidRequest.code, "Bad Request", detail)

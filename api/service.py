@@ -1,0 +1,40 @@
+"""What every route needs: the stores, the cursors, the address of this hub, the time.
+
+Made once by the entry point and kept in the application's state. No route opens a store.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+
+from connectors.cursors import Cursors
+from connectors.ledger import Ledger
+from connectors.serving_store import ServingStore
+
+TOKEN_SECONDS = 600
+"""Ten minutes, as api-conventions ask; a look-up per request makes revocation immediate."""
+
+
+def utc_now() -> datetime:
+    """Return the present instant; the only place where the API reads the clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """The surroundings of the API; ``public_url`` has no trailing slash and is the issuer."""
+
+    ledger: Ledger
+    serving: ServingStore
+    cursors: Cursors
+    public_url: str
+    clock: Callable[[], datetime] = field(default=utc_now)
+    token_seconds: int = TOKEN_SECONDS
+
+
+def service_of(request: Request) -> Service:
+    """Return the service of the application that handles ``request``."""
+    service: Service = request.scope["app"].state.service
+    return service

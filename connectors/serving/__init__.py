@@ -1,0 +1,1 @@
+"""The serving store's parts; ``connectors.serving_store`` is what others import."""

@@ -1,0 +1,40 @@
+"""How texts, numbers and symbols are compared: the same folding when stored and when asked.
+
+Folding is for searching only; what is served is verbatim. Latin accents fold away ("pho"
+finds "phở"), marks of other scripts stay: without its vowel signs a Thai or Khmer word is
+another word.
+
+Standard: Unicode NFKC and case folding (UAX #15, UAX #21).
+"""
+
+import re
+import unicodedata
+from functools import lru_cache
+
+_LATIN_MARKS = re.compile("[\u0300-\u036f]")
+_JOINERS = re.compile("[\u200b-\u200d\u2060\ufeff]")
+"""Zero-width characters: word breaks in Khmer and Thai texts, present or not at will."""
+
+
+def fold_text(text: str) -> str:
+    """Return ``text`` for comparison of words: case, width, Latin accents and spacing folded."""
+    if text.isascii():
+        return " ".join(text.lower().split())
+    plain = unicodedata.normalize("NFKD", _JOINERS.sub("", text)).casefold()
+    plain = _LATIN_MARKS.sub("", plain).replace("\u0111", "d")
+    return " ".join(unicodedata.normalize("NFC", plain).split())
+
+
+def fold_number(number: str) -> str:
+    """Return an office number for comparison: width and case folded, no white space."""
+    plain = number if number.isascii() else unicodedata.normalize("NFKC", number)
+    return "".join(plain.upper().split())
+
+
+@lru_cache(maxsize=65_536)
+def fold_symbol(scheme: str, symbol: str) -> str:
+    """Return a classification symbol for comparison; Nice and Locarno lose leading zeros."""
+    folded = fold_number(symbol)
+    if scheme in ("nice", "locarno"):
+        return re.sub(r"(?<![0-9])0+(?=[0-9])", "", folded)
+    return folded

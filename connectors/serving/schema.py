@@ -1,0 +1,99 @@
+"""Tables of the serving store (SQLite) and how a connection to it is opened.
+
+``fragment`` holds the bytes, one column per disclosure class; ``record`` the narrow row that
+filters scan; ``posting`` status and classification symbols in page order; ``change`` the feed.
+The store is derived: it can be rebuilt from the register, so there are no migrations, only
+``VERSION``.
+"""
+
+import sqlite3
+from pathlib import Path
+
+from ipregister.errors import ConfigurationError
+from ipregister.model import Disclosure
+
+VERSION = 1
+
+FRAGMENT_COLUMNS = {name: f"f.{name}" for name in Disclosure}
+"""Column of each class, for a ``fragment`` called ``f``."""
+
+PLACES = tuple(f"p_{name}" for name in Disclosure)
+"""Columns of ``record``: the publication that last touched each class of the record."""
+
+COUNTS = tuple(f"n_{name}" for name in Disclosure)
+"""Columns of ``publication``: how many of its space, itself included, touched each class. A
+reader's place in the feed is told in these, so it says nothing about classes it may not see."""
+
+_SCHEMA = f"""
+CREATE TABLE space (
+    id INTEGER PRIMARY KEY, office TEXT NOT NULL, ip_right TEXT NOT NULL,
+    records INTEGER NOT NULL DEFAULT 0, UNIQUE (office, ip_right));
+CREATE TABLE publication (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, delivery_id TEXT NOT NULL UNIQUE,
+    space INTEGER NOT NULL, at TEXT NOT NULL, cause TEXT NOT NULL,
+    {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in COUNTS)});
+CREATE INDEX ix_publication_place ON publication (space, n_core);
+CREATE TABLE fragment (
+    id INTEGER PRIMARY KEY, {", ".join(f"{name} BLOB NOT NULL" for name in Disclosure)});
+CREATE TABLE record (
+    id INTEGER PRIMARY KEY, space INTEGER NOT NULL, record_id TEXT NOT NULL,
+    sort_key TEXT NOT NULL, alive INTEGER NOT NULL, change_seq INTEGER NOT NULL,
+    born INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in PLACES)},
+    application_number TEXT, application_date TEXT, registration_number TEXT,
+    postings TEXT NOT NULL, search_text TEXT NOT NULL);
+CREATE UNIQUE INDEX uq_record_id ON record (space, record_id);
+CREATE INDEX ix_record_order ON record (space, sort_key, record_id) WHERE alive = 1;
+CREATE INDEX ix_record_number ON record (space, application_number) WHERE alive = 1;
+CREATE INDEX ix_record_registration ON record (space, registration_number)
+    WHERE alive = 1 AND registration_number IS NOT NULL;
+CREATE TABLE posting (
+    space INTEGER NOT NULL, scheme TEXT NOT NULL, symbol TEXT NOT NULL,
+    sort_key TEXT NOT NULL, record_id TEXT NOT NULL, id INTEGER NOT NULL,
+    PRIMARY KEY (space, scheme, symbol, sort_key, record_id)) WITHOUT ROWID;
+CREATE TABLE change (
+    space INTEGER NOT NULL, publication INTEGER NOT NULL, record_id TEXT NOT NULL,
+    id INTEGER NOT NULL, touched INTEGER NOT NULL,
+    PRIMARY KEY (space, publication, record_id)) WITHOUT ROWID;
+"""
+
+
+def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
+    """Open the store, creating its tables when the file is new.
+
+    Raises:
+        ConfigurationError: the file has another layout and must be rebuilt.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Connections are kept one per thread; whoever closes the store closes all of them.
+    connection = sqlite3.connect(
+        path, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    # A delivery the ledger calls published must survive a power cut: one fsync per delivery.
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA journal_size_limit = 67108864")
+    connection.execute(f"PRAGMA cache_size = {-131072 if writer else -8192}")  # KiB
+    connection.execute("PRAGMA mmap_size = 1073741824")
+    _prepare(connection, path)
+    if not writer:
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    if _version(connection) == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        if _version(connection) == 0:  # nobody was faster
+            for statement in _SCHEMA.split(";\n"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    if (found := _version(connection)) != VERSION:
+        raise ConfigurationError(
+            f"{path.name} has layout {found}, this program needs {VERSION}: rebuild it"
+        )
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)

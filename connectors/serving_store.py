@@ -1,0 +1,131 @@
+"""Serving store: every published record as ready JSON fragments, and the feed of changes.
+
+Derived from the register, read by the API only. An answer is the concatenation of the
+fragments a reader may see; a fragment it may not see is not read. One SQLite file in WAL
+mode: readers see the state before or after a delivery, never a mixture. What may be read is
+not decided here.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from connectors.serving import reading, writing
+from connectors.serving.feed import Changes, PlaceUnknown, read_changes
+from connectors.serving.folding import fold_number
+from connectors.serving.marks import Mark
+from connectors.serving.reading import START, Page
+from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of
+from connectors.serving.schema import connect
+from ipregister.model import Disclosure, Right
+
+__all__ = [
+    "START",
+    "Changes",
+    "Filters",
+    "Mark",
+    "Page",
+    "PlaceUnknown",
+    "Publication",
+    "ServingRow",
+    "ServingStore",
+    "Space",
+    "fold_number",
+]
+
+
+class ServingStore:
+    """The published records of all offices and rights, in one SQLite file."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the store; the file is made when it is not there.
+
+        Raises:
+            ConfigurationError: the file has another layout and must be rebuilt.
+        """
+        self._path = path
+        self._local = threading.local()
+        self._opened: list[sqlite3.Connection] = []
+        self._spaces: dict[Space, int] = {}
+        self._reader()
+
+    def close(self) -> None:
+        """Close every connection of this store."""
+        while self._opened:
+            self._opened.pop().close()
+
+    def publish(self, publication: Publication) -> None:
+        """Make a delivery visible, wholly or not at all; the same delivery twice is once."""
+        connection = connect(self._path, writer=True)
+        try:
+            writing.publish(connection, publication)
+        finally:
+            connection.close()
+
+    def record(
+        self, office: str, right: Right, record_id: str, allowed: frozenset[Disclosure]
+    ) -> bytes | None:
+        """Return the allowed part of one record as a JSON object, if it is published."""
+        space = self._space(office, right)
+        return reading.read_record(self._reader(), space, record_id, mask_of(allowed))
+
+    def is_gone(self, office: str, right: Right, record_id: str) -> bool:
+        """Tell whether the office took a record away that was published once."""
+        return reading.is_gone(self._reader(), self._space(office, right), record_id)
+
+    def page(
+        self,
+        office: str,
+        right: Right,
+        allowed: frozenset[Disclosure],
+        filters: Filters,
+        *,
+        after: tuple[str, str] = START,
+        limit: int,
+    ) -> Page:
+        """Return the allowed parts of up to ``limit`` records, by application number."""
+        space = self._space(office, right)
+        mask = mask_of(allowed)
+        return reading.read_page(self._reader(), space, mask, filters, after=after, limit=limit)
+
+    def changes(
+        self,
+        grants: Mapping[Space, frozenset[Disclosure]],
+        marks: Sequence[Mark] | None,
+        limit: int,
+    ) -> Changes:
+        """Return what happened after a reader's place, told by what it may see now.
+
+        Raises:
+            PlaceUnknown: the place does not fit this store; start again without marks.
+        """
+        connection = self._reader()
+        connection.execute("BEGIN")  # several statements, one state
+        try:
+            return read_changes(connection, grants, marks, limit)
+        finally:
+            connection.execute("COMMIT")
+
+    def counts(self) -> dict[Space, int]:
+        """Return how many records are published, by office and right."""
+        rows = self._reader().execute("SELECT office, ip_right, records FROM space")
+        return {(office, Right(right)): count for office, right, count in rows}
+
+    def _space(self, office: str, right: Right) -> int:
+        """Return the number of a space, 0 when nothing was published there yet."""
+        if (office, right) not in self._spaces:
+            found = self._reader().execute(
+                "SELECT id FROM space WHERE office = ? AND ip_right = ?", (office, str(right))
+            )
+            if (row := found.fetchone()) is None:
+                return 0
+            self._spaces[office, right] = row[0]  # never changes, never disappears
+        return self._spaces[office, right]
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self._path, writer=False)
+            self._opened.append(connection)
+        return connection

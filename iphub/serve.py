@@ -1,0 +1,91 @@
+"""``iphub serve``: the API (and the portal) over one home directory.
+
+Each worker is a process of its own with its own connections; what they share is on disk, so
+a token given out by one is known to all. TLS is the affair of the proxy in front.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+import typer
+import uvicorn
+from fastapi import FastAPI
+
+from api.app import create_app
+from api.service import Service
+from connectors.cursors import Cursors
+from connectors.hub import Hub
+from connectors.settings import Settings
+from iphub.context import HomeOption
+from iphub.output import progress
+
+KEEP_ALIVE_SECONDS = 30
+"""Longer than the pause of a client that pages, shorter than proxies' idle limits."""
+
+
+def serve(
+    home: HomeOption = Path("hub"),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
+    workers: Annotated[int, typer.Option(help="Processes that answer.", min=1)] = 1,
+) -> None:
+    """Serve the API until interrupted."""
+    settings = Settings(home=home)
+    address = settings.public_url or f"http://{host}:{port}"
+    # Workers are new processes: the environment is how they learn where the hub is.
+    os.environ |= {"IPHUB_HOME": str(home.resolve()), "IPHUB_PUBLIC_URL": address}
+    # Refuse here, in one sentence, and not in every worker with a traceback.
+    Hub.open(settings).close()
+    progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
+    run(host, port, workers)
+
+
+def run(host: str, port: int, workers: int) -> None:
+    """Run the workers; the environment says for which hub."""
+    uvicorn.run(
+        "iphub.serve:application",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        loop="uvloop",
+        http="httptools",
+        lifespan="off",
+        access_log=False,  # the ledger is the history; one line per request costs a tenth of it
+        server_header=False,
+        proxy_headers=False,  # nobody's X-Forwarded-For is believed
+        log_level="warning",
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+    )
+
+
+def application() -> FastAPI:
+    """Return the application of the hub the environment names; one per worker."""
+    _log_for_operators()
+    settings = Settings()
+    return create_app(service(Hub.open(settings), settings.public_url or "http://127.0.0.1:8000"))
+
+
+def service(hub: Hub, public_url: str) -> Service:
+    """Return what the API needs of an open hub."""
+    return Service(
+        ledger=hub.ledger,
+        serving=hub.serving,
+        cursors=Cursors(hub.home.pepper()),
+        public_url=public_url.rstrip("/"),
+    )
+
+
+def _log_for_operators() -> None:
+    """Log one JSON object per line, with the time, on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,0 +1,274 @@
+"""Client assertions: one way to be believed, and every known way to cheat."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, cast
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+from api.client_assertions import Disbelieved, subject_of, verify
+from connectors.ledger import Client, ClientKey, Ledger
+from connectors.ledger.public_keys import read_public_key
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+ISSUER, TOKEN = "https://hub.example", "https://hub.example/oauth2/token"
+ME = "tp-1"
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+Claims = dict[str, Any]
+
+
+class OneTime:
+    """The ledger's part an assertion needs."""
+
+    def __init__(self) -> None:
+        self.used: dict[tuple[str, str], datetime] = {}
+
+    def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
+        if (client_id, jti) in self.used:
+            return False
+        self.used[client_id, jti] = expires_at
+        return True
+
+
+@pytest.fixture(scope="module")
+def keys() -> dict[str, Any]:
+    return {
+        "ES256": ec.generate_private_key(ec.SECP256R1()),
+        "PS256": rsa.generate_private_key(65537, 3072),
+        "EdDSA": ed25519.Ed25519PrivateKey.generate(),
+        "other": ec.generate_private_key(ec.SECP256R1()),
+        "old": ec.generate_private_key(ec.SECP256R1()),
+    }
+
+
+@pytest.fixture
+def client(keys: dict[str, Any]) -> Client:
+    def registered(name: str, expires: datetime | None = None) -> ClientKey:
+        jwk = read_public_key(pem(keys[name]).decode()) | {"kid": name}
+        return ClientKey(name, jwk, NOW, expires)
+
+    live = [registered(name) for name in ("ES256", "PS256", "EdDSA")]
+    known = (*live, registered("old", NOW))
+    return Client(ME, "me", "Acme", None, known, False, NOW, "test", None)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return cast(Ledger, SimpleNamespace(tokens=OneTime()))
+
+
+def pem(key: Any) -> bytes:
+    public = key.public_key()
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    return bytes(public.public_bytes(serialization.Encoding.PEM, spki))
+
+
+def claims(**changed: Any) -> Claims:
+    at = int(NOW.timestamp())
+    plain = {"iss": ME, "sub": ME, "aud": ISSUER, "exp": at + 60, "iat": at, "jti": "j1"}
+    return {name: value for name, value in (plain | changed).items() if value is not None}
+
+
+def sign(keys: dict[str, Any], body: Claims, alg: str = "ES256", **header: Any) -> str:
+    return jwt.encode(body, keys[alg], algorithm=alg, headers=header or None)
+
+
+def check(assertion: str, client: Client, ledger: Ledger) -> str | None:
+    assert len(assertion) < 1_000_000
+    doubt = verify(assertion, client, ledger, audiences=(ISSUER, TOKEN), at=NOW)
+    return doubt.reason if isinstance(doubt, Disbelieved) else None
+
+
+@pytest.mark.parametrize("alg", ["ES256", "PS256", "EdDSA"])
+@pytest.mark.parametrize("kid", [True, False])
+@pytest.mark.parametrize("audience", [ISSUER, TOKEN])
+def test_a_client_is_believed(
+    keys: dict[str, Any], client: Client, ledger: Ledger, alg: str, kid: bool, audience: str
+) -> None:
+    header = {"kid": alg} if kid else {}
+    assertion = sign(keys, claims(aud=audience), alg, **header)
+    assert subject_of(assertion) == ME
+    assert check(assertion, client, ledger) is None
+
+
+AT = int(NOW.timestamp())
+GOOD: dict[str, Claims] = {
+    "an hour, as Authlib signs": claims(exp=AT + 3600),
+    "its clock is 8 s ahead": claims(iat=AT + 8, nbf=AT + 8),
+    "no iat": claims(iat=None),
+    "a fraction of a second": claims(exp=AT + 9.5),
+    "longest jti": claims(jti="j" * 255),
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_what_real_clients_send_is_believed(
+    keys: dict[str, Any], client: Client, ledger: Ledger, name: str
+) -> None:
+    assert check(sign(keys, GOOD[name]), client, ledger) is None
+
+
+BAD: dict[str, tuple[Claims, str]] = {
+    "no issuer": (claims(iss=None), "issuer or subject"),
+    "another issuer": (claims(iss="tp-2"), "issuer or subject"),
+    "no subject": (claims(sub=None), "issuer or subject"),
+    "another subject": (claims(sub="tp-2"), "issuer or subject"),
+    "another client altogether": (claims(iss="tp-2", sub="tp-2"), "issuer or subject"),
+    "no audience": (claims(aud=None), "audience"),
+    "another audience": (claims(aud="https://other.example"), "audience"),
+    "audience with a slash more": (claims(aud=ISSUER + "/"), "audience"),
+    "audience as a list of one": (claims(aud=[ISSUER]), "audience"),
+    "audience for two servers": (claims(aud=[ISSUER, "https://other.example"]), "audience"),
+    "no expiry": (claims(exp=None), "no expiry"),
+    "expired just now": (claims(exp=AT), "expiry"),
+    "expired 5 minutes ago": (claims(exp=AT - 300), "expiry"),
+    "more than an hour": (claims(exp=AT + 3631), "expiry"),
+    "ten years": (claims(exp=AT + 315_360_000), "expiry"),
+    "expiry beyond all calendars": (claims(exp=10**18), "type of a time"),
+    "expiry as text": (claims(exp=str(AT + 60)), "type of a time"),
+    "expiry as truth": (claims(exp=True), "type of a time"),
+    "issued in the future": (claims(iat=AT + 61), "from the future"),
+    "not before a minute": (claims(nbf=AT + 61), "from the future"),
+    "nbf as text": (claims(nbf="soon"), "type of a time"),
+    "no jti": (claims(jti=None), "jti"),
+    "empty jti": (claims(jti=""), "jti"),
+    "jti of 1 MB": (claims(jti="j" * 1_000), "jti"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_wrong_claims_are_not_believed(
+    keys: dict[str, Any], client: Client, ledger: Ledger, name: str
+) -> None:
+    body, reason = BAD[name]
+    assert check(sign(keys, body), client, ledger) == reason
+
+
+def test_jti_that_is_no_text_is_not_believed(
+    keys: dict[str, Any], client: Client, ledger: Ledger
+) -> None:
+    body = json.dumps(claims() | {"jti": 7}).encode()
+    assertion = jwt.api_jws.encode(body, keys["ES256"], algorithm="ES256")
+    assert check(assertion, client, ledger) == "jti"
+
+
+def unsigned(header: str, body: str) -> str:
+    parts = [urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in (header, body)]
+    return ".".join([*parts, ""])
+
+
+def malleated(keys: dict[str, Any]) -> str:
+    """The same signature in its other form: valid for ECDSA, another text."""
+    head, body, signature = sign(keys, claims()).split(".")
+    raw = urlsafe_b64decode(signature + "==")
+    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
+    flipped = r.to_bytes(32, "big") + (P256_ORDER - s).to_bytes(32, "big")
+    assert decode_dss_signature(encode_dss_signature(r, P256_ORDER - s))[0] == r
+    return f"{head}.{body}.{urlsafe_b64encode(flipped).rstrip(b'=').decode()}"
+
+
+def with_zero_signature(keys: dict[str, Any]) -> str:
+    head, body, _ = sign(keys, claims()).split(".")
+    return f"{head}.{body}.{urlsafe_b64encode(bytes(64)).rstrip(b'=').decode()}"
+
+
+def raw_hs256(keys: dict[str, Any]) -> str:
+    """Signed with the public key as if it were a shared secret."""
+    import hmac
+
+    header = json.dumps({"alg": "HS256", "typ": "JWT"})
+    signing = unsigned(header, json.dumps(claims())).rsplit(".", 1)[0]
+    mac = hmac.digest(pem(keys["ES256"]), signing.encode(), hashes.SHA256.name)
+    return f"{signing}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+def own_jwk(keys: dict[str, Any]) -> str:
+    jwk = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(keys["other"].public_key()))
+    return sign(keys | {"ES256": keys["other"]}, claims(), jwk=jwk)
+
+
+def twice(member: str) -> Callable[[dict[str, Any]], str]:
+    def make(keys: dict[str, Any]) -> str:
+        text = json.dumps(claims())
+        body = text[:-1] + f', "{member}": {json.dumps(claims()[member])}}}'
+        return str(jwt.api_jws.encode(body.encode(), keys["ES256"], algorithm="ES256"))
+
+    return make
+
+
+FORGED: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
+    "no algorithm": (lambda k: unsigned('{"alg":"none"}', json.dumps(claims())), "header"),
+    "no header": (lambda k: unsigned("{}", json.dumps(claims())), "header"),
+    "public key as secret": (raw_hs256, "header"),
+    "an algorithm we do not take": (
+        lambda k: jwt.encode(claims(), k["PS256"], algorithm="RS256"),
+        "header",
+    ),
+    "another algorithm than the key's": (
+        lambda k: sign(k, claims(), "PS256", kid="ES256"),
+        "signature",
+    ),
+    "a stranger's key": (lambda k: sign(k | {"ES256": k["other"]}, claims()), "signature"),
+    "a stranger's key under our kid": (
+        lambda k: sign(k | {"ES256": k["other"]}, claims(), kid="ES256"),
+        "signature",
+    ),
+    "a key brought along": (own_jwk, "header"),
+    "an address of keys": (lambda k: sign(k, claims(), jku="https://evil.example"), "header"),
+    "an unknown critical extension": (lambda k: sign(k, claims(), crit=["x"], x=1), "header"),
+    "a path as kid": (lambda k: sign(k, claims(), kid="../../dev/null"), "signature"),
+    "SQL as kid": (lambda k: sign(k, claims(), kid="' OR 1=1 --"), "signature"),
+    "a retired key": (lambda k: sign(k | {"ES256": k["old"]}, claims(), kid="old"), "signature"),
+    "zeros as signature": (with_zero_signature, "signature"),
+    "a cut signature": (lambda k: sign(k, claims())[:-5], "signature"),
+    "a repeated subject": (twice("sub"), "unreadable"),
+    "a repeated audience": (twice("aud"), "unreadable"),
+    "NaN as time": (
+        lambda k: unsigned('{"alg":"ES256"}', json.dumps(claims(exp=float("nan")))),
+        "unreadable",
+    ),
+    "a list as claims": (lambda k: unsigned('{"alg":"ES256"}', "[]"), "unreadable"),
+    "five parts": (lambda k: sign(k, claims()) + ".a.b", "unreadable"),
+    "no parts": (lambda k: "x", "unreadable"),
+    "not Base64": (lambda k: "%.%.%", "unreadable"),
+    "nested without end": (lambda k: unsigned('{"alg":"ES256"}', "[" * 4_000), "unreadable"),
+    "endless": (lambda k: sign(k, claims(padding="x" * 9_000)), "unreadable"),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_forgeries_are_not_believed(
+    keys: dict[str, Any], client: Client, ledger: Ledger, name: str
+) -> None:
+    forge, reason = FORGED[name]
+    assert check(forge(keys), client, ledger) == reason
+    assert cast(OneTime, ledger.tokens).used == {}, "strangers must not use up identifiers"
+
+
+def test_an_assertion_is_believed_once(
+    keys: dict[str, Any], client: Client, ledger: Ledger
+) -> None:
+    assertion = sign(keys, claims())
+    assert check(assertion, client, ledger) is None
+    assert check(assertion, client, ledger) == "replay"
+    assert check(malleated(keys), client, ledger) == "replay"
+    assert check(sign(keys, claims(exp=AT + 90)), client, ledger) == "replay"
+    assert check(sign(keys, claims(jti="j2")), client, ledger) is None
+
+
+def test_an_identifier_is_remembered_longer_than_the_assertion_lives(
+    keys: dict[str, Any], client: Client, ledger: Ledger
+) -> None:
+    check(sign(keys, claims()), client, ledger)
+    assert cast(OneTime, ledger.tokens).used[ME, "j1"] == NOW + timedelta(seconds=120)

@@ -1,0 +1,194 @@
+"""The serving store: atomic, idempotent, and never a byte of a class that is not allowed."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
+from ipregister.model import Disclosure, Right
+
+TM = Right.TRADEMARKS
+AT = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
+CORE, ALL = frozenset({Disclosure.CORE}), frozenset(Disclosure)
+WITHHOLDABLE = [name for name in Disclosure if name is not Disclosure.CORE]
+MASKS = [ALL - set(held) for count in range(5) for held in combinations(WITHHOLDABLE, count)]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[ServingStore]:
+    store = ServingStore(tmp_path / "serving.sqlite")
+    yield store
+    store.close()
+
+
+def row(
+    record_id: str, values: Mapping[Disclosure, str] | None = None, **more: object
+) -> ServingRow:
+    values = {Disclosure.CORE: "c", **(values or {})}
+    fragments = {name: f',"{name}":"{text}"'.encode() for name, text in values.items()}
+    fragments[Disclosure.CORE] = b'{"recordId":"%b"%b' % (
+        record_id.encode(),
+        fragments[Disclosure.CORE],
+    )
+    plain: dict[str, object] = {"sortKey": f"KH/{record_id}", "changeSeq": 1} | more
+    return ServingRow(recordId=record_id, fragments=fragments, **plain)  # type: ignore[arg-type]
+
+
+def delivery(number: int, *rows: ServingRow, gone: tuple[str, ...] = ()) -> Publication:
+    vanished = [(record_id, number) for record_id in gone]
+    return Publication(f"KH-{number}", "KH", TM, AT, rows, vanished)
+
+
+@pytest.mark.parametrize("allowed", MASKS, ids=lambda mask: "+".join(sorted(mask)))
+def test_a_record_is_its_allowed_fragments(
+    store: ServingStore, allowed: frozenset[Disclosure]
+) -> None:
+    store.publish(delivery(1, row("a", {name: f"secret {name}" for name in Disclosure})))
+    body = store.record("KH", TM, "a", allowed)
+    assert body is not None
+    expected = {"recordId": "a"} | {str(n): f"secret {n}" for n in Disclosure if n in allowed}
+    assert msgspec.json.decode(body) == expected
+    page = store.page("KH", TM, allowed, Filters(), limit=10)
+    assert (page.bodies, page.last) == ([body], None)
+
+
+def test_the_same_delivery_twice_is_once(store: ServingStore) -> None:
+    store.publish(delivery(1, row("a")))
+    store.publish(delivery(1, row("a", {Disclosure.CORE: "other"}), row("b")))
+    assert store.counts() == {("KH", TM): 1}
+    assert store.record("KH", TM, "a", CORE) == b'{"recordId":"a","core":"c"}'
+
+
+def test_a_publication_that_fails_leaves_nothing(store: ServingStore) -> None:
+    store.publish(delivery(1, row("a")))
+
+    def rows() -> Iterator[ServingRow]:
+        for number in range(3_000):
+            yield row(f"r{number}")
+        raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="disk"):
+        store.publish(Publication("KH-2", "KH", TM, AT, rows(), [("a", 2)]))
+    assert store.counts() == {("KH", TM): 1}
+    assert store.record("KH", TM, "a", CORE) is not None
+    store.publish(delivery(2, row("b"), gone=("a",)))
+    assert store.record("KH", TM, "a", CORE) is None
+    assert store.is_gone("KH", TM, "a")
+    assert not store.is_gone("KH", TM, "b")
+    assert not store.is_gone("KH", TM, "never")
+
+
+def test_a_record_of_another_space_is_not_found(store: ServingStore) -> None:
+    store.publish(delivery(1, row("a")))
+    assert store.record("TH", TM, "a", ALL) is None
+    assert store.record("KH", Right.PATENTS, "a", ALL) is None
+    assert store.page("TH", TM, ALL, Filters(), limit=5).bodies == []
+
+
+def test_pages_visit_every_record_once_in_order(store: ServingStore) -> None:
+    names = [f"{number:03d}" for number in range(57)]
+    store.publish(delivery(1, *[row(name, sortKey=f"KH/{name[:2]}") for name in reversed(names)]))
+    seen, after = [], ("", "")
+    while True:
+        page = store.page("KH", TM, CORE, Filters(), after=after, limit=10)
+        seen += [msgspec.json.decode(body)["recordId"] for body in page.bodies]
+        if page.last is None:
+            break
+        after = page.last
+    assert seen == names
+
+
+FILTERED = [
+    (Filters(applicationNumber="kh/ 1/24"), {"one"}),
+    (Filters(applicationDateFrom=dt.date(2024, 1, 1)), {"one", "two"}),
+    (Filters(applicationDateTo=dt.date(2024, 6, 1)), {"one", "old"}),
+    (
+        Filters(applicationDateFrom=dt.date(2024, 1, 1), applicationDateTo=dt.date(2024, 6, 1)),
+        {"one"},
+    ),
+    (Filters(registrationNumber="r-7"), {"old"}),
+    (Filters(status=("filed",)), {"one", "two"}),
+    (Filters(status=("registered", "filed")), {"one", "two", "old"}),
+    (Filters(symbols={"nice": ("5",)}), {"one"}),
+    (Filters(symbols={"nice": ("05",)}), {"one"}),
+    (Filters(symbols={"nice": ("5", "35")}), {"one", "two"}),
+    (Filters(symbols={"nice": ("35",)}, status=("filed",)), {"two"}),
+    (Filters(symbols={"ipc": ("A61K",)}), {"old"}),
+    (Filters(symbols={"ipc": ("A61",)}, status=("filed",)), set()),
+    (Filters(symbols={"locarno": ("14",)}), {"two"}),
+    (Filters(q="pho"), {"one"}),
+    (Filters(q="PHỞ  bắc"), {"one"}),
+    (Filters(q="កម្ពុជា"), {"two"}),
+    (Filters(q="100%"), {"old"}),
+    (Filters(q="กิ"), set()),  # "กี่" is another vowel
+    (Filters(q="กี่"), {"old"}),
+]
+
+
+@pytest.mark.parametrize(("filters", "expected"), FILTERED)
+def test_filters_find_what_they_say(
+    store: ServingStore, filters: Filters, expected: set[str]
+) -> None:
+    store.publish(
+        delivery(
+            1,
+            row(
+                "one",
+                applicationNumber="KH/1/24",
+                applicationDate=dt.date(2024, 5, 1),
+                status="filed",
+                classes=(("nice", "5"),),
+                searchText="Phở Bắc",
+            ),
+            row(
+                "two",
+                applicationNumber="KH/2/24",
+                applicationDate=dt.date(2024, 7, 1),
+                status="filed",
+                classes=(("nice", "35"), ("locarno", "14-03")),
+                searchText="ព្រះរាជាណាចក្រ\u200bកម្ពុជា",
+            ),
+            row(
+                "old",
+                applicationDate=dt.date(1999, 7, 1),
+                registrationNumber="R-7",
+                status="registered",
+                classes=(("ipc", "A61K 31/00"),),
+                searchText="กี่ 100% cotton",
+            ),
+        )
+    )
+    bodies = store.page("KH", TM, CORE, filters, limit=10).bodies
+    assert {msgspec.json.decode(body)["recordId"] for body in bodies} == expected
+
+
+def test_an_updated_record_is_filed_under_its_new_words_only(store: ServingStore) -> None:
+    first = row("a", status="filed", classes=(("nice", "5"),), searchText="old word")
+    second = row("a", status="registered", classes=(("nice", "9"),), searchText="new word")
+    store.publish(delivery(1, first))
+    store.publish(delivery(2, second))
+
+    def found(filters: Filters) -> int:
+        return len(store.page("KH", TM, CORE, filters, limit=10).bodies)
+
+    for number, (status, nice, word) in enumerate(
+        [("filed", "5", "old"), ("registered", "9", "new")]
+    ):
+        assert found(Filters(status=(status,))) == number
+        assert found(Filters(symbols={"nice": (nice,)})) == number
+        assert found(Filters(q=word)) == number
+    store.publish(delivery(3, gone=("a",)))
+    assert found(Filters(status=("registered",))) == found(Filters()) == 0
+
+
+def test_other_threads_read_too(store: ServingStore) -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    store.publish(delivery(1, row("a")))
+    with ThreadPoolExecutor(2) as pool:
+        bodies = list(pool.map(lambda _: store.record("KH", TM, "a", CORE), range(8)))
+    assert len(set(bodies)) == 1
