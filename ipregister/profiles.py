@@ -205,7 +205,7 @@ def load_profile(office: str) -> Profile:
             for right, own in document["rights"].items()
         }
         return Profile.model_validate(document)
-    except (ValidationError, KeyError, TypeError) as exc:
+    except (ValidationError, AttributeError, KeyError, TypeError) as exc:
         raise ConfigurationError(f"offices/{office.lower()}.yaml: {exc}") from exc
 
 

@@ -36,7 +36,7 @@ class Element(Protocol):
     def get(self, key: str, /) -> str | None:
         """Return an attribute by its name, with its namespace in braces."""
 
-    def keys(self) -> list[str]:
+    def keys(self) -> Any:
         """Return the names of the attributes."""
 
     @property
@@ -68,7 +68,7 @@ class Issue:
 class Level:
     """One open object of the row: its values and their lines."""
 
-    __slots__ = ("lines", "name", "parent", "place", "row")
+    __slots__ = ("is_item", "lines", "name", "parent", "row")
 
     def __init__(
         self,
@@ -76,18 +76,19 @@ class Level:
         lines: dict[str, Any],
         parent: "Level | None" = None,
         name: str = "",
-        place: int | None = None,
+        is_item: bool = False,
     ) -> None:
-        """Open an object; ``place`` is its index in the list ``name`` of ``parent``."""
+        """Open an object; an item will be the next one in the list ``name`` of ``parent``."""
         self.row, self.lines = row, lines
-        self.parent, self.name, self.place = parent, name, place
+        self.parent, self.name, self.is_item = parent, name, is_item
 
     @property
     def prefix(self) -> str:
         """Return the canonical path of the object, with a dot at its end."""
         if self.parent is None:
             return ""
-        index = "" if self.place is None else f"[{self.place}]"
+        # Counted when asked for: few values have an issue.
+        index = f"[{len(self.parent.row.get(self.name, ()))}]" if self.is_item else ""
         return f"{self.parent.prefix}{self.name}{index}."
 
 
@@ -118,6 +119,7 @@ class Node:
         "children",
         "constants",
         "ignore",
+        "is_wrapper",
         "item",
         "item_depth",
         "leaf",
@@ -137,12 +139,14 @@ class Node:
         self.constants: dict[str, str] = {}
         self.ignore = False
         self.leaf: tuple[tuple[int, Setter], ...] | None = None
+        self.is_wrapper = False
 
     def settle(self) -> None:
-        """Mark the leaves below, which the walk reads without a call each."""
-        is_plain = not (self.children or self.attributes or self.item or self.ignore)
-        if is_plain and self.setters:
+        """Mark leaves, which the walk reads without a call each, and mere wrappers."""
+        is_plain = not (self.attributes or self.item or self.ignore)
+        if is_plain and self.setters and not self.children:
             self.leaf = tuple(self.setters)
+        self.is_wrapper = is_plain and not self.setters
         for child in self.children.values():
             child.settle()
 
@@ -189,14 +193,12 @@ def walk_element(walk: Walk, element: Element, node: Node) -> None:
             if text and (text := text.strip()):
                 for depth, setter in target.leaf:
                     setter(walk, levels[depth], text, child)
-        elif target.ignore:
-            continue
-        elif target.item is not None:
-            _open_item(walk, child, target)
-        elif target.setters or target.attributes:
-            _take(walk, child, target)
-        else:
+        elif target.is_wrapper:
             walk_element(walk, child, target)
+        elif target.item is not None:
+            _open_item(walk, child, target, target.item)
+        elif not target.ignore:
+            _take(walk, child, target)
 
 
 def _take(walk: Walk, element: Element, node: Node) -> None:
@@ -220,18 +222,23 @@ def _inner_text(element: Element) -> str:
     return " ".join(" ".join(element.itertext()).split())
 
 
-def _open_item(walk: Walk, element: Element, node: Node) -> None:
-    name = node.item
-    assert name is not None  # noqa: S101 narrowed by the caller
-    parent = walk.levels[node.item_depth]
-    item: Row = dict(node.constants)
+def _open_item(walk: Walk, element: Element, node: Node, name: str) -> None:
+    levels, constants = walk.levels, node.constants
+    parent = levels[node.item_depth]
+    item: Row = constants.copy()
     lines: dict[str, Any] = {"": element.sourceline}
-    walk.levels.append(Level(item, lines, parent, name, len(parent.row.get(name, ()))))
-    _take(walk, element, node)
-    walk.levels.pop()
-    if len(item) > len(node.constants):
-        parent.row.setdefault(name, []).append(item)
-        parent.lines.setdefault(name, []).append(lines)
+    levels.append(Level(item, lines, parent, name, True))
+    if node.setters or node.attributes:
+        _take(walk, element, node)
+    else:
+        walk_element(walk, element, node)
+    levels.pop()
+    if len(item) > len(constants):
+        if name in parent.row:
+            parent.row[name].append(item)
+            parent.lines[name].append(lines)
+        else:
+            parent.row[name], parent.lines[name] = [item], [lines]
 
 
 def _note_unknown(walk: Walk, node: Node, child: Element) -> None:
@@ -255,11 +262,12 @@ def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
                 )
             if value is None:
                 return
-        if name in level.row:
-            if level.row[name] != value:
+        row = level.row
+        if name in row:
+            if row[name] != value:
                 walk.issues.append(Issue(REPEATED, level.prefix + name, text, element.sourceline))
             return
-        level.row[name] = value
+        row[name] = value
         level.lines[name] = element.sourceline
 
     return assign
@@ -313,12 +321,13 @@ def localised(
             level.lines[name] = element.sourceline
             return
         same = text.casefold()
-        if any(other["text"].casefold() == same for other in known):
-            if report_duplicates:
-                walk.issues.append(
-                    Issue(DUPLICATE_LINE, level.prefix + name, text, element.sourceline)
-                )
-            return
+        for other in known:
+            if other["text"].casefold() == same:
+                if report_duplicates:
+                    walk.issues.append(
+                        Issue(DUPLICATE_LINE, level.prefix + name, text, element.sourceline)
+                    )
+                return
         known.append(entry)
 
     return add

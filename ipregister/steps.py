@@ -19,6 +19,9 @@ Step = Callable[[str], Outcome]
 _REMEMBERED = 65_536
 """Texts a step remembers: some 200 years of dates, at about 10 MB in all."""
 
+_DIGITS = 9
+"""A count in a register; what is longer is a number of another kind and fits no column."""
+
 
 @lru_cache(_REMEMBERED)
 def folded(text: str) -> str:
@@ -38,7 +41,7 @@ def _date(text: str) -> Outcome:
 
 @lru_cache(_REMEMBERED)
 def _integer(text: str) -> Outcome:
-    if text.isascii() and text.isdigit():
+    if len(text) <= _DIGITS and text.isascii() and text.isdigit():
         return int(text), None, None
     return None, "ALL.CNF.013", None
 

@@ -1,0 +1,108 @@
+"""Images and documents that records name, found among what was delivered.
+
+A name is looked up relative to the record's own file, then without its extension, then by
+its last part if that is unique in the archive and not in another record's folder. The first
+match of that order counts; an ambiguous name is not guessed. What is in an image is nobody's
+business here.
+"""
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any
+
+from connectors.readers.archives import Delivered, Digest, Member
+
+MEDIA_TYPES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"II*\0", "image/tiff"),
+    (b"MM\0*", "image/tiff"),
+    (b"BM", "image/bmp"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"RIFF", "application/octet-stream"),
+)
+
+
+def media_type(head: bytes) -> str:
+    """Return the media type by the first bytes, never by the name."""
+    return next(
+        (name for magic, name in MEDIA_TYPES if head.startswith(magic)), "application/octet-stream"
+    )
+
+
+@dataclass(slots=True)
+class Attachments:
+    """The attachments of one delivered archive and which of them records named."""
+
+    delivered: Delivered
+    used: set[str] = field(default_factory=set)
+    _by_path: dict[str, Member] = field(default_factory=dict)
+    _by_stem: dict[str, Member | None] = field(default_factory=dict)
+    _by_name: dict[str, Member | None] = field(default_factory=dict)
+    _taken: set[PurePosixPath] = field(default_factory=set)
+    _digests: dict[str, Digest] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Index the archive's attachments by path, stem and last part."""
+        self._taken = {_folder(member) for member in self.delivered.documents}
+        for member in self.delivered.attachments:
+            path = _folded(member.path.replace("!", "/"))
+            self._by_path[path] = member
+            stem = str(PurePosixPath(path).with_suffix(""))
+            self._by_stem[stem] = None if stem in self._by_stem else member
+            name = PurePosixPath(path).name
+            self._by_name[name] = None if name in self._by_name else member
+
+    def resolve(self, document: Member, item: dict[str, Any]) -> bool:
+        """Complete one image or document of a record; tell whether it was found.
+
+        Args:
+            document: the XML document that names it.
+            item: the canonical item; gets ``memberPath``, ``sha256``, ``bytes``, ``mediaType``.
+        """
+        member = self._find(document, item["fileName"])
+        if member is None:
+            return False
+        digest = self._digest(member)
+        self.used.add(member.path)
+        item["memberPath"] = member.path
+        item["sha256"] = digest.sha256
+        item["bytes"] = digest.bytes
+        item["mediaType"] = media_type(digest.head)
+        return True
+
+    def unused(self) -> Iterable[str]:
+        """Return the paths of attachments no record named, in archive order."""
+        return [m.path for m in self.delivered.attachments if m.path not in self.used]
+
+    def _digest(self, member: Member) -> Digest:
+        if member.path not in self._digests:
+            self._digests[member.path] = self.delivered.digest(member)
+        return self._digests[member.path]
+
+    def _find(self, document: Member, name: str) -> Member | None:
+        name = _folded(name)
+        folder = _folder(document)
+        for path in (str(folder / name), str(folder / "attachment" / name), name):
+            if found := self._by_path.get(path) or self._by_stem.get(path):
+                return found
+        found = self._by_name.get(PurePosixPath(name).name)
+        return None if found is None or self._is_of_another(found, folder) else found
+
+    def _is_of_another(self, member: Member, folder: PurePosixPath) -> bool:
+        """Tell whether an attachment lies in the folder of another document."""
+        above = [path for path in _folder(member).parents if path != PurePosixPath()]
+        return any(path in self._taken and path != folder for path in (_folder(member), *above))
+
+
+def _folder(member: Member) -> PurePosixPath:
+    return PurePosixPath(_folded(member.path.replace("!", "/"))).parent
+
+
+def _folded(path: str) -> str:
+    path = unicodedata.normalize("NFC", path)  # macOS packs decomposed names
+    return path.replace("\\", "/").strip().lstrip("./").casefold()

@@ -1,0 +1,189 @@
+"""One XML document of a delivery: its records taken one by one, its troubles explained.
+
+A record that cannot be read is rejected with its line and its neighbours go on; a document
+without records says why. How records are mapped is ``ipregister.mapping``, how they are
+written is ``parts``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from connectors.attachments import Attachments
+from connectors.findings import code_of
+from connectors.parts import PartWriter
+from connectors.readers import xml
+from connectors.readers.archives import Member
+from connectors.readers.salvage import salvage
+from ipregister.errors import DeliveryError, OversizedDelivery
+from ipregister.mapping import Mapped, RecordMapping
+from ipregister.model import Right
+from ipregister.record_tree import Issue, Unknown
+
+NO_NUMBER = "ALL.CMP.001"
+NOT_WELL_FORMED, WRONG_OFFICE, WRONG_RIGHT, MISSING_IMAGE = (
+    "ALL.PKG.004",
+    "ALL.PKG.008",
+    "ALL.PKG.009",
+    "ALL.PKG.011",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedFile:
+    """One delivered file: the office's name for it and its bytes in landing."""
+
+    name: str
+    sha256: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One slice of a delivery: documents ``first`` to ``last`` (excluded) of one file."""
+
+    office: str
+    right: Right
+    directory: Path
+    number: int
+    file: StagedFile
+    first: int
+    last: int
+    bytes: int
+
+
+@dataclass(slots=True)
+class PartReport:
+    """What one part held; counts of records, and what only the whole delivery can judge."""
+
+    read: int = 0
+    rejected: int = 0
+    unknown: Unknown = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+
+
+class DocumentReader:
+    """Reads one document of a part."""
+
+    def __init__(
+        self,
+        part: Part,
+        mapping: RecordMapping,
+        member: Member,
+        attachments: Attachments,
+        writer: PartWriter,
+        report: PartReport,
+    ) -> None:
+        self.part, self.mapping, self.member = part, mapping, member
+        self.attachments, self.writer, self.report = attachments, writer, report
+        self.file = "!".join(name for name in (part.file.name, member.path) if name)
+
+    def read(self, source: BinaryIO) -> None:
+        """Take the document's records.
+
+        Raises:
+            DeliveryError: not one record could be taken, or the document is not complete.
+        """
+        read = 0
+        try:
+            for record in xml.records(source, self.mapping.format):
+                self._take(record)
+                read += 1
+        except (xml.MalformedDocument, OversizedDelivery) as exc:
+            self._salvage(source, read, exc)
+            return
+        if read == 0:
+            self._explain_emptiness(source)
+
+    def _salvage(self, source: BinaryIO, already_read: int, trouble: DeliveryError) -> None:
+        """Take the good records of a broken document, and say what is wrong with it."""
+        found, rejected = already_read, self.report.rejected
+        for record in salvage(source, self.mapping.format, already_read):
+            self._take(record)
+            found += 1
+        if found == 0:
+            raise trouble
+        if self.report.rejected == rejected:  # the fault is none of the records'
+            self._note_trouble(trouble)
+
+    def _note_trouble(self, trouble: DeliveryError) -> None:
+        code = NOT_WELL_FORMED if isinstance(trouble, xml.MalformedDocument) else code_of(trouble)
+        line = getattr(trouble, "line", None)
+        self.writer.note(code, file=self.file, message=trouble.detail, line=line)
+
+    def reject(self, trouble: DeliveryError) -> None:
+        """Count and explain a document, or the rest of one, that cannot be read."""
+        self._note_trouble(trouble)
+        self.report.read += 1
+        self.report.rejected += 1
+
+    def _take(self, record: xml.Record | xml.Rejected) -> None:
+        self.report.read += 1
+        if isinstance(record, xml.Rejected):
+            self.report.rejected += 1
+            message = f"This record is not well-formed and was left out: {record.reason}."
+            self.writer.note(NOT_WELL_FORMED, file=self.file, line=record.line, message=message)
+            return
+        mapped = self.mapping.apply(record.element, record.header, self.report.unknown)
+        line = record.element.sourceline
+        if mapped.key is None:
+            self.report.rejected += 1
+            self.writer.note(NO_NUMBER, file=self.file, line=line)
+            return
+        self._check_office(mapped)
+        self._attach(mapped)
+        source = {
+            "file": self.part.file.name,
+            "sha256": self.part.file.sha256,
+            "member": self.member.path,
+            "line": line,
+        }
+        self.writer.record(self.mapping, mapped, source, self.file)
+
+    def _check_office(self, mapped: Mapped) -> None:
+        written = mapped.row.setdefault("officeCode", self.part.office)
+        mapped.row["right"] = str(self.part.right)
+        if written != self.part.office:
+            line = mapped.lines.get("officeCode")
+            mapped.issues.append(Issue(WRONG_OFFICE, "officeCode", written, line, self.part.office))
+
+    def _attach(self, mapped: Mapped) -> None:
+        for path, item, line in _named_files(mapped):
+            if not self.attachments.resolve(self.member, item):
+                mapped.issues.append(Issue(MISSING_IMAGE, path, item["fileName"], line))
+
+    def _explain_emptiness(self, source: BinaryIO) -> None:
+        """Say why a document has no records: another right's, an unknown format, or none."""
+        written_for = xml.right_of(source)
+        if written_for is not None and written_for is not self.part.right:
+            self.report.read += 1
+            self.report.rejected += 1
+            message = f"The file holds {written_for}; the folder is for {self.part.right}."
+            self.writer.note(
+                WRONG_RIGHT, file=self.file, line=1, value=str(written_for), message=message
+            )
+        elif written_for is None:
+            root = xml.root_name(source)
+            wanted = self.mapping.format.record
+            self.report.read += 1
+            self.report.rejected += 1
+            message = (
+                f"No record found: the root element is {root}; "
+                f"this office's {self.part.right} come as {wanted}."
+            )
+            self.writer.note(NOT_WELL_FORMED, file=self.file, line=1, value=root, message=message)
+
+
+def _named_files(mapped: Mapped) -> Iterator[tuple[str, dict[str, str], int | None]]:
+    """Yield what a record names: canonical path, item, line."""
+    row, lines = mapped.row, mapped.lines
+    for name in ("images", "documents"):
+        for index, item in enumerate(row.get(name, ())):
+            if item.get("fileName"):
+                yield f"{name}[{index}].fileName", item, lines[name][index].get("fileName")
+    for number, design in enumerate(row.get("designs", ())):
+        for index, view in enumerate(design.get("views", ())):
+            if view.get("fileName"):
+                line = lines["designs"][number]["views"][index].get("fileName")
+                yield f"designs[{number}].views[{index}].fileName", view, line

@@ -1,0 +1,282 @@
+"""XML documents into record elements, streamed, with the hub's guards.
+
+No entities, no network, no DTD, never ``recover``: a parser that repairs turns ``A&B Co``
+into ``A Co`` and nobody notices. What a record means is ``ipregister.mapping``; which
+elements hold records and envelope values is the format's YAML.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from os import SEEK_END
+from typing import Any, BinaryIO, Protocol
+
+from lxml import etree
+
+from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableDelivery
+from ipregister.model import Right
+from ipregister.profiles import Format
+from ipregister.record_tree import local_name
+
+PROLOG_BYTES = 65_536
+"""How far a document type declaration is looked for; beyond it the parser's own settings guard."""
+
+RECORD_BYTES = 64 << 20
+"""XML read without meeting the end of a record; beyond it a document could fill the memory."""
+
+_INTERNAL_SUBSET = re.compile(rb"<!DOCTYPE(?:[^>\[\"']|\"[^\"]*\"|'[^']*')*\[", re.IGNORECASE)
+_ASIDES = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
+"""Where markup is not markup; one that does not end reaches to the end of what was read."""
+_NAMESPACES = {
+    Right.TRADEMARKS: (
+        b"XMLSchema/trademarks",
+        b"XMLSchema/ST96/Trademark",
+        b"<TradeMarkTransactionBody",
+    ),
+    Right.DESIGNS: (b"XMLSchema/designs", b"XMLSchema/ST96/Design", b"<DesignTransactionBody"),
+    Right.PATENTS: (
+        b"XMLSchema/patents",
+        b"XMLSchema/ST96/Patent",
+        b"<PatentTransactionBody",
+        b"-patent-document",
+    ),
+}
+"""How a document says what it holds: namespaces of ST.66, ST.86, ST.96, roots of ST.36."""
+
+_ROOT = re.compile(rb"<([A-Za-z_][^\s/>]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record element and what its envelope said; valid until the next one is read."""
+
+    element: etree._Element
+    header: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A record that cannot be read: where it is and why."""
+
+    line: int
+    reason: str
+
+
+class MalformedDocument(UnreadableDelivery):
+    """Not well-formed XML; ``line`` is where the parser gave up."""
+
+    code = "malformed_document"
+
+    def __init__(self, detail: str, line: int) -> None:
+        """Keep the line beside the sentence."""
+        super().__init__(detail)
+        self.line = line
+
+
+def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
+    """Yield the records of one XML document in document order.
+
+    Args:
+        source: open for reading and seekable.
+        format: which elements are records and which belong to the envelope.
+
+    Yields:
+        Record elements as lxml elements; each is emptied when the next is asked for, so
+        memory is bounded by the largest record. One that refers to an entity nobody
+        declared is rejected: what it should say is unknown.
+
+    Raises:
+        MalformedDocument: not well-formed; records before the fault were yielded.
+        IncompleteDelivery: the document ends before its root is closed.
+        UnreadableDelivery: a document type declaration with an internal subset.
+        OversizedDelivery: deeper than 256 elements, a text beyond 10 MB, or
+            ``RECORD_BYTES`` without the end of a record.
+    """
+    refuse_internal_subset(source.read(PROLOG_BYTES))
+    source.seek(0)
+    names = {format.record} if isinstance(format.record, str) else set(format.record)
+    wanted = [f"{{*}}{name}" for name in (*names, *format.header)]
+    if format.envelope:
+        wanted.append(f"{{*}}{format.envelope}")
+    header: dict[str, str] = {}
+    metered = _Metered(source)
+    events = etree.iterparse(
+        metered,
+        events=("end",),
+        tag=wanted,
+        remove_comments=True,
+        remove_pis=True,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+    has_doctype: bool | None = None
+    try:
+        for _, element in events:
+            name = local_name(element.tag)
+            if name in names:
+                _refuse_namespace_errors(events)
+                if has_doctype is None:
+                    has_doctype = _has_doctype(element)
+                unknown = _undeclared_entity(element) if has_doctype else None
+                yield unknown or Record(element, header)
+                _forget(element)
+                metered.since = 0
+            elif name == format.envelope:
+                header = {}
+            elif element.text and (text := element.text.strip()):
+                header[format.header[name]] = text
+    except etree.XMLSyntaxError as exc:
+        raise _translated(exc, source) from exc
+
+
+class _DocumentType(Protocol):
+    def iterentities(self) -> Iterator[object]: ...
+    def elements(self) -> list[object]: ...
+
+
+class _DocumentInfo(Protocol):
+    """The part of lxml's document information that its stubs leave out."""
+
+    internalDTD: _DocumentType | None
+
+
+class _Metered:
+    """A source that counts what is read between two records."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source, self.since = source, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        chunk = self._source.read(size)
+        self.since += len(chunk)
+        if self.since > RECORD_BYTES:
+            raise OversizedDelivery(
+                f"{self.since:,} bytes without the end of a record; {RECORD_BYTES:,} are allowed."
+            )
+        return chunk
+
+
+def _refuse_namespace_errors(events: "etree.iterparse[tuple[str, etree._Element]]") -> None:
+    """Stop at once where the parser goes on: elements of an undeclared prefix have no meaning.
+
+    Raises:
+        MalformedDocument: the parser has met such a prefix, at this record or a little later.
+    """
+    if not len(events.error_log):
+        return
+    for error in events.error_log.filter_from_errors():
+        if error.domain == etree.ErrorDomains.NAMESPACE:
+            raise MalformedDocument(error.message, error.line)
+
+
+def _has_doctype(element: etree._Element) -> bool:
+    """Tell whether the document names a type, which lets references pass undeclared.
+
+    Raises:
+        UnreadableDelivery: the type has an internal subset that stood too far down to be seen.
+    """
+    docinfo: Any = element.getroottree().docinfo
+    info: _DocumentInfo = docinfo
+    declared = info.internalDTD
+    if declared is None:
+        return False
+    if next(declared.iterentities(), None) is not None or declared.elements():
+        raise _internal_subset()
+    return True
+
+
+def _undeclared_entity(element: etree._Element) -> "Rejected | None":
+    for reference in element.iter(etree.Entity):
+        return Rejected(
+            int(str(reference.sourceline)),
+            f"the reference {reference.text} is not declared; write the character itself",
+        )
+    return None
+
+
+def refuse_internal_subset(prolog: bytes) -> None:
+    """Refuse a document type declaration that declares anything itself.
+
+    Raises:
+        UnreadableDelivery: it does; entities could hide or multiply content.
+    """
+    if _INTERNAL_SUBSET.search(_ASIDES.sub(b"", prolog.replace(b"\0", b""))):
+        raise _internal_subset()
+
+
+def _internal_subset() -> UnreadableDelivery:
+    return UnreadableDelivery(
+        "The document type declaration has an internal subset; send the file without it."
+    )
+
+
+def root_name(source: BinaryIO) -> str:
+    """Return the local name of a document's root element and leave ``source`` at its start.
+
+    Raises:
+        UnreadableDelivery: there is no root element to be read.
+    """
+    try:
+        for _, element in etree.iterparse(
+            source, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
+        ):
+            return local_name(element.tag)
+    except etree.XMLSyntaxError as exc:
+        raise _translated(exc, source) from exc
+    finally:
+        source.seek(0)
+    raise IncompleteDelivery("The file has no XML element.")
+
+
+def right_of(source: BinaryIO) -> Right | None:
+    """Return the right a document is written for by its WIPO namespaces, if it says so."""
+    source.seek(0)
+    head = source.read(PROLOG_BYTES).replace(b"\0", b"")
+    source.seek(0)
+    for right, namespaces in _NAMESPACES.items():
+        if any(namespace in head for namespace in namespaces):
+            return right
+    return None
+
+
+def closes_root(source: BinaryIO) -> bool:
+    """Tell whether the last element of a document closes its first one."""
+    source.seek(0)
+    head = _ASIDES.sub(b"", source.read(PROLOG_BYTES).replace(b"\0", b""))
+    root = _ROOT.search(head)
+    if root is None:
+        return False
+    source.seek(0, SEEK_END)
+    source.seek(max(0, source.tell() - PROLOG_BYTES))
+    tail = _ASIDES.sub(b"", source.read().replace(b"\0", b""))
+    # What is behind the root may be wrong, but then the document is not incomplete.
+    ending = re.compile(rb"(?:</%s\s*>|<%s[^<]*/>)[^<]*$" % ((re.escape(root[1]),) * 2))
+    return ending.search(tail) is not None
+
+
+def _translated(
+    exc: etree.XMLSyntaxError, source: BinaryIO
+) -> UnreadableDelivery | OversizedDelivery:
+    line, reason = exc.lineno or 1, exc.msg or "not well-formed"
+    source.seek(0)
+    if not source.read(1):
+        return IncompleteDelivery("The file is empty (0 bytes).")
+    if any(word in reason.lower() for word in ("depth", "huge", "too big", "too long")):
+        return OversizedDelivery(f"Line {line}: {reason}")
+    if not closes_root(source):
+        return IncompleteDelivery(
+            f"The document ends at line {line} before its first element is closed."
+        )
+    return MalformedDocument(reason, line)
+
+
+def _forget(element: etree._Element) -> None:
+    """Free a record and everything before it, up to the root."""
+    element.clear()
+    node: etree._Element | None = element
+    while node is not None and (parent := node.getparent()) is not None:
+        while node.getprevious() is not None:
+            del parent[0]
+        node = parent

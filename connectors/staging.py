@@ -1,0 +1,200 @@
+"""A delivery's files become canonical rows in Parquet, written but visible to no one.
+
+A delivery is cut into parts (a slice of an archive's documents, or one document); a part is
+read, mapped and written by one process, so parts run side by side. The same files and
+profile give the same rows: nothing here reads the clock. Judging rows by the rules and
+publishing them come later.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+from connectors.attachments import Attachments
+from connectors.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
+from connectors.findings import FindingBook, code_of
+from connectors.parts import PartWriter, cycle_collector_paused
+from connectors.readers.archives import Delivered, Member
+from ipregister.errors import DeliveryError
+from ipregister.mapping import mapping_for
+from ipregister.model import Right
+from ipregister.profiles import load_profile
+
+__all__ = ["WRONG_OFFICE", "Staged", "StagedFile", "stage"]
+
+PART_BYTES = 16 << 20
+"""XML per part, in bytes: some 3,000 records, half a second of work."""
+
+POOL_ABOVE_BYTES = 48 << 20
+"""Smaller deliveries are read in this process: starting workers costs 0.7 s each."""
+
+NO_RECORDS, UNUSED_IMAGE, UNKNOWN_ELEMENT = "ALL.PKG.010", "ALL.PKG.012", "ALL.PKG.015"
+
+
+@dataclass(slots=True)
+class Staged:
+    """A staged delivery: counts of records, and its Parquet files in delivery order.
+
+    ``rows`` are ``connectors.schema.staged_schema``, ``findings`` are
+    ``connectors.schema.FINDINGS``. A file that cannot be read counts as one rejected record.
+    """
+
+    directory: Path
+    read: int = 0
+    rejected: int = 0
+    troubles: list[DeliveryError] = field(default_factory=list)
+
+    @property
+    def rows(self) -> Sequence[Path]:
+        """Return the files of canonical rows."""
+        return sorted(self.directory.glob("rows-*.parquet"))
+
+    @property
+    def findings(self) -> Sequence[Path]:
+        """Return the files of findings met while reading and mapping."""
+        return sorted(self.directory.glob("findings-*.parquet"))
+
+
+def stage(
+    office: str, right: Right, files: Sequence[StagedFile], directory: Path, *, workers: int = 1
+) -> Staged:
+    """Read, map and write the records of one delivery.
+
+    Args:
+        office: ST.3 code of the office whose folder or credentials the files came by.
+        right: what the folder is for.
+        files: the delivery's members, in the office's order.
+        directory: where to write; made when missing, must be empty.
+        workers: processes to use for a large delivery.
+
+    Returns:
+        What was read. One bad file, document or record never stops its neighbours.
+
+    Raises:
+        ConfigurationError: the office has no valid profile for this right.
+    """
+    mapping_for(office, right)
+    directory.mkdir(parents=True, exist_ok=True)
+    staged = Staged(directory)
+    parts: list[Part] = []
+    attachments: dict[str, list[str]] = {}
+    book = FindingBook(load_profile(office).rules)
+    total = PartReport()
+    with PartWriter(directory, right, 0, book) as notes, closing(_LastOpened()) as opened:
+        for file in files:
+            try:
+                delivered = opened.file(file).delivered
+                attachments[file.name] = [member.path for member in delivered.attachments]
+                for piece in _slices(delivered.documents):
+                    parts.append(Part(office, right, directory, len(parts) + 1, file, *piece))
+            except DeliveryError as exc:
+                notes.note(code_of(exc), file=file.name, message=exc.detail)
+                staged.troubles.append(exc)
+                total.read += 1
+                total.rejected += 1
+        for report in _run(parts, workers, opened):
+            _add(total, report)
+        _note_whole_delivery(notes, total, attachments, files)
+    staged.read, staged.rejected = total.read, total.rejected
+    return staged
+
+
+class _LastOpened:
+    """The file read last: opening a large archive takes seconds, and its parts follow on."""
+
+    def __init__(self) -> None:
+        self._file: StagedFile | None = None
+        self._attachments: Attachments | None = None
+
+    def file(self, file: StagedFile) -> Attachments:
+        if self._attachments is None or self._file != file:
+            self.close()
+            self._attachments, self._file = Attachments(Delivered(file.path)), file
+        return self._attachments
+
+    def close(self) -> None:
+        if self._attachments is not None:
+            self._attachments.delivered.close()
+            self._attachments = None
+
+
+_worker = _LastOpened()
+"""Of a worker process; what it opened is closed with it."""
+
+
+def _stage_in_worker(part: Part) -> PartReport:
+    return _stage_part(part, _worker)
+
+
+def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
+    """Read, map and write one part."""
+    mapping = mapping_for(part.office, part.right)
+    report = PartReport()
+    book = FindingBook(load_profile(part.office).rules)
+    with (
+        cycle_collector_paused(),
+        PartWriter(part.directory, part.right, part.number, book) as writer,
+    ):
+        attachments = opened.file(part.file)
+        delivered = attachments.delivered
+        for member in delivered.documents[part.first : part.last]:
+            reader = DocumentReader(part, mapping, member, attachments, writer, report)
+            try:
+                with delivered.open(member) as source:
+                    reader.read(source)
+            except DeliveryError as exc:
+                reader.reject(exc)
+        report.used = {f"{part.file.name}!{path}" for path in attachments.used}
+    return report
+
+
+def _slices(documents: Sequence[Member]) -> Iterator[tuple[int, int, int]]:
+    """Yield ranges of documents of about ``PART_BYTES``: first, last (excluded), bytes."""
+    first, size = 0, 0
+    for index, member in enumerate(documents):
+        size += member.bytes
+        if size >= PART_BYTES:
+            yield first, index + 1, size
+            first, size = index + 1, 0
+    if first < len(documents):
+        yield first, len(documents), size
+
+
+def _run(parts: Sequence[Part], workers: int, opened: _LastOpened) -> Iterator[PartReport]:
+    if workers == 1 or sum(part.bytes for part in parts) < POOL_ABOVE_BYTES:
+        yield from (_stage_part(part, opened) for part in parts)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(_stage_in_worker, parts)
+
+
+def _add(total: PartReport, report: PartReport) -> None:
+    total.read += report.read
+    total.rejected += report.rejected
+    total.used |= report.used
+    for path, (count, line) in report.unknown.items():
+        total.unknown.setdefault(path, [0, line])[0] += count
+
+
+def _note_whole_delivery(
+    notes: PartWriter,
+    total: PartReport,
+    attachments: dict[str, list[str]],
+    files: Sequence[StagedFile],
+) -> None:
+    """Write what only all parts together show: emptiness, unknown elements, unused images."""
+    first = files[0].name if files else ""
+    if total.read == 0:
+        notes.note(NO_RECORDS, file=first)
+    for path, (count, line) in sorted(total.unknown.items()):
+        message = f"The element {path} is not known; it occurs {count:,} times."
+        notes.note(
+            UNKNOWN_ELEMENT, file=first, line=line, elementPath=path, value=path, message=message
+        )
+    for name, paths in attachments.items():
+        for path in paths:
+            if (file := f"{name}!{path}") not in total.used:
+                notes.note(UNUSED_IMAGE, file=file, value=path)

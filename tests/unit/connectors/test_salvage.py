@@ -1,0 +1,142 @@
+"""The good records of a broken document: which are found, which are rejected, and where."""
+
+import io
+
+import pytest
+
+from connectors.readers import salvage as module
+from connectors.readers.salvage import salvage
+from connectors.readers.xml import Record, Rejected
+from ipregister.errors import DeliveryError, OversizedDelivery, UnreadableDelivery
+from ipregister.profiles import Format
+
+FORMAT = Format.model_validate(
+    {
+        "format": "test",
+        "reader": "xml",
+        "right": "trademarks",
+        "record": ["Mark", "Sign"],
+        "envelope": "Content",
+        "header": {"Code": "code"},
+        "elements": {},
+    }
+)
+
+
+def salvaged(data: bytes, already_read: int = 0) -> list[str]:
+    """Return the text of good records, and ``line: reason`` of rejected ones."""
+    return [
+        "".join(found.element.itertext()) if isinstance(found, Record) else f"line {found.line}"
+        for found in salvage(io.BytesIO(data), FORMAT, already_read)
+    ]
+
+
+def test_one_bad_record_costs_only_itself() -> None:
+    marks = [f"<Mark>{n}</Mark>\n" for n in range(1, 6)]
+    marks[2] = "<Mark>A & B</Mark>\n"
+    data = f"<T>\n{''.join(marks)}</T>".encode()
+    assert salvaged(data) == ["1", "2", "line 4", "4", "5"]
+    assert salvaged(data, already_read=2) == ["line 4", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "line"),
+    [
+        ("<Mark>\n\0</Mark>", 4),
+        ("<Mark>\n\x1c</Mark>", 4),
+        ("<Mark>\n&#x1c;</Mark>", 4),
+        ("<Mark>\n<x:y/></Mark>", 4),
+        ("<Mark>\n<a></Mark>", 4),
+        ("<Mark>\n", 5),
+        ("<Mark a=1></Mark>", 3),
+    ],
+)
+def test_a_rejected_record_knows_the_line_of_its_fault(bad: str, line: int) -> None:
+    data = f"<T>\n<Mark>1</Mark>\n{bad}\n<Mark>3</Mark></T>".encode()
+    assert salvaged(data) == ["1", f"line {line}", "3"]
+
+
+def test_records_in_comments_and_sections_are_not_records() -> None:
+    data = (
+        b"<T><!-- <Mark>0</Mark> --><Mark><![CDATA[</Mark>]]>1</Mark>"
+        b"<?x <Mark> ?><Mark>&</Mark></T>"
+    )
+    assert salvaged(data) == ["</Mark>1", "line 1"]
+
+
+def test_a_comment_that_never_ends_hides_nothing() -> None:
+    assert salvaged(b"<T><Mark>1</Mark><!-- <Mark>2</Mark></T>") == ["1", "2"]
+
+
+def test_namespaces_and_header_of_the_envelope_still_count() -> None:
+    data = (
+        b"<a:T xmlns:a='urn:a'><Content xmlns:b='urn:b'><Code> X </Code>"
+        b"<a:Mark><b:c>1</b:c></a:Mark></Content><Content><Mark>2</Mark></Content><Mark>&</Mark></a:T>"
+    )
+    first, second, third = salvage(io.BytesIO(data), FORMAT, 0)
+    assert isinstance(first, Record)
+    assert isinstance(second, Record)
+    assert first.element.tag == "{urn:a}Mark"
+    assert first.element[0].tag == "{urn:b}c"
+    assert (first.header, second.header) == ({"code": "X"}, {})
+    assert isinstance(third, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared"),
+    [("utf-8", "UTF-8"), ("cp874", "windows-874"), ("utf-16", "UTF-16"), ("utf-16-be", "UTF-16BE")],
+)
+def test_every_encoding_is_salvaged_without_a_change(encoding: str, declared: str) -> None:
+    data = (
+        f'<?xml version="1.0" encoding="{declared}"?>\n<T><Mark>ชา</Mark>\n<Mark>&</Mark>'
+        "<Sign>ข้าว</Sign></T>"
+    ).encode(encoding)
+    assert salvaged(data) == ["ชา", "line 3", "ข้าว"]
+
+
+def test_a_byte_that_is_no_character_is_rejected_not_replaced() -> None:
+    assert salvaged(b"<T><Mark>a\xffb</Mark><Mark>2</Mark></T>") == ["line 1", "2"]
+
+
+def test_lines_of_salvaged_elements_are_those_of_the_file() -> None:
+    data = b"<T>\n<Mark>&</Mark>\n\n<Mark>\n<a/>\n<b/></Mark></T>"
+    _, record = salvage(io.BytesIO(data), FORMAT, 0)
+    assert isinstance(record, Record)
+    assert [record.element.sourceline, *(part.sourceline for part in record.element)] == [4, 5, 6]
+
+
+def test_a_document_too_large_to_cut_up_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_SALVAGE_BYTES", 20)
+    with pytest.raises(OversizedDelivery, match="too large"):
+        salvaged(b"<T><Mark>1</Mark><Mark>&</Mark></T>")
+
+
+def test_utf_16_that_is_not_is_refused() -> None:
+    with pytest.raises(UnreadableDelivery):
+        salvaged(b"\xff\xfe<\x00T\x00>\x00\x00\xd8<\x00")
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"<T>" + b"<Mark " * 20_000, 20_000),
+        (b"<T>" + b"<Mark>1\n" * 20_000, 20_000),
+        (b"<T>" + b"<!-- <Mark>" * 20_000, 20_000),
+        (b"<T>" + b"<![CDATA[<?<!--" * 20_000, 0),
+        (b"<T>" + b"</Mark>" * 20_000, 0),
+        (b"<T>" + b"\n" * 1_000_000 + b"<Mark>&</Mark>" * 2_000, 2_000),
+    ],
+    ids=["unclosed tags", "unclosed records", "comments", "sections", "closings", "lines"],
+)
+def test_the_work_grows_with_the_size_and_not_with_its_square(data: bytes, found: int) -> None:
+    assert len(salvaged(data)) == found  # minutes, if it did
+
+
+def test_random_cuts_raise_nothing_but_our_errors() -> None:
+    data = "<T xmlns:a='b'><Code>x</Code><Mark>1</Mark><Mark>ก<a:b/></Mark><Sign/></T>".encode()
+    for start in range(0, len(data), 3):
+        for end in range(start, len(data), 5):
+            try:
+                salvaged(data[:start] + b"\xf0<" + data[end:])
+            except DeliveryError:
+                continue

@@ -1,0 +1,112 @@
+"""Staging: files into rows, in parts, with every record counted once."""
+
+import hashlib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from connectors import staging
+from connectors.staging import Staged, StagedFile, stage
+from ipregister.errors import ConfigurationError
+from ipregister.model import Right
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+DOMESTIC = (FIXTURES / "kh/trademarks/domestic.xml").read_text("utf-8")
+
+
+def one(number: int) -> str:
+    return DOMESTIC.replace("KH/90001/2019", f"KH/{90_000 + number}/2019")
+
+
+def file(tmp_path: Path, name: str, content: str | dict[str, str]) -> StagedFile:
+    path = tmp_path / name
+    if isinstance(content, str):
+        path.write_text(content, "utf-8")
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            for member, text in content.items():
+                archive.writestr(zipfile.ZipInfo(member), text)
+    return StagedFile(name, hashlib.sha256(path.read_bytes()).hexdigest(), path)
+
+
+def staged(tmp_path: Path, *files: StagedFile, **options: Any) -> Staged:
+    return stage("KH", Right.TRADEMARKS, files, tmp_path / "staging", **options)
+
+
+def rows(result: Staged) -> list[dict[str, Any]]:
+    return [row for path in result.rows for row in pq.read_table(path).to_pylist()]
+
+
+def findings(result: Staged) -> list[dict[str, Any]]:
+    return [row for path in result.findings for row in pq.read_table(path).to_pylist()]
+
+
+def test_rows_come_in_the_order_of_the_delivery_with_their_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "PART_BYTES", 10_000)  # about two records
+    packed = {f"{n}/{n}_biblio.xml": one(n) for n in range(1, 6)}
+    result = staged(tmp_path, file(tmp_path, "a.zip", packed), file(tmp_path, "b.xml", one(6)))
+    found = rows(result)
+    assert result.read == len(found) == 6
+    assert [row["applicationNumber"] for row in found] == [f"KH/9000{n}/2019" for n in range(1, 7)]
+    assert [row["part"] for row in found] == sorted(row["part"] for row in found)
+    assert len({row["part"] for row in found}) > 2
+    assert found[2]["source"] == {
+        "file": "a.zip",
+        "sha256": hashlib.sha256((tmp_path / "a.zip").read_bytes()).hexdigest(),
+        "member": "3/3_biblio.xml",
+        "line": 11,
+    }
+    assert (found[2]["sourceFile"], found[5]["sourceFile"]) == ("a.zip!3/3_biblio.xml", "b.xml")
+
+
+def test_a_large_archive_is_opened_once_for_all_its_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(staging, "PART_BYTES", 1)
+    opened = []
+    real = staging.Delivered
+    monkeypatch.setattr(staging, "Delivered", lambda path: opened.append(path) or real(path))
+    result = staged(tmp_path, file(tmp_path, "a.zip", {f"{n}.xml": one(n) for n in range(1, 6)}))
+    assert (result.read, len(opened)) == (5, 1)
+
+
+def test_the_same_files_give_the_same_rows_and_findings(tmp_path: Path) -> None:
+    delivered = file(tmp_path, "a.zip", {"1.xml": one(1), "2.xml": one(2) + "&", "logo.png": ""})
+    first, second = (
+        stage("KH", Right.TRADEMARKS, [delivered], tmp_path / name) for name in ("one", "two")
+    )
+    assert rows(first) == rows(second)
+    assert findings(first) == findings(second) != []
+
+
+def test_a_document_with_no_good_record_is_one_rejected_record(tmp_path: Path) -> None:
+    bad = {"1.xml": "<Transaction>&</Transaction>", "2.xml": "", "3.xml": one(3)}
+    result = staged(tmp_path, file(tmp_path, "a.zip", bad))
+    assert (result.read, result.rejected, len(rows(result))) == (3, 2, 1)
+    told = {
+        (row["file"], row["ruleCode"])
+        for row in findings(result)
+        if "PKG.01" not in row["ruleCode"]
+    }
+    assert ("a.zip!1.xml", "ALL.PKG.004") in told
+    empty = [row["ruleCode"] for row in findings(result) if row["file"] == "a.zip!2.xml"]
+    assert empty == ["ALL.PKG.017"]
+
+
+def test_a_right_the_office_does_not_send_is_our_mistake_not_the_offices(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        stage("ZZ", Right.TRADEMARKS, [], tmp_path / "staging")
+
+
+def test_a_reference_that_is_not_declared_costs_its_record_only(tmp_path: Path) -> None:
+    typed = '<!DOCTYPE Transaction SYSTEM "tm.dtd">' + one(1).partition("?>")[2]
+    typed = typed.replace("Veldara", "Veld&aacute;ra")
+    result = staged(tmp_path, file(tmp_path, "a.xml", typed), file(tmp_path, "b.xml", one(2)))
+    assert (result.read, result.rejected, len(rows(result))) == (2, 1, 1)
+    (finding,) = (row for row in findings(result) if row["ruleCode"] == "ALL.PKG.004")
+    assert "&aacute; is not declared" in finding["message"]

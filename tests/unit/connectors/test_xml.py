@@ -1,0 +1,258 @@
+"""The strict, streaming reader: encodings offices use, and documents made to hurt."""
+
+import io
+from collections.abc import Iterator
+from functools import partial
+
+import pytest
+
+from connectors.readers import xml
+from ipregister.errors import (
+    DeliveryError,
+    IncompleteDelivery,
+    OversizedDelivery,
+    UnreadableDelivery,
+)
+from ipregister.model import Right
+from ipregister.profiles import Format
+
+FORMAT = Format.model_validate(
+    {
+        "format": "test",
+        "reader": "xml",
+        "right": "trademarks",
+        "record": "Mark",
+        "envelope": "Content",
+        "header": {"Code": "code"},
+        "elements": {},
+    }
+)
+
+
+def document(*marks: str, head: str = "") -> str:
+    return f"{head}<T><Content><Code>A</Code>{''.join(marks)}</Content></T>"
+
+
+def read(data: bytes) -> list[tuple[str, dict[str, str]] | xml.Rejected]:
+    return [
+        record
+        if isinstance(record, xml.Rejected)
+        else ("".join(record.element.itertext()), dict(record.header))
+        for record in xml.records(io.BytesIO(data), FORMAT)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "declared"),
+    [
+        ("utf-8", ""),
+        ("utf-8-sig", ""),
+        ("utf-8-sig", "UTF-8"),
+        ("utf-16", ""),
+        ("utf-16", "UTF-16"),
+        ("utf-16-le", "UTF-16LE"),
+        ("utf-16-be", "UTF-16BE"),
+        ("utf-16-le", "UTF-16"),
+        ("cp874", "windows-874"),
+        ("tis-620", "TIS-620"),
+        ("iso8859-11", "ISO-8859-11"),
+    ],
+)
+def test_thai_reads_the_same_in_every_encoding(encoding: str, declared: str) -> None:
+    head = f'<?xml version="1.0" encoding="{declared}"?>' if declared else ""
+    data = document("<Mark>เครื่องหมายการค้า</Mark>", head=head).encode(encoding)
+    assert read(data) == [("เครื่องหมายการค้า", {"code": "A"})]
+
+
+@pytest.mark.parametrize(
+    "text", ["cafe\u0301", "café", "a\u202eb", "ដើម\u200bឆ្នាំ", "ສ\u0eb3", "ສ\u0ecd\u0eb2"]
+)
+def test_text_is_kept_to_the_code_point(text: str) -> None:
+    assert read(document(f"<Mark>{text}</Mark>").encode()) == [(text, {"code": "A"})]
+
+
+def test_comments_and_sections_do_not_cut_a_text() -> None:
+    data = document("<Mark>A<!-- <Mark>x</Mark> -->B<?pi ?>C<![CDATA[<D>&]]>E&amp;F</Mark>")
+    assert read(data.encode()) == [("ABC<D>&E&F", {"code": "A"})]
+
+
+def test_a_header_counts_for_its_own_envelope() -> None:
+    data = (
+        "<T><Content><Code>A</Code><Mark>1</Mark></Content><Content><Mark>2</Mark></Content>"
+        "<Content><Code>C</Code><Mark>3</Mark><Mark>4</Mark></Content></T>"
+    )
+    assert read(data.encode()) == [
+        ("1", {"code": "A"}),
+        ("2", {}),
+        ("3", {"code": "C"}),
+        ("4", {"code": "C"}),
+    ]
+
+
+BOMB = "<!DOCTYPE T [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]>"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        BOMB,
+        f"<!-- {'x' * 100} -->{BOMB}",
+        f"<!-- {'x' * 70_000} -->{BOMB}",
+        "<!DOCTYPE T SYSTEM 'a>b.dtd' [<!ENTITY a 'ha'>]>",
+        "<!DOCTYPE T [<!ENTITY x SYSTEM 'file:///etc/passwd'>]>",
+        "<!DOCTYPE T [<!ENTITY % p SYSTEM 'http://127.0.0.1:9/x.dtd'> %p;]>",
+        "<!doctype T [<!ENTITY a 'ha'>]>",
+    ],
+    ids=["bomb", "behind a comment", "far down", "quoted", "file", "net", "small"],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_document_that_declares_entities_is_refused(head: str, encoding: str) -> None:
+    with pytest.raises(UnreadableDelivery):
+        read(document("<Mark>1</Mark>", head=head).encode(encoding))
+
+
+def test_the_words_doctype_in_a_comment_or_a_text_are_no_declaration() -> None:
+    data = document(f"<Mark><![CDATA[{BOMB}]]></Mark>", head=f"<!-- {BOMB} -->")
+    assert read(data.encode()) == [(BOMB, {"code": "A"})]
+
+
+def test_a_document_type_without_a_subset_is_read_and_never_fetched() -> None:
+    data = document("<Mark>1</Mark>", head='<!DOCTYPE T SYSTEM "http://127.0.0.1:9/x.dtd">')
+    assert read(data.encode()) == [("1", {"code": "A"})]
+
+
+def test_a_reference_nobody_declared_costs_its_record_and_not_its_meaning() -> None:
+    head = '<!DOCTYPE T SYSTEM "x.dtd">\n'
+    data = document(
+        "<Mark>1</Mark>", "\n<Mark><W>A&eacute;B</W></Mark>", "<Mark>3</Mark>", head=head
+    )
+    one, two, three = read(data.encode())
+    assert (one, three) == (("1", {"code": "A"}), ("3", {"code": "A"}))
+    assert isinstance(two, xml.Rejected)
+    assert two.line == 3
+    assert "&eacute;" in two.reason
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "line"),
+    [
+        (document("<Mark>A & B</Mark>"), xml.MalformedDocument, 1),
+        (document("<Mark>1</Mark>\n<Mark><a></Mark>"), xml.MalformedDocument, 2),
+        (document("<Mark>\0</Mark>"), xml.MalformedDocument, 1),
+        (document("<Mark>\x1c</Mark>"), xml.MalformedDocument, 1),
+        (document("<Mark>&#x1C;</Mark>"), xml.MalformedDocument, 1),
+        (document("<Mark>&nbsp;</Mark>"), xml.MalformedDocument, 1),
+        (document("<Mark><x:y/></Mark>"), xml.MalformedDocument, 1),
+        (document("<Mark a='1' a='2'/>"), xml.MalformedDocument, 1),
+        (document("<Mark>1</Mark>") + "\n<T></T>", xml.MalformedDocument, 2),
+        (document("<Mark>1</Mark>") + "\nand more", xml.MalformedDocument, 2),
+        (document(head='<?xml version="1.0" encoding="klingon"?>'), xml.MalformedDocument, None),
+        (document(head=" <?xml version='1.0'?>"), xml.MalformedDocument, 1),
+    ],
+)
+def test_what_is_not_well_formed_is_refused_with_its_line(
+    data: str, error: type[xml.MalformedDocument], line: int | None
+) -> None:
+    with pytest.raises(error) as caught:
+        read(data.encode())
+    assert line in (None, caught.value.line)
+    assert caught.value.detail
+
+
+def test_bytes_of_another_encoding_are_refused() -> None:
+    with pytest.raises(xml.MalformedDocument):
+        read(document("<Mark>กข</Mark>").encode("cp874"))
+
+
+@pytest.mark.parametrize("cut", [8, 15, 40])
+def test_what_ends_too_early_is_incomplete(cut: int) -> None:
+    with pytest.raises(IncompleteDelivery, match="line 2"):
+        read(document("<Mark>1</Mark>\n<Mark>2</Mark>" + " " * 40).encode()[:-cut])
+
+
+def test_nothing_is_an_empty_file() -> None:
+    with pytest.raises(IncompleteDelivery, match="empty"):
+        read(b"")
+
+
+@pytest.mark.parametrize(
+    "inside",
+    ["<a>" * 300 + "</a>" * 300, f"<a>{'x' * 10_000_001}</a>", f"<a b='{'x' * 10_000_001}'/>"],
+    ids=["depth", "text", "attribute"],
+)
+def test_what_is_too_deep_or_too_long_is_refused(inside: str) -> None:
+    with pytest.raises(OversizedDelivery, match="Line 1"):
+        read(document(f"<Mark>{inside}</Mark>").encode())
+
+
+def test_a_hundred_thousand_attributes_are_only_slow_to_write() -> None:
+    many = " ".join(f"a{n}='1'" for n in range(100_000))
+    assert read(document(f"<Mark {many}>1</Mark>").encode()) == [("1", {"code": "A"})]
+
+
+class Long(io.RawIOBase):
+    """A document that does not come to a record for 8 MiB."""
+
+    def __init__(self) -> None:
+        self.left = 256
+
+    def read(self, size: int = -1, /) -> bytes:
+        self.left -= 1
+        return b"<Other/>" * 4096 if 0 < self.left < 255 else b"<T>" * (self.left == 255)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self.left = 256
+        return 0
+
+
+def test_a_document_without_records_does_not_fill_the_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(xml, "RECORD_BYTES", 1 << 20)
+    with pytest.raises(OversizedDelivery, match="without the end of a record"):
+        list(xml.records(Long(), FORMAT))  # type: ignore[arg-type]
+
+
+def test_records_are_forgotten_when_the_next_is_asked_for() -> None:
+    records: Iterator[xml.Record | xml.Rejected] = xml.records(
+        io.BytesIO(document(*("<Mark><a/></Mark>" for _ in range(50))).encode()), FORMAT
+    )
+    first = next(records)
+    assert isinstance(first, xml.Record)
+    next(records)
+    assert len(first.element) == 0
+
+
+@pytest.mark.parametrize(
+    ("head", "right"),
+    [
+        (
+            '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks">',
+            Right.TRADEMARKS,
+        ),
+        ('<d:X xmlns:d="http://www.wipo.int/standards/XMLSchema/ST96/Design">', Right.DESIGNS),
+        ("<us-patent-application>", None),
+        ("<wo-patent-document>", Right.PATENTS),
+        ("<Something>", None),
+    ],
+)
+def test_a_document_says_which_right_it_is_for(head: str, right: Right | None) -> None:
+    source = io.BytesIO(head.encode())
+    assert xml.right_of(source) is right
+    assert source.tell() == 0
+
+
+def test_the_root_is_named_without_its_prefix() -> None:
+    assert xml.root_name(io.BytesIO(b"<a:Root xmlns:a='x'><b/></a:Root>")) == "Root"
+    with pytest.raises(DeliveryError):
+        xml.root_name(io.BytesIO(b"  "))
+
+
+def test_every_prefix_of_a_document_raises_only_our_errors() -> None:
+    data = document(
+        "<Mark>1</Mark>", "<Mark><a b='c'>2</a></Mark>", head="<?xml version='1.0'?>"
+    ).encode()
+    attempt = partial(pytest.raises, DeliveryError)
+    for end in range(len(data) - 3):
+        with attempt():
+            read(data[:end])

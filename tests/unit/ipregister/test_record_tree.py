@@ -1,0 +1,110 @@
+"""The walk over one record: text, attributes, mark-up, nesting, and shapes nobody foresaw."""
+
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from lxml import etree
+
+from ipregister import record_tree
+from ipregister.mapping import RecordMapping
+from ipregister.model import Right
+from ipregister.profiles import Format
+
+ELEMENTS: dict[str, Any] = {
+    "Number": [{"field": "applicationNumber"}],
+    "@language": [{"field": "applicationLanguageCode", "as": "language"}],
+    "Bag/Number": [{"field": "registrationNumber"}],
+    "Words/Word": [{"field": "markVerbalElements"}],
+    "Goods": [{"item": "goodsServices"}],
+    "Goods/Class": [{"field": "goodsServices.classNumber", "as": "nice"}],
+    "Goods/Text": [{"field": "goodsServices.descriptions"}],
+    "Skip": [{"ignore": True}],
+}
+
+
+def read(document: str) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    format = Format.model_validate(
+        {
+            "format": "plain",
+            "reader": "xml",
+            "right": "trademarks",
+            "record": "Mark",
+            "elements": ELEMENTS,
+        }
+    )
+    unknown: dict[str, list[Any]] = {}
+    element = etree.fromstring(document, etree.XMLParser(remove_comments=True, remove_pis=True))
+    return RecordMapping("KH", Right.TRADEMARKS, format).apply(element, {}, unknown).row, unknown
+
+
+def words(document: str) -> list[str]:
+    return [word["text"] for word in read(document)[0].get("markVerbalElements", [])]
+
+
+def test_the_same_name_at_another_place_is_another_thing() -> None:
+    row, unknown = read("<Mark><Bag><Number>2</Number></Bag><Number>1</Number></Mark>")
+    assert (row["applicationNumber"], row["registrationNumber"]) == ("1", "2")
+    assert unknown == {}
+
+
+@pytest.mark.parametrize("prefix", ["", "a:", "b:"])
+def test_namespaces_and_prefixes_do_not_matter(prefix: str) -> None:
+    row, _ = read(
+        f"<Mark xmlns:a='urn:a' xmlns:b='urn:b'><{prefix}Number>1</{prefix}Number></Mark>"
+    )
+    assert row["applicationNumber"] == "1"
+
+
+def test_attributes_are_found_with_and_without_a_namespace() -> None:
+    assert read("<Mark language='km'/>")[0] == {"applicationLanguageCode": "km"}
+    assert read("<Mark xmlns:c='urn:c' c:language='km'/>")[0] == {"applicationLanguageCode": "km"}
+    assert read("<Mark language='  '/>")[0] == {}
+
+
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        ("  ONE\n TWO ", ["ONE\n TWO"]),
+        ("ONE<!-- not here -->TWO", ["ONETWO"]),
+        ("<![CDATA[A & B]]>", ["A & B"]),
+        ("ONE <b>TWO</b> THREE", ["ONE TWO THREE"]),
+        ("<b>ONE</b>", ["ONE"]),
+        ("", []),
+        (" \u200b ", ["\u200b"]),
+        ("cafe\u0301", ["cafe\u0301"]),
+        ("\u202eEVIL", ["\u202eEVIL"]),
+    ],
+)
+def test_a_text_is_taken_as_it_stands(inside: str, expected: list[str]) -> None:
+    assert words(f"<Mark><Words><Word>{inside}</Word></Words></Mark>") == expected
+
+
+def test_a_group_that_stands_twice_is_read_twice() -> None:
+    document = "<Mark><Words><Word>A</Word></Words><Words><Word>B</Word></Words></Mark>"
+    assert words(document) == ["A", "B"]
+
+
+def test_an_item_without_members_is_no_item() -> None:
+    row, _ = read(
+        "<Mark><Goods/><Goods><Class>99</Class></Goods><Goods><Class>9</Class></Goods></Mark>"
+    )
+    assert row["goodsServices"] == [{"classNumber": 9}]
+
+
+def test_what_is_ignored_is_ignored_to_the_ground() -> None:
+    row, unknown = read("<Mark><Skip><Number>1</Number><New/></Skip></Mark>")
+    assert (row, unknown) == ({}, {})
+
+
+def test_a_record_nested_in_itself_is_unknown_not_endless() -> None:
+    depth = 200
+    _, unknown = read("<Mark>" * depth + "</Mark>" * depth)
+    assert unknown == {"Mark": [1, 1]}
+
+
+def test_the_walk_takes_elements_of_the_standard_library_too() -> None:
+    element: Any = ElementTree.fromstring("<Mark a='1'/>")
+    assert record_tree.attribute(element, "a") == "1"
+    assert record_tree.attribute(element, "b") is None
+    assert record_tree.local_name("{urn:a}Mark") == record_tree.local_name("Mark") == "Mark"
