@@ -22,25 +22,29 @@ Fragments = dict[Disclosure, bytes]
 a comma, or is empty when the record has nothing of that class."""
 
 _Cleaner = Callable[[object], object]
-_Plan = tuple[tuple[str, _Cleaner | None], ...]
+_Members = tuple[tuple[str, _Cleaner | None], ...]
 
 HASH_BYTES = 16
 """128 bits: equality of versions, not a signature; half the width of a register column."""
 
+SHAPES = 4_096
+"""Sets of members remembered per kind of object; a register has a few dozen of them."""
+
 
 class Renderer:
-    """Renders the records of one table: compiled once, then about 10 µs per record."""
+    """Renders the records of one table: compiled once, then about 12 µs per record."""
 
     def __init__(self, table: Table) -> None:
         """Compile the fields of ``table`` class by class."""
-        self._classes = tuple((name, _plan(table.of_class(name))) for name in Disclosure)
+        self._classes = tuple((name, _Object(table.of_class(name))) for name in Disclosure)
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, row: Mapping[str, object]) -> Fragments:
         """Return the fragments of one canonical row; it must have a ``recordId``."""
         fragments: Fragments = {}
+        shape = tuple(row)
         for disclosure, plan in self._classes:
-            values = _clean(row, plan)
+            values = plan.clean(row, shape)
             if disclosure is Disclosure.CORE:
                 core = {"recordId": row["recordId"]} | values
                 fragments[disclosure] = self._encode(core)[:-1]
@@ -62,35 +66,52 @@ def class_hashes(fragments: Mapping[Disclosure, bytes]) -> dict[Disclosure, str]
     }
 
 
-def content_hash(fragments: Mapping[Disclosure, bytes]) -> str:
-    """Return the hash of the whole record (hex); JSON never contains the separator."""
-    whole = b"\0".join([fragments[name] for name in Disclosure])
-    return blake2b(whole, digest_size=HASH_BYTES).hexdigest()
+def content_hash(classes: Mapping[Disclosure, str]) -> str:
+    """Return the hash of the whole record (hex) from the hashes of its classes."""
+    whole = ",".join([classes[name] for name in Disclosure])
+    return blake2b(whole.encode(), digest_size=HASH_BYTES).hexdigest()
 
 
-def _clean(values: Mapping[str, object], plan: _Plan) -> dict[str, object]:
-    kept: dict[str, object] = {}
-    for name, cleaner in plan:
-        value = values.get(name)
-        if value is None:
-            continue
-        if cleaner is not None:
-            value = cleaner(value)
-        if value or value is False or value == 0:
-            kept[name] = value
-    return kept
+class _Object:
+    """The members of one object in table order; what an object lacks is not looked for.
 
+    Records repeat a few sets of members. Remembering for each which the table has, in table
+    order, saves looking for every member of the table in every object (14 instead of 25 µs
+    per record).
+    """
 
-def _plan(members: Iterable[Member]) -> _Plan:
-    return tuple((member.name, _cleaner(member)) for member in members)
+    __slots__ = ("_members", "_shapes")
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        self._members = tuple((member.name, _cleaner(member)) for member in members)
+        self._shapes: dict[tuple[str, ...], _Members] = {}
+
+    def clean(self, values: Mapping[str, object], shape: tuple[str, ...]) -> dict[str, object]:
+        """Return what ``values`` has to say, in table order; ``shape`` is its keys."""
+        kept: dict[str, object] = {}
+        for name, cleaner in self._shapes.get(shape) or self._present(shape):
+            value = values[name]
+            if cleaner is not None:
+                value = cleaner(value)
+            if value or value is False or value == 0:
+                kept[name] = value
+        return kept
+
+    def _present(self, shape: tuple[str, ...]) -> _Members:
+        if len(self._shapes) >= SHAPES:
+            self._shapes.clear()
+        present = self._shapes[shape] = tuple(
+            member for member in self._members if member[0] in shape
+        )
+        return present
 
 
 def _cleaner(member: Member) -> _Cleaner | None:
     match member.type:
         case "struct":
-            return _struct(_plan(member.fields))
+            return _struct(_Object(member.fields))
         case "list":
-            return _list(_plan(member.fields))
+            return _list(_Object(member.fields))
         case "texts":
             return _texts
         case "strings":
@@ -99,35 +120,39 @@ def _cleaner(member: Member) -> _Cleaner | None:
             return None
 
 
-def _struct(plan: _Plan) -> _Cleaner:
+def _struct(plan: _Object) -> _Cleaner:
     def clean(value: object) -> object:
-        return _clean(value, plan) if isinstance(value, Mapping) else None
+        return plan.clean(value, tuple(value)) if isinstance(value, Mapping) else None
 
     return clean
-
-
-_every_text = (("text", None), ("languageCode", None))
 
 
 def _texts(value: object) -> object:
     if not isinstance(value, list | tuple):
         return None
-    if all(item and all(item.values()) for item in value):
-        return value  # as normalisation makes them; only what Arrow gives back has gaps
-    return [kept for item in value if item and (kept := _clean(item, _every_text))]
+    for item in value:
+        if not item or not all(item.values()):
+            return [kept for item in value if item and (kept := _text(item))]
+    return value  # as normalisation makes them; only what Arrow gives back has gaps
 
 
-def _list(plan: _Plan) -> _Cleaner:
+def _text(item: Mapping[str, object]) -> dict[str, object]:
+    return {name: text for name in ("text", "languageCode") if (text := item.get(name))}
+
+
+def _list(plan: _Object) -> _Cleaner:
     def clean(value: object) -> object:
         if not isinstance(value, list | tuple):
             return None
-        return [kept for item in value if item and (kept := _clean(item, plan))]
+        return [kept for item in value if item and (kept := plan.clean(item, tuple(item)))]
 
     return clean
 
 
 def _strings(value: object) -> object:
-    return [text for text in value if text] if isinstance(value, list | tuple) else None
+    if not isinstance(value, list | tuple):
+        return None
+    return value if all(value) else [text for text in value if text]
 
 
 class _Identity:

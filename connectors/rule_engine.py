@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from connectors.rule_query import CompiledRule, compile_rules, record_query, set_query
+from connectors.rule_query import STAGED, CompiledRule, compile_rules, record_query, set_query
 from connectors.rule_sql import AS_OF, trouble
 from connectors.schema import FINDINGS, staged_schema
 from ipregister.errors import StoreError
@@ -64,8 +64,27 @@ class RuleEngine:
         self._rules = compile_rules(effective_rules(rules, overrides or {}), table)
         with self._connect([]) as connection:
             connection.register("staged", staged_schema(table.name).empty_table())
+            self._bind(connection)
+
+    def _bind(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Let DuckDB check the rules against the table, on no rows.
+
+        All of a scope at once (0.1 instead of 0.3 s); when that fails, one by one, so that the
+        error can name its rule.
+        """
+        try:
+            for rules in self._scopes():
+                _plan(connection, rules)
+        except duckdb.Error:
             for compiled in self._rules:
                 _bind(connection, compiled)
+            raise
+
+    def _scopes(self) -> Iterator[list[CompiledRule]]:
+        """Yield the rules that share one scan: record rules, then set rules."""
+        for scope in ("record", "set"):
+            if rules := [rule for rule in self._rules if rule.rule.scope == scope]:
+                yield rules
 
     def check(
         self, staged: Path | str | Sequence[Path], *, as_of: date
@@ -87,21 +106,18 @@ class RuleEngine:
         files = _files(staged)
         if not files:
             return
-        record = [rule for rule in self._rules if rule.rule.scope == "record"]
-        whole = [rule for rule in self._rules if rule.rule.scope == "set"]
         with self._connect(files) as connection:
-            for rules, build in ((record, record_query), (whole, set_query)):
-                if rules:
-                    yield from self._run(connection, build(rules), rules, files, as_of)
+            for rules in self._scopes():
+                yield from self._run(connection, rules, files, as_of)
 
     def _run(
         self,
         connection: duckdb.DuckDBPyConnection,
-        query: str,
         rules: Sequence[CompiledRule],
         files: list[str],
         as_of: date,
     ) -> Iterator[pa.RecordBatch]:
+        query = _query(rules)
         parameters = {"staged": files} | ({AS_OF: as_of} if f"${AS_OF}" in query else {})
         try:
             # A table first: planned once, and a rule that fails does so before any finding left.
@@ -125,9 +141,8 @@ class RuleEngine:
         files: list[str],
         as_of: date,
     ) -> None:
-        build = record_query if rules[0].rule.scope == "record" else set_query
         for rule in rules:
-            for _ in self._run(connection, build([rule]), [rule], files, as_of):
+            for _ in self._run(connection, [rule], files, as_of):
                 pass
 
     def _connect(self, files: Sequence[str]) -> duckdb.DuckDBPyConnection:
@@ -173,17 +188,25 @@ def critical_records(findings: pa.Table | Iterable[pa.RecordBatch]) -> frozenset
     return frozenset(record for record in records if record)
 
 
+def _query(rules: Sequence[CompiledRule], source: str = STAGED) -> str:
+    """Return the query of rules of one scope."""
+    build = record_query if rules[0].rule.scope == "record" else set_query
+    return build(rules, source)
+
+
+def _plan(connection: duckdb.DuckDBPyConnection, rules: Sequence[CompiledRule]) -> None:
+    query = _query(rules, source="staged")
+    connection.execute(query, {AS_OF: date.min} if f"${AS_OF}" in query else {})
+
+
 def _bind(connection: duckdb.DuckDBPyConnection, compiled: CompiledRule) -> None:
     """Let DuckDB check names of members and types, on no rows.
 
     Raises:
         ConfigurationError: the rule does not fit the table.
     """
-    build = record_query if compiled.rule.scope == "record" else set_query
-    query = build([compiled], source="staged")
-    parameters = {AS_OF: date.min} if f"${AS_OF}" in query else {}
     try:
-        connection.execute(query, parameters)
+        _plan(connection, [compiled])
     except duckdb.Error as exc:
         reason = str(exc).splitlines()[0]
         raise trouble(compiled.rule, f"does not fit the table: {reason}") from exc

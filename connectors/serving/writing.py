@@ -113,7 +113,7 @@ class _Writer:
         self._close_publication()
 
     def _upsert(self, row: ServingRow, stored: _Stored | None, batch: _Batch) -> None:
-        fragments = tuple(row.fragments.get(name, b"") for name in _CLASSES)
+        fragments = tuple([row.fragments.get(name, b"") for name in _CLASSES])
         if stored is None:
             self._last += 1
             stored = _Stored(self._last, False, row.sortKey, "", [0] * len(_CLASSES), ())

@@ -1,0 +1,211 @@
+"""Reads, maps and judges a delivery without the register: intake and validator share it.
+
+The outcome is a directory: staged rows, and every finding as one Parquet file.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from time import perf_counter
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from connectors.findings import FindingBook
+from connectors.register import engine
+from connectors.register.difference import Conflict
+from connectors.register.engine import literal, parquet
+from connectors.rule_engine import Limits, RuleEngine
+from connectors.schema import FINDINGS
+from connectors.staging import Staged, StagedFile, stage
+from ipregister.deliveries import Kind
+from ipregister.mapping import RecordMapping, mapping_for
+from ipregister.model import Right, load_tables
+from ipregister.profiles import Override, load_profile
+from ipregister.quality import rules_for
+
+SAME_NUMBER_TWICE, SUPERSEDED_IN_UPDATE = "ALL.UNQ.001", "ALL.UNQ.006"
+
+
+@dataclass(slots=True)
+class Checked:
+    """A delivery as read and judged; ``durations`` are seconds per step."""
+
+    staged: Staged
+    durations: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def findings(self) -> Sequence[Path]:
+        """Return the files of findings, ``connectors.schema.FINDINGS``."""
+        return self.staged.findings
+
+
+def check(
+    office: str,
+    right: Right,
+    files: Sequence[StagedFile],
+    directory: Path,
+    *,
+    as_of: date,
+    workers: int = 1,
+    memory_limit: str = engine.MEMORY_LIMIT,
+) -> Checked:
+    """Read, map and judge one delivery.
+
+    Args:
+        office: whose delivery.
+        right: what it should hold.
+        files: its members.
+        directory: where rows and findings are written; made when missing.
+        as_of: the date the delivery was received.
+        workers: processes for reading.
+        memory_limit: what the rules' query may use before it spills.
+
+    Raises:
+        ConfigurationError: profile, format or rules are wrong.
+    """
+    started = perf_counter()
+    checked = Checked(stage(office, right, files, directory, workers=workers))
+    checked.durations["read"] = perf_counter() - started
+    started = perf_counter()
+    overrides = tuple(sorted(load_profile(office).rules.items()))
+    limits = Limits(memory_limit, workers, directory.parent / ".spill")
+    rules = _engine(right, overrides, limits)
+    located = _located(rules.check(checked.staged.rows, as_of=as_of), mapping_for(office, right))
+    _write(located, directory / "findings-rules.parquet")
+    checked.durations["rules"] = perf_counter() - started
+    return checked
+
+
+@lru_cache(maxsize=33)
+def _engine(
+    right: Right, overrides: tuple[tuple[str, Override], ...], limits: Limits
+) -> RuleEngine:
+    """Return compiled rules; compiling takes half a second, and most offices share theirs."""
+    return RuleEngine(load_tables()[right], rules_for(right), dict(overrides), limits=limits)
+
+
+def note_conflicts(
+    checked: Checked, office: str, right: Right, kind: Kind, conflicts: Sequence[Conflict]
+) -> None:
+    """Write the findings about records that stand several times in one delivery."""
+    if not conflicts:
+        return
+    book = FindingBook(load_profile(office).rules)
+    code = SAME_NUMBER_TWICE if kind is Kind.FULL_EXTRACTION else SUPERSEDED_IN_UPDATE
+    rows = [
+        book.finding(
+            code,
+            file=conflict.file,
+            line=conflict.line,
+            recordId=conflict.record_id,
+            applicationNumber=conflict.application_number,
+            elementPath=mapping_for(office, right).element_path("applicationNumber"),
+            value=conflict.application_number,
+        )
+        for conflict in conflicts
+    ]
+    table = pa.Table.from_pylist([row for row in rows if row], schema=FINDINGS)
+    pq.write_table(table, checked.staged.directory / "findings-conflicts.parquet")
+
+
+def collect_findings(
+    checked: Checked, target: Path, earlier: Sequence[Path] = ()
+) -> dict[str, int]:
+    """Write all findings of a delivery into one file, and return their number by severity.
+
+    Args:
+        checked: the delivery.
+        target: the file to write, sorted by severity and rule.
+        earlier: findings of the office's earlier deliveries of this right; a finding that
+            stood there already (same rule, record, field and value) is ``open``, not ``new``.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = target.with_suffix(".unfinished")
+    files = checked.findings
+    con = engine.connect(temporary=checked.staged.directory / ".spill")
+    try:
+        if not files:
+            pq.write_table(FINDINGS.empty_table(), unfinished)
+        else:
+            con.execute(f"CREATE VIEW found AS SELECT * FROM {parquet(files)}")
+            known = [path for path in earlier if path.exists()]
+            con.execute(
+                f"""
+                CREATE TEMP TABLE known AS
+                SELECT DISTINCT ruleCode, recordId, field, value
+                FROM {parquet(known) if known else "found WHERE FALSE"}
+                """
+            )
+            con.execute(
+                f"""
+                COPY (
+                    SELECT f.* REPLACE (
+                        CASE WHEN k.ruleCode IS NULL THEN 'new' ELSE 'open' END AS state)
+                    FROM found f LEFT JOIN known k
+                      ON f.ruleCode = k.ruleCode
+                     AND f.recordId IS NOT DISTINCT FROM k.recordId
+                     AND f.field IS NOT DISTINCT FROM k.field
+                     AND f.value IS NOT DISTINCT FROM k.value
+                    ORDER BY list_position(['critical', 'error', 'warning', 'info'], f.severity),
+                             f.ruleCode, f.file, f.line, f.field, f.value
+                ) TO {literal(unfinished)} (FORMAT parquet, COMPRESSION zstd)
+                """
+            )
+        counts = con.execute(
+            f"SELECT severity, count(*) FROM {parquet([unfinished])} GROUP BY severity"
+        ).fetchall()
+    finally:
+        con.close()
+    unfinished.replace(target)
+    return {str(severity): int(count) for severity, count in counts}
+
+
+def _located(batches: Iterator[pa.RecordBatch], mapping: RecordMapping) -> Iterator[pa.RecordBatch]:
+    """Add to each finding where its field stands in the office's own file."""
+    paths: dict[str | None, str | None] = {None: None}
+    place = FINDINGS.get_field_index("elementPath")
+    for batch in batches:
+        fields: list[str | None] = batch.column("field").to_pylist()
+        for name in fields:
+            if name is not None and name not in paths:
+                paths[name] = _nearest_path(mapping, name)
+        column = pa.array([paths[name] for name in fields], pa.string())
+        yield batch.set_column(place, FINDINGS.field(place), column)
+
+
+def _nearest_path(mapping: RecordMapping, field: str) -> str | None:
+    """Return the element of a field, or of what contains it, or where it should stand."""
+    while field:
+        if path := mapping.element_path(field):
+            return path
+        field = field.rpartition(".")[0]
+    return None
+
+
+def _write(batches: Iterator[pa.RecordBatch], path: Path) -> None:
+    writer: pq.ParquetWriter | None = None
+    try:
+        for batch in batches:
+            if writer is None:
+                writer = pq.ParquetWriter(path, FINDINGS, compression="zstd")
+            writer.write_batch(batch)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def counts_by_severity(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return counts for every severity, worst first."""
+    return {name: counts.get(name, 0) for name in ("critical", "error", "warning", "info")}
+
+
+def records_with(code: str, findings: Sequence[Path]) -> int:
+    """Return how many records have a finding of one rule."""
+    if not findings:
+        return 0
+    tables = (pq.read_table(path, columns=["ruleCode", "recordId"]) for path in findings)
+    found = pa.concat_tables(tables).to_pylist()
+    return len({row["recordId"] for row in found if row["ruleCode"] == code})

@@ -1,0 +1,117 @@
+"""A hub's stores, opened together: what every entry point starts from.
+
+The home directory holds everything of the embedded default: ledger, landing, register,
+serving store, findings, keys and Dagster's own files.
+"""
+
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+from connectors.landing import Landing
+from connectors.ledger import Ledger
+from connectors.register.store import RegisterStore
+from connectors.serving_store import ServingStore
+from connectors.settings import Settings
+from ipregister.errors import ConfigurationError
+
+PEPPER_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths in a hub's home directory."""
+
+    root: Path
+
+    @property
+    def ledger(self) -> Path:
+        """Return the ledger's database file."""
+        return self.root / "ledger.sqlite"
+
+    @property
+    def serving(self) -> Path:
+        """Return the serving store's database file."""
+        return self.root / "serving.sqlite"
+
+    @property
+    def keys(self) -> Path:
+        """Return the directory of the hub's own secrets, readable by its user alone."""
+        return self.root / "keys"
+
+    @property
+    def dagster(self) -> Path:
+        """Return Dagster's home."""
+        return self.root / "dagster"
+
+    def staging(self, delivery_id: str) -> Path:
+        """Return where one delivery is worked on."""
+        return self.root / "staging" / delivery_id
+
+    def findings(self, delivery_id: str) -> Path:
+        """Return the findings of one delivery."""
+        return self.root / "findings" / f"{delivery_id}.parquet"
+
+    def create(self) -> None:
+        """Make the directories and the hub's secrets; what is there stays."""
+        for name in ("landing", "register", "staging", "findings", "dagster"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        self.keys.mkdir(mode=0o700, exist_ok=True)
+        if not (pepper := self.keys / "pepper").exists():
+            pepper.touch(mode=0o600)
+            pepper.write_bytes(secrets.token_bytes(PEPPER_BYTES))
+
+    def pepper(self) -> bytes:
+        """Return the key under which client secrets are hashed.
+
+        Raises:
+            ConfigurationError: there is no hub here.
+        """
+        try:
+            return (self.keys / "pepper").read_bytes()
+        except FileNotFoundError:
+            raise ConfigurationError(
+                f"There is no hub in {self.root}. Create one: iphub init --home {self.root}"
+            ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Hub:
+    """The open stores of one hub."""
+
+    settings: Settings
+    home: Home
+    ledger: Ledger
+    landing: Landing
+    register: RegisterStore
+    serving: ServingStore
+
+    @classmethod
+    def create(cls, settings: Settings) -> "Hub":
+        """Create the hub where it is missing, and open it."""
+        Home(settings.home).create()
+        return cls.open(settings)
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Hub":
+        """Open an existing hub.
+
+        Raises:
+            ConfigurationError: there is none at ``settings.home``.
+        """
+        home = Home(settings.home.resolve())
+        pepper = home.pepper()
+        url = settings.ledger_url or f"sqlite:///{home.ledger}"
+        return cls(
+            settings=settings,
+            home=home,
+            ledger=Ledger.open(url, pepper=pepper),
+            landing=Landing(home.root / "landing"),
+            register=RegisterStore(home.root / "register", memory_limit=settings.memory_limit),
+            serving=ServingStore(home.serving),
+        )
+
+    def close(self) -> None:
+        """Close what holds files open."""
+        self.serving.close()
+        self.ledger.close()

@@ -1,0 +1,207 @@
+"""From a plan to readers: the log gets a delivery's changes, then the serving store.
+
+Both steps are one transaction each and know the delivery's number, so either may be repeated
+after a crash without a second effect. Whether a delivery may be published was decided before.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from connectors.parts import cycle_collector_paused
+from connectors.register.engine import literal, parquet
+from connectors.register.store import RegisterStore
+from connectors.schema import canonical_fields, fragment_column, log_schema
+from connectors.serving.rows import Cause
+from connectors.serving_store import Publication, ServingRow, ServingStore
+from ipregister.model import Disclosure, Right
+
+BATCH_ROWS = 4_000
+
+
+def append_to_register(
+    store: RegisterStore,
+    *,
+    delivery_id: str,
+    office: str,
+    right: Right,
+    plan: Path,
+    rows: Sequence[Path],
+    first_change: int,
+    at: datetime,
+    cause: Cause = "source",
+) -> None:
+    """Append the planned changes to the register's log.
+
+    Args:
+        store: the register.
+        delivery_id: whose changes.
+        office: the office that sent them.
+        right: which log.
+        plan: as ``connectors.register.difference`` wrote it.
+        rows: the staged rows the plan refers to.
+        first_change: ``changeSeq`` of the first change.
+        at: when the delivery was received (UTC).
+        cause: ``source``, or ``processing`` when our own rules or mappings changed.
+    """
+    with store.connect() as con:
+        columns = ", ".join(
+            f'r."{field.name}"' for field in canonical_fields(right) if field.name != "recordId"
+        )
+        _define_views(con, plan, rows)
+        query = con.sql(
+            f"""
+            SELECT {literal(office)} AS office,
+                   ({first_change} + p.place)::BIGINT AS changeSeq,
+                   p.op,
+                   {literal(delivery_id)} AS deliveryId,
+                   TIMESTAMPTZ {literal(at.isoformat())} AS recordedAt,
+                   {literal(cause)} AS cause,
+                   p.held, p.recordKey, r.contentHash, r.classHashes, p.changedClasses,
+                   r.source, r.derived, p.recordId, {columns}
+            FROM plan p LEFT JOIN staged r USING (part, sequence)
+            """
+        )
+        schema = log_schema(right)
+        batches = (
+            pa.RecordBatch.from_arrays(
+                [batch.column(name).cast(schema.field(name).type) for name in schema.names],
+                schema=schema,
+            )
+            for batch in query.to_arrow_reader(BATCH_ROWS)
+        )
+        store.append(right, pa.RecordBatchReader.from_batches(schema, batches), delivery_id)
+
+
+def publish_to_serving(
+    register: RegisterStore,
+    serving: ServingStore,
+    *,
+    delivery_id: str,
+    office: str,
+    right: Right,
+    plan: Path,
+    rows: Sequence[Path],
+    first_change: int,
+    at: datetime,
+    cause: Cause = "source",
+) -> None:
+    """Make the planned changes visible to third parties, all at once.
+
+    Arguments as for ``append_to_register``.
+    """
+    with register.connect() as con, cycle_collector_paused():
+        _define_views(con, plan, rows)
+        vanished = con.execute(
+            f"""
+            SELECT recordId, {first_change} + place
+            FROM plan
+            WHERE op = 'vanish' AND wasVisible
+            ORDER BY place
+            """
+        ).fetchall()
+        serving.publish(
+            Publication(
+                deliveryId=delivery_id,
+                office=office,
+                right=right,
+                at=at,
+                upserts=_serving_rows(con, right, first_change),
+                vanished=vanished,
+                cause=cause,
+            )
+        )
+
+
+def _define_views(con: duckdb.DuckDBPyConnection, plan: Path, rows: Sequence[Path]) -> None:
+    con.execute(f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([plan])}")
+    source = parquet(rows) if rows else "plan WHERE FALSE"
+    con.execute(f"CREATE TEMP VIEW staged AS SELECT * FROM {source}")
+
+
+def _serving_rows(
+    con: duckdb.DuckDBPyConnection, right: Right, first_change: int
+) -> Iterator[ServingRow]:
+    fragments = ", ".join(f"r.{fragment_column(name)}" for name in Disclosure)
+    query = con.sql(
+        f"""
+        SELECT p.recordId, {first_change} + p.place AS changeSeq, r.recordKey,
+               r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
+               {_CLASSES[right]} AS classes, {_WORDS[right]} AS words, {fragments}
+        FROM plan p JOIN staged r USING (part, sequence)
+        WHERE NOT p.held AND p.op <> 'vanish'
+        """
+    )
+    for batch in query.to_arrow_reader(BATCH_ROWS):
+        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield _serving_row(*row)
+
+
+def _serving_row(
+    record_id: str,
+    change: int,
+    key: str,
+    number: str | None,
+    filed: date | None,
+    registration: str | None,
+    status: str | None,
+    classes: list[str | None] | None,
+    words: list[str | None] | None,
+    *fragments: bytes,
+) -> ServingRow:
+    """Return one row of the query above."""
+    return ServingRow(
+        recordId=record_id,
+        changeSeq=change,
+        sortKey=key.split("/", 2)[2],
+        fragments=dict(zip(_CLASS_ORDER, fragments, strict=True)),
+        applicationNumber=number,
+        applicationDate=filed,
+        registrationNumber=registration,
+        status=status,
+        classes=tuple([_scheme_and_symbol(entry) for entry in classes or () if entry]),
+        searchText="\n".join([word for word in words or () if word]),
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _scheme_and_symbol(entry: str) -> tuple[str, str]:
+    scheme, _, symbol = entry.partition(":")
+    return scheme, symbol
+
+
+_CLASS_ORDER = tuple(Disclosure)
+
+
+_SYMBOLS = "list_transform({list}, lambda c: c.scheme || ':' || c.symbol)"
+_TEXTS = "list_transform({list}, lambda t: t.text)"
+
+_CLASSES = {
+    Right.TRADEMARKS: "list_concat("
+    "list_transform(r.goodsServices, lambda g: 'nice:' || g.classNumber), "
+    + _SYMBOLS.format(list="r.classifications")
+    + ")",
+    Right.PATENTS: _SYMBOLS.format(list="r.classifications"),
+    Right.DESIGNS: "flatten(list_transform(r.designs, lambda d: "
+    + _SYMBOLS.format(list="d.classifications")
+    + "))",
+}
+"""Classification symbols of one record as ``scheme:symbol``, for filters."""
+
+_WORDS = {
+    Right.TRADEMARKS: "list_concat("
+    + ", ".join(
+        _TEXTS.format(list=f"r.{name}")
+        for name in ("markVerbalElements", "significantVerbalElements", "translations")
+    )
+    + ")",
+    Right.PATENTS: _TEXTS.format(list="r.titles"),
+    Right.DESIGNS: "flatten(list_transform(r.designs, lambda d: "
+    + _TEXTS.format(list="d.titles")
+    + "))",
+}
+"""Words of one record a third party may search: mark words and titles, all of class ``core``."""

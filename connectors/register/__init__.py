@@ -1,0 +1,1 @@
+"""The register: an append-only Delta log and a compacted Delta base per right, read by DuckDB."""

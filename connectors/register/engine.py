@@ -1,0 +1,44 @@
+"""DuckDB as the hub uses it: in memory, bounded, without extensions from anywhere.
+
+DuckDB computes and stores nothing. Which SQL is run is the caller's; values that SQL cannot
+bind (paths, names in views) are quoted here.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import duckdb
+
+MEMORY_LIMIT = "512MB"
+"""What one connection may hold before it spills: comparing 1M records with 1M takes 300 MB."""
+
+
+def connect(
+    *, temporary: Path, memory_limit: str = MEMORY_LIMIT, threads: int = 2
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory connection that spills to ``temporary``.
+
+    Insertion order is preserved: a row's place in its delivery means something.
+    """
+    temporary.mkdir(parents=True, exist_ok=True)
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": memory_limit,
+            "temp_directory": str(temporary),
+            "threads": threads,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        },
+    )
+
+
+def literal(value: object) -> str:
+    """Return a value as an SQL string literal."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+def parquet(paths: Iterable[object], *options: str) -> str:
+    """Return the SQL that reads Parquet files; there must be at least one."""
+    files = ", ".join(literal(path) for path in paths)
+    return f"read_parquet({', '.join([f'[{files}]', *options])})"

@@ -1,0 +1,50 @@
+"""Settings of a hub, typed, from ``IPHUB_*`` variables or an env file.
+
+Read by the entry points (command line, Dagster's code location) and passed on from there;
+nothing else looks at the environment.
+"""
+
+import os
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where a hub lives and what it may use."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="IPHUB_", env_file=".env", extra="ignore", frozen=True
+    )
+
+    home: Path = Field(
+        default=Path("hub"),
+        description="Directory of the embedded default; nothing is written outside it.",
+    )
+    ledger_url: str | None = Field(
+        default=None,
+        description="Ledger database, `postgresql+psycopg://…`; SQLite in the home otherwise.",
+    )
+    public_url: str | None = Field(
+        default=None,
+        description="Address under which third parties reach the API; issuer of tokens.",
+    )
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        description="Processes that read one large delivery.",
+    )
+    memory_limit: str = Field(
+        default="512MB", description="Memory of one DuckDB query before it spills to disk."
+    )
+    sftp: str | None = Field(
+        default=None, description="Address of the offices' SFTP server, `sftp://user@host:port`."
+    )
+    sftp_key: Path | None = Field(default=None, description="Private key for the SFTP server.")
+    known_hosts: Path | None = Field(
+        default=None, description="Host keys of the SFTP server, as OpenSSH writes them."
+    )
+    poll_seconds: int = Field(
+        default=15, ge=1, description="How often Dagster's sensors look for new files."
+    )
