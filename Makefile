@@ -35,8 +35,9 @@ test: lint ## lint and all tests: unit, contract, flow, system
 bench: $(VENV)/.dev ## the benchmarks, with the figures the documentation quotes
 	$(BIN)/python -m benchmarks
 
-docs: $(VENV)/.dev ## rewrite the pages that are generated from the tables
+docs: $(VENV)/.dev ## rewrite the pages that are generated from tables and rules
 	$(BIN)/python -m ipregister.dictionary docs/data-dictionary.md
+	$(BIN)/python -m ipregister.rule_catalogue > docs/quality-rules.md
 
 lock: $(VENV)/.dev ## recompile the requirements after a change in pyproject.toml
 	$(LOCK) --group build --extra postgres --output-file deploy/requirements.txt

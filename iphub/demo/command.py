@@ -17,6 +17,9 @@ from iphub.dagster_ui import start_dagster
 from iphub.demo.journey import CODES, Demo, prepare_home, travel, write_document
 from iphub.output import Format, emit, progress
 
+STOP_SECONDS = 30.0
+"""What Dagster may take to end its own children before we insist."""
+
 QUESTION = '"SELECT office, count(*) FROM trademarks GROUP BY ALL"'
 
 
@@ -54,23 +57,33 @@ def _stay_up(home: Path, server: Embedded, port: int, ui_port: int) -> None:
         "IPHUB_SFTP_KEY": str(server.login.key_file),
         "IPHUB_KNOWN_HOSTS": str(server.known_hosts),
     }
+    stopped = threading.Event()
+    # Before the children start: what we catch, they get back in its default form, even where
+    # we were started in the background with Ctrl-C ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     command = [sys.executable, "-m", "iphub", "serve", "--home", str(home), "--port", str(port)]
     children = [
         subprocess.Popen(command),  # noqa: S603 our own interpreter and module
         start_dagster(home, ui_port, environment=sftp),
     ]
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
     try:
         while not stopped.wait(1.0):
             if ended := [child for child in children if child.poll() is not None]:
                 progress.print(f"{ended[0].args!r} ended; stopping the rest.", markup=False)
                 break
     finally:
-        for child in children:
-            child.terminate()
-        for child in children:
+        _stop(children)
+
+
+def _stop(children: list[subprocess.Popen[bytes]]) -> None:
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
             child.wait()
 
 

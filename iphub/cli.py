@@ -1,0 +1,48 @@
+"""The command ``iphub``: one module per command group, put together here."""
+
+import typer
+
+from iphub import (
+    authorizations,
+    collect,
+    dagster_ui,
+    deliveries,
+    ledger,
+    query,
+    report,
+    serve,
+    sftp,
+    third_parties,
+    validate,
+)
+from iphub.context import run
+from iphub.demo import command as demo
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="ASEAN IP Data Hub: collect the offices' registers, tell each office what is wrong, "
+    "share what it allows.",
+)
+app.command()(deliveries.init)
+app.command()(demo.demo)
+app.command()(collect.collect)
+app.command()(deliveries.submit)
+app.command()(deliveries.process)
+app.command("deliveries")(deliveries.deliveries)
+app.add_typer(deliveries.decisions, name="delivery")
+app.add_typer(third_parties.app, name="third-party")
+app.add_typer(authorizations.app, name="authorization")
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(sftp.app, name="sftp")
+app.command()(serve.serve)
+app.command("dagster")(dagster_ui.dagster)
+app.command()(query.query)
+app.command()(validate.validate)
+app.command()(report.report)
+
+
+def main() -> None:
+    """Run the command line."""
+    run(app)

@@ -1,0 +1,53 @@
+"""``iphub dagster``: Dagster's web server and daemon on a hub's home."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from connectors.hub import Hub
+from iphub.context import HomeOption, settings
+from iphub.output import progress
+
+
+def dagster(
+    home: HomeOption = Path("hub"),
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web page.")] = 3000,
+) -> None:
+    """Show Dagster on loopback, with sensors and schedules live, until Ctrl-C."""
+    hub = Hub.open(settings(home))
+    hub.close()
+    process = start_dagster(hub.home.root, port)
+    progress.print(f"Dagster is on http://127.0.0.1:{port} (loopback only: it has no login).")
+    try:
+        raise typer.Exit(process.wait())
+    except KeyboardInterrupt:
+        process.terminate()
+        process.wait()
+
+
+def start_dagster(
+    home: Path, port: int, *, environment: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start Dagster's web server, daemon and code server as one child process.
+
+    Args:
+        home: the hub's home.
+        port: of the web page, on loopback.
+        environment: more variables, such as ``IPHUB_SFTP``.
+    """
+    from pipelines.running import prepare_instance  # Dagster takes a second
+
+    variables = os.environ | {
+        "IPHUB_HOME": str(home),
+        "DAGSTER_HOME": str(prepare_instance(home)),
+        **(environment or {}),
+    }
+    command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions"]
+    return subprocess.Popen(  # noqa: S603 our own interpreter and module
+        [*command, "-h", "127.0.0.1", "-p", str(port)], env=variables
+    )

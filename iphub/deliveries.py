@@ -1,0 +1,199 @@
+"""Commands about deliveries: init, submit, process, the exchange history, decisions."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from getpass import getuser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from connectors.hub import Hub
+from connectors.ledger import DeliveredFile, Delivery
+from iphub.context import (
+    AnyOfficeOption,
+    ByOption,
+    FormatOption,
+    HomeOption,
+    OfficeOption,
+    RightOption,
+    open_hub,
+    settings,
+)
+from iphub.output import DONE, FINDINGS, Format, emit, progress
+from ipregister.deliveries import Kind, State
+from ipregister.profiles import load_profile
+
+decisions = typer.Typer(no_args_is_help=True, help="Decide a delivery that is held.")
+
+WELCOME = """The hub is in {home}. Next:
+  iphub submit FILE --office KH --right trademarks --kind update --home {home}
+  iphub process --home {home}
+  iphub serve --home {home}"""
+
+REFUSED = frozenset({State.REJECTED, State.HELD, State.INCOMPLETE})
+"""States after which a command exits with 1: the office has something to do."""
+
+
+def init(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -> None:
+    """Create an empty hub: ledger, landing, register, keys. Again changes nothing."""
+    hub = Hub.create(settings(home))
+    hub.close()
+    document = {"home": str(hub.home.root)}
+    emit(document, lambda out: out.print(WELCOME.format(home=hub.home.root)), format)
+
+
+def submit(
+    files: Annotated[
+        list[Path], typer.Argument(help="Files of one delivery.", exists=True, dir_okay=False)
+    ],
+    office: OfficeOption,
+    right: RightOption,
+    kind: Annotated[Kind, typer.Option("--kind", help="What the files are.")],
+    home: HomeOption = Path("hub"),
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Hand in local files as ONE delivery, as SFTP or the API would."""
+    load_profile(office).format_of(right)
+    with open_hub(home) as hub:
+        landed = [(path, hub.landing.put_file(path)) for path in files]
+        delivery = hub.ledger.deliveries.record(
+            office,
+            right,
+            kind,
+            "local",
+            [DeliveredFile(path.name, file.sha256, file.bytes) for path, file in landed],
+            at=datetime.now(UTC),
+            by=getuser(),
+        )
+    emit(delivery.document(), lambda out: _one_line(out, delivery), format)
+
+
+def process(
+    home: HomeOption = Path("hub"),
+    office: AnyOfficeOption = None,
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Run every waiting delivery through the Dagster jobs, until none waits."""
+    from pipelines.running import process_until_idle
+
+    with open_hub(home) as hub:
+        with progress.status("Reading, checking, publishing …"):
+            done = process_until_idle(hub, office)
+        finished = [hub.ledger.deliveries.get(name) for name in done]
+    document = {"items": [delivery.document() for delivery in finished]}
+    emit(document, lambda out: _table(out, finished), format)
+    raise typer.Exit(FINDINGS if any(d.state in REFUSED for d in finished) else DONE)
+
+
+def deliveries(
+    home: HomeOption = Path("hub"),
+    office: AnyOfficeOption = None,
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Show the exchange history, newest first."""
+    with open_hub(home) as hub:
+        found = hub.ledger.deliveries.list(office=office)
+    emit(
+        {"items": [delivery.document() for delivery in found]},
+        lambda out: _table(out, found),
+        format,
+    )
+
+
+@decisions.command()
+def show(
+    delivery_id: str, home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT
+) -> None:
+    """Show one delivery and everything that happened to it."""
+    with open_hub(home) as hub:
+        delivery = hub.ledger.deliveries.get(delivery_id)
+        events = hub.ledger.deliveries.events(delivery_id)
+    document = delivery.document() | {"events": [event.document() for event in events]}
+
+    def text(out: Console) -> None:
+        _table(out, [delivery])
+        for event in events:
+            when = f"{event.at:%Y-%m-%d %H:%M:%S} UTC"
+            out.print(when, event.state, "by", event.actor, event.reason or "", markup=False)
+
+    emit(document, text, format)
+
+
+@decisions.command()
+def release(
+    delivery_id: str,
+    by: ByOption,
+    home: HomeOption = Path("hub"),
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Let a held delivery take effect; `iphub process` then publishes it."""
+    _decide(delivery_id, State.CHECKING, by, home, format, "released")
+
+
+@decisions.command()
+def withdraw(
+    delivery_id: str,
+    by: ByOption,
+    home: HomeOption = Path("hub"),
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Take a held delivery back; the register stays as it is."""
+    _decide(delivery_id, State.WITHDRAWN, by, home, format, "withdrawn")
+
+
+def _decide(delivery_id: str, to: State, by: str, home: Path, format: Format, word: str) -> None:
+    with open_hub(home) as hub:
+        delivery = hub.ledger.deliveries.move(
+            delivery_id, to, datetime.now(UTC), by, reason=f"{word} by {by}", expected=State.HELD
+        )
+    emit(delivery.document(), lambda out: _one_line(out, delivery), format)
+
+
+def _one_line(out: Console, delivery: Delivery) -> None:
+    reason = f": {delivery.reason}" if delivery.reason else ""
+    what = (delivery.deliveryId, delivery.office, delivery.right, delivery.kind, delivery.state)
+    out.print(f"{' '.join(what)}{reason}", markup=False)
+
+
+def _table(out: Console, found: Sequence[Delivery]) -> None:
+    table = Table(
+        "delivery",
+        "right",
+        "kind",
+        "state",
+        "read",
+        "accepted",
+        "held",
+        "rejected",
+        "unchanged",
+        "dupl.",
+        "findings",
+    )
+    for delivery in found:
+        receipt, findings = delivery.receipt, delivery.findings or {}
+        counts = (
+            [
+                f"{n:,}"
+                for n in (
+                    receipt.recordsRead,
+                    receipt.accepted,
+                    receipt.held,
+                    receipt.rejected,
+                    receipt.unchanged,
+                    receipt.duplicates,
+                )
+            ]
+            if receipt
+            else [""] * 6
+        )
+        told = " ".join(f"{count:,} {name}" for name, count in findings.items() if count)
+        table.add_row(
+            delivery.deliveryId, delivery.right, delivery.kind, delivery.state, *counts, told
+        )
+    out.print(table if found else "No deliveries.")
+    for delivery in found:
+        if delivery.reason:
+            out.print(f"{delivery.deliveryId}: {delivery.reason}", markup=False)

@@ -1,0 +1,1 @@
+"""Dagster: says when and in what order things run, never how to parse."""

@@ -1,0 +1,28 @@
+"""The whole code location in one function, as ``workspace.yaml`` loads it."""
+
+import os
+
+import dagster as dg
+
+from connectors.settings import Settings
+from pipelines.assets import ASSETS
+from pipelines.checks import latest_deliveries
+from pipelines.jobs import maintain_register, process_deliveries
+from pipelines.resources import HubResource
+from pipelines.sensors import nightly_maintenance, sftp_arrivals, waiting_deliveries
+
+
+def build_definitions(home: str) -> dg.Definitions:
+    """Return assets, checks, jobs, sensors and schedules of the hub in ``home``."""
+    return dg.Definitions(
+        assets=ASSETS,
+        asset_checks=[latest_deliveries],
+        jobs=[process_deliveries, maintain_register],
+        sensors=[waiting_deliveries, sftp_arrivals],
+        schedules=[nightly_maintenance],
+        resources={"hub": HubResource(home=home)},
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions(os.fspath(Settings().home.resolve()))

@@ -1,0 +1,305 @@
+"""The journey of one delivery, from landing to readers.
+
+Says in what order things happen and what each outcome means for the delivery; how to read,
+judge, compare and publish is the connectors'. Every step may be repeated after a crash.
+"""
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+
+import structlog
+
+from connectors.checking import Checked, check, collect_findings, note_conflicts, records_with
+from connectors.hub import Hub
+from connectors.ledger import Delivery
+from connectors.publication import append_to_register, publish_to_serving
+from connectors.register.difference import Difference, difference
+from connectors.staging import WRONG_OFFICE, StagedFile
+from ipregister.deliveries import Kind, Receipt, State
+from ipregister.guards import judge_vanishing
+
+log = structlog.get_logger()
+
+QUIET_SEVERITIES = frozenset({"info"})
+"""Findings that leave a delivery simply ``published``."""
+
+MAX_ATTEMPTS = 3
+"""A delivery that fails so often is held; trying for ever would hide a defect of ours."""
+
+
+@dataclass(slots=True)
+class Journey:
+    """One delivery on its way: what it is, and seconds per step."""
+
+    hub: Hub
+    delivery: Delivery
+    worker: str
+    clock: Callable[[], datetime]
+    durations: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        """Return where the delivery is worked on."""
+        return self.hub.home.staging(self.delivery.deliveryId)
+
+    def timed(self, step: str, started: float) -> None:
+        """Note how long a step took, and keep the delivery ours for the next one."""
+        self.durations[step] = round(perf_counter() - started, 4)
+        self.hub.ledger.deliveries.renew(self.delivery.deliveryId, self.worker, self.clock())
+
+
+def process_delivery(
+    hub: Hub, delivery_id: str, *, worker: str, clock: Callable[[], datetime]
+) -> Delivery | None:
+    """Take one waiting delivery to its end.
+
+    Args:
+        hub: the stores.
+        delivery_id: which delivery.
+        worker: who works on it, for the ledger.
+        clock: gives the instant (UTC) of each step in the ledger.
+
+    Returns:
+        The delivery in its new state; ``None`` when another worker has it.
+
+    Raises:
+        HubError: we cannot go on; the delivery still waits and nothing of it is visible.
+    """
+    if not hub.ledger.deliveries.claim(delivery_id, worker, clock()):
+        return None
+    journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
+    log.info("delivery_started", delivery_id=delivery_id, worker=worker)
+    if (journey.directory / "publication.json").exists():
+        done = _publish(journey, _resumed(journey))
+    else:
+        done = _check_and_publish(journey)
+    shutil.rmtree(journey.directory, ignore_errors=True)
+    log.info("delivery_finished", delivery_id=delivery_id, state=done.state)
+    return done
+
+
+def give_back(hub: Hub, delivery_id: str, trouble: Exception, *, worker: str, at: datetime) -> None:
+    """Let a delivery wait again that we failed to process; after three attempts, hold it.
+
+    Args:
+        hub: the stores.
+        delivery_id: which delivery.
+        trouble: what stopped us; only its kind is written down, never its text.
+        worker: who failed.
+        at: now.
+    """
+    deliveries = hub.ledger.deliveries
+    if deliveries.get(delivery_id).state is not State.CHECKING:
+        return
+    attempts = sum(event.state is State.CHECKING for event in deliveries.events(delivery_id))
+    kind = getattr(trouble, "code", type(trouble).__name__)
+    log.error("delivery_failed", delivery_id=delivery_id, trouble=kind, attempts=attempts)
+    if attempts < MAX_ATTEMPTS:
+        reason = f"The hub could not process it ({kind}) and will try again."
+        deliveries.move(delivery_id, State.RECEIVED, at, worker, reason=reason)
+    else:
+        reason = (
+            f"The hub failed {attempts} times to process it ({kind}); its operators must look. "
+            "Your file is safe."
+        )
+        deliveries.move(delivery_id, State.HELD, at, worker, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A delivery that will be published: its changes and their place in the log."""
+
+    plan: Path
+    rows: tuple[Path, ...]
+    first_change: int
+    receipt: Receipt
+    findings: dict[str, int]
+
+
+def _check_and_publish(journey: Journey) -> Delivery:
+    delivery, hub = journey.delivery, journey.hub
+    shutil.rmtree(journey.directory, ignore_errors=True)
+    checked = check(
+        delivery.office,
+        delivery.right,
+        [
+            StagedFile(file.name, file.sha256, hub.landing.path(file.sha256))
+            for file in delivery.files
+        ],
+        journey.directory,
+        as_of=delivery.receivedAt.date(),
+        workers=hub.settings.workers,
+        memory_limit=hub.settings.memory_limit,
+    )
+    journey.durations |= {step: round(seconds, 4) for step, seconds in checked.durations.items()}
+    started = perf_counter()
+    changes = difference(
+        hub.register,
+        office=delivery.office,
+        right=delivery.right,
+        kind=delivery.kind,
+        rows=checked.staged.rows,
+        findings=checked.findings,
+        plan=journey.directory / "plan.parquet",
+        rejected=checked.staged.rejected,
+    )
+    note_conflicts(checked, delivery.office, delivery.right, delivery.kind, changes.conflicts)
+    findings = collect_findings(
+        checked, hub.home.findings(delivery.deliveryId), _earlier_findings(journey)
+    )
+    journey.timed("compare", started)
+    if ending := _ending(journey, checked, changes):
+        state, reason, receipt = ending
+        return _move(journey, state, receipt, findings, reason)
+    decided = _Decided(
+        plan=changes.plan,
+        rows=tuple(checked.staged.rows),
+        first_change=hub.ledger.deliveries.allocate(delivery.right, changes.changes)
+        if changes.changes
+        else 0,
+        receipt=changes.receipt,
+        findings=findings,
+    )
+    _remember(journey, decided)
+    return _publish(journey, decided)
+
+
+def _ending(
+    journey: Journey, checked: Checked, changes: Difference
+) -> tuple[State, str | None, Receipt] | None:
+    """Return how a delivery ends that is not published, or ``None``."""
+    delivery, staged, receipt = journey.delivery, checked.staged, changes.receipt
+    if delivery.kind is Kind.TEST:
+        return State.TEST_ONLY, "Dry run: nothing was published.", receipt
+    if staged.read and staged.read == staged.rejected:
+        detail = (
+            staged.troubles[0].detail
+            if staged.troubles
+            else "No record could be read; see the findings."
+        )
+        return State.REJECTED, detail, receipt
+    if _was_held(journey):
+        return None
+    foreign = records_with(WRONG_OFFICE, checked.findings)
+    if foreign and foreign == receipt.held and not receipt.accepted and not receipt.unchanged:
+        reason = (
+            f"Held: every record names another office than {delivery.office}. "
+            "Was this file meant for another folder?"
+        )
+        return State.HELD, reason, _all_held(receipt)
+    if hold := judge_vanishing(
+        had=changes.had,
+        in_this_file=receipt.recordsRead - receipt.rejected - receipt.duplicates,
+        vanishing=changes.vanishing,
+        rejected=receipt.rejected,
+    ):
+        return State.HELD, hold.reason, _all_held(receipt)
+    return None
+
+
+def _all_held(receipt: Receipt) -> Receipt:
+    """Return the receipt of a delivery that waits: what would have been accepted is held."""
+    return Receipt(
+        recordsRead=receipt.recordsRead,
+        held=receipt.held + receipt.accepted,
+        rejected=receipt.rejected,
+        unchanged=receipt.unchanged,
+        duplicates=receipt.duplicates,
+    )
+
+
+def _publish(journey: Journey, decided: _Decided) -> Delivery:
+    delivery, hub = journey.delivery, journey.hub
+    if decided.first_change:
+        started = perf_counter()
+        append_to_register(
+            hub.register,
+            delivery_id=delivery.deliveryId,
+            office=delivery.office,
+            right=delivery.right,
+            plan=decided.plan,
+            rows=decided.rows,
+            first_change=decided.first_change,
+            at=delivery.receivedAt,
+        )
+        journey.timed("append", started)
+        started = perf_counter()
+        publish_to_serving(
+            hub.register,
+            hub.serving,
+            delivery_id=delivery.deliveryId,
+            office=delivery.office,
+            right=delivery.right,
+            plan=decided.plan,
+            rows=decided.rows,
+            first_change=decided.first_change,
+            at=delivery.receivedAt,
+        )
+        journey.timed("publish", started)
+    has_findings = any(
+        count for name, count in decided.findings.items() if name not in QUIET_SEVERITIES
+    )
+    state = State.PUBLISHED_WITH_FINDINGS if has_findings else State.PUBLISHED
+    return _move(journey, state, decided.receipt, decided.findings, None)
+
+
+def _move(
+    journey: Journey, state: State, receipt: Receipt, findings: dict[str, int], reason: str | None
+) -> Delivery:
+    return journey.hub.ledger.deliveries.move(
+        journey.delivery.deliveryId,
+        state,
+        journey.clock(),
+        journey.worker,
+        reason=reason,
+        receipt=receipt,
+        findings=findings,
+        durations=journey.durations,
+        worker=journey.worker,
+    )
+
+
+def _was_held(journey: Journey) -> bool:
+    """Tell whether the office has already released this delivery."""
+    return journey.delivery.receipt is not None
+
+
+def _earlier_findings(journey: Journey) -> list[Path]:
+    """Return the findings of the office's five latest deliveries of this right."""
+    delivery, hub = journey.delivery, journey.hub
+    earlier = [
+        other.deliveryId
+        for other in hub.ledger.deliveries.list(office=delivery.office, right=delivery.right)
+        if other.deliveryId != delivery.deliveryId
+    ]
+    return [path for name in earlier[:5] if (path := hub.home.findings(name)).exists()]
+
+
+def _remember(journey: Journey, decided: _Decided) -> None:
+    """Write down the decision, so that a crash after this point repeats it exactly."""
+    document = {
+        "plan": decided.plan.name,
+        "rows": [path.name for path in decided.rows],
+        "firstChange": decided.first_change,
+        "receipt": {name: getattr(decided.receipt, name) for name in Receipt.__dataclass_fields__},
+        "findings": decided.findings,
+    }
+    unfinished = journey.directory / "publication.unfinished"
+    unfinished.write_text(json.dumps(document), "utf-8")
+    unfinished.replace(journey.directory / "publication.json")
+
+
+def _resumed(journey: Journey) -> _Decided:
+    document = json.loads((journey.directory / "publication.json").read_text("utf-8"))
+    return _Decided(
+        plan=journey.directory / document["plan"],
+        rows=tuple(journey.directory / name for name in document["rows"]),
+        first_change=document["firstChange"],
+        receipt=Receipt(**document["receipt"]),
+        findings=document["findings"],
+    )

@@ -1,0 +1,72 @@
+"""Running the jobs in this process, as the command line does."""
+
+from pathlib import Path
+
+import dagster as dg
+import yaml
+
+from connectors.hub import Hub
+from ipregister.deliveries import State
+from ipregister.errors import StoreError
+from pipelines.definitions import build_definitions
+from pipelines.jobs import now
+
+INSTANCE = {
+    "telemetry": {"enabled": False},
+    "concurrency": {"runs": {"max_concurrent_runs": 2}},
+    "retention": {"sensor": {"purge_after_days": {"skipped": 2, "success": 30}}},
+}
+"""``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere."""
+
+MAX_ROUNDS = 100
+"""Rounds of one ``process`` command: new deliveries may arrive meanwhile, but not for ever."""
+
+
+def prepare_instance(home: Path) -> Path:
+    """Make Dagster's home inside the hub's and return it; an existing one stays as it is."""
+    directory = home / "dagster"
+    directory.mkdir(parents=True, exist_ok=True)
+    configuration = directory / "dagster.yaml"
+    if not configuration.exists():
+        configuration.write_text(yaml.safe_dump(INSTANCE), "utf-8")
+    return directory
+
+
+def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
+    """Run ``process_deliveries`` until nothing waits; return what was processed.
+
+    Args:
+        hub: the open stores.
+        office: only this office's deliveries.
+
+    Raises:
+        StoreError: a run failed; its deliveries still wait and the log says why.
+    """
+    job = build_definitions(str(hub.home.root)).get_job_def("process_deliveries")
+    done: list[str] = []
+    with dg.DagsterInstance.from_config(str(prepare_instance(hub.home.root))) as instance:
+        for _ in range(MAX_ROUNDS):
+            waiting = [d.deliveryId for d in hub.ledger.deliveries.waiting(office, now())]
+            if not waiting:
+                break
+            config = {
+                "ops": {"process_waiting": {"config": {"delivery_ids": waiting}}},
+                "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
+            }
+            result = job.execute_in_process(
+                run_config=config, instance=instance, raise_on_error=False
+            )
+            finished = [
+                name
+                for name in waiting
+                if hub.ledger.deliveries.get(name).state is not State.CHECKING
+            ]
+            done += finished
+            if not result.success:
+                left = ", ".join(sorted(set(waiting) - set(finished))) or "none"
+                raise StoreError(
+                    f"The run {result.run_id} failed; deliveries that still wait: {left}."
+                )
+            if not finished:
+                break
+    return done

@@ -1,0 +1,92 @@
+"""What starts runs: files on the offices' SFTP server, deliveries that wait, the night."""
+
+import hashlib
+
+import dagster as dg
+
+from connectors.collecting import collect_offices
+from connectors.ledger import Delivery
+from ipregister.deliveries import Kind
+from pipelines.jobs import maintain_register, now, process_deliveries
+from pipelines.resources import HubResource
+
+MAX_DELIVERIES, MAX_BYTES = 500, 1 << 30
+"""What one run takes: beyond either, the rest waits for the next tick."""
+
+
+def _requests(waiting: list[Delivery], attempts: dict[str, int]) -> list[dg.RunRequest]:
+    """Return one run for all updates, and one for each full extraction.
+
+    The key of a run holds how often each delivery was tried: the same attempt is requested
+    once, a new attempt (released by the office, given up by a worker) is another run.
+    """
+    batches: list[list[str]] = []
+    updates: list[str] = []
+    size = 0
+    for delivery in waiting:
+        if delivery.kind is Kind.FULL_EXTRACTION:
+            batches.append([delivery.deliveryId])
+            continue
+        size += sum(file.bytes for file in delivery.files)
+        if len(updates) < MAX_DELIVERIES and size <= MAX_BYTES:
+            updates.append(delivery.deliveryId)
+    if updates:
+        batches.append(updates)
+    return [_request(batch, attempts) for batch in batches]
+
+
+def _request(delivery_ids: list[str], attempts: dict[str, int]) -> dg.RunRequest:
+    attempted = "\n".join(f"{name} {attempts[name]}" for name in delivery_ids)
+    return dg.RunRequest(
+        run_key=hashlib.sha256(attempted.encode()).hexdigest()[:32],
+        run_config={"ops": {"process_waiting": {"config": {"delivery_ids": delivery_ids}}}},
+        tags={"iphub/deliveries": str(len(delivery_ids))},
+    )
+
+
+@dg.sensor(
+    job=process_deliveries,
+    minimum_interval_seconds=5,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Starts one run for all deliveries that wait.",
+)
+def waiting_deliveries(
+    context: dg.SensorEvaluationContext, hub: HubResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Request runs for what waits; a released or abandoned delivery waits again."""
+    with hub.open() as stores:
+        waiting = stores.ledger.deliveries.waiting(at=now())
+        attempts = {
+            d.deliveryId: len(stores.ledger.deliveries.events(d.deliveryId)) for d in waiting
+        }
+    if not waiting:
+        return dg.SkipReason("No delivery waits.")
+    return dg.SensorResult(run_requests=_requests(waiting, attempts))
+
+
+@dg.sensor(
+    minimum_interval_seconds=15,
+    job=process_deliveries,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Fetches new files from the offices' folders on the SFTP server.",
+)
+def sftp_arrivals(context: dg.SensorEvaluationContext, hub: HubResource) -> dg.SkipReason:
+    """Collect once; what arrived is processed by ``waiting_deliveries``."""
+    with hub.open() as stores:
+        if stores.settings.sftp is None:
+            return dg.SkipReason("No SFTP server is configured (IPHUB_SFTP).")
+        reports = collect_offices(stores, at=now())
+    arrived = sum(len(report.deliveries) for report in reports)
+    for report in reports:
+        if report.error is not None:
+            context.log.warning(f"{report.office}: {report.error}")
+    return dg.SkipReason(f"{len(reports)} offices looked at, {arrived} deliveries arrived.")
+
+
+nightly_maintenance = dg.ScheduleDefinition(
+    job=maintain_register,
+    cron_schedule="15 18 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Fold, compact and vacuum at 01:15 in Bangkok, Hanoi, Jakarta and Phnom Penh.",
+)

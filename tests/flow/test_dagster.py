@@ -1,0 +1,184 @@
+"""What Dagster sees: assets, runs, materialisations, and what becomes of failing deliveries."""
+
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import dagster as dg
+import pytest
+
+import pipelines.jobs as jobs
+from ipregister.deliveries import Kind, State
+from ipregister.errors import StoreError
+from pipelines import assets
+from pipelines.checks import latest_deliveries
+from pipelines.definitions import build_definitions
+from pipelines.partitions import office_rights
+from pipelines.resources import HubResource
+from pipelines.running import prepare_instance, process_until_idle
+from pipelines.sensors import sftp_arrivals, waiting_deliveries
+
+FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
+OFFICES = ("KH", "MY", "VN")
+
+
+def one_mark(ipas: Any, office: str, word: str = "ONE") -> str:
+    return ipas.marks(ipas.mark(f"{office}90001", word, office=office))  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, ipas: Any) -> Iterator[Any]:
+    """Four deliveries of three offices, one of them a duplicate, processed until none waits."""
+    desk = ipas.open_desk(tmp_path_factory.mktemp("run") / "hub")
+    handed_in = [desk.hand_in(one_mark(ipas, office), office=office) for office in OFFICES]
+    handed_in.append(desk.hand_in(one_mark(ipas, "KH", "TWO"), b"", office="KH"))
+    done = process_until_idle(desk.hub)
+    with dg.DagsterInstance.from_config(str(prepare_instance(desk.hub.home.root))) as instance:
+        yield SimpleNamespace(desk=desk, instance=instance, done=done, handed_in=handed_in)
+    desk.hub.close()
+
+
+def test_the_code_location_loads_and_every_asset_says_what_it_is(run: Any) -> None:
+    definitions = build_definitions(str(run.desk.hub.home.root))
+    dg.Definitions.validate_loadable(definitions)
+    graph = definitions.resolve_asset_graph()
+    keys = {key.to_user_string(): graph.get(key) for key in graph.get_all_asset_keys()}
+    assert set(keys) == {
+        "landing/deliveries", "register/staged", "quality/findings", "register/log",
+        "register/base", "serving/records", "quality/receipts",
+    }  # fmt: skip
+    for name, asset in keys.items():
+        assert asset.group_name == name.split("/")[0]
+        assert len(asset.description) > 30
+        assert asset.partitions_def == office_rights
+
+
+def test_one_run_takes_all_that_wait(run: Any) -> None:
+    (record,) = run.instance.get_run_records()
+    assert record.dagster_run.status is dg.DagsterRunStatus.SUCCESS
+    assert run.done == [delivery.deliveryId for delivery in run.handed_in]
+
+
+def test_every_delivery_materialises_its_partition_with_its_counts(run: Any) -> None:
+    told = {}
+    for key in (assets.SERVING.key, assets.RECEIPTS.key):
+        events = run.instance.fetch_materializations(key, limit=100).records
+        told[key.to_user_string()] = [
+            (event.partition_key, event.asset_materialization.metadata["accepted"].value)
+            for event in reversed(events)
+        ]
+    expected = [(f"{office}.trademarks", 1) for office in (*OFFICES, "KH")]
+    assert told == {"serving/records": expected, "quality/receipts": expected}
+    newest = run.instance.fetch_materializations(assets.FINDINGS.key, limit=1).records[0]
+    metadata = {name: value.value for name, value in newest.asset_materialization.metadata.items()}
+    assert metadata["deliveryId"] == run.handed_in[-1].deliveryId
+    assert metadata["rejected"] == 1
+    assert metadata["errorFindings"] >= 1
+    assert metadata["readSeconds"] >= 0
+
+
+def test_checks_judge_the_latest_delivery_of_each_office(run: Any) -> None:
+    hub = HubResource(home=str(run.desk.hub.home.root))
+    judge = latest_deliveries.op.compute_fn.decorated_fn  # type: ignore[attr-defined]
+    results = {result.check_name: result for result in judge(hub)}
+    assert results["receipt_adds_up"].passed
+    assert not results["no_error_findings"].passed
+    deliveries = results["no_error_findings"].metadata["deliveries"].value
+    assert run.handed_in[-1].deliveryId in deliveries
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """Delivery ids that fail as a defect of ours would."""
+    ids: set[str] = set()
+    real = jobs.process_delivery
+
+    def process(hub: Any, delivery_id: str, **rest: Any) -> Any:
+        if delivery_id in ids:
+            hub.ledger.deliveries.claim(delivery_id, rest["worker"], rest["clock"]())
+            raise ZeroDivisionError
+        return real(hub, delivery_id, **rest)
+
+    monkeypatch.setattr(jobs, "process_delivery", process)
+    return ids
+
+
+def test_a_failing_delivery_stops_nobody_and_is_held_after_three_attempts(
+    desk: Any, ipas: Any, failing: set[str]
+) -> None:
+    first, second, third = (
+        desk.hand_in(one_mark(ipas, office), office=office) for office in OFFICES
+    )
+    failing.add(second.deliveryId)
+    seen = []
+    for _ in range(3):
+        with pytest.raises(StoreError, match="failed"):
+            process_until_idle(desk.hub)
+        state = desk.hub.ledger.deliveries.get
+        seen.append([state(each.deliveryId).state for each in (first, second, third)])
+    good = State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS
+    assert all(states[0] in good and states[2] in good for states in seen)
+    assert [states[1] for states in seen] == [State.RECEIVED, State.RECEIVED, State.HELD]
+    held = desk.hub.ledger.deliveries.get(second.deliveryId)
+    assert held.reason == (
+        "The hub failed 3 times to process it (ZeroDivisionError); its operators must look. "
+        "Your file is safe."
+    )
+    assert process_until_idle(desk.hub) == []
+    failing.clear()
+    desk.hub.ledger.deliveries.move(
+        second.deliveryId, State.CHECKING, desk.now, "operator", expected=State.HELD
+    )
+    assert process_until_idle(desk.hub) == [second.deliveryId]
+    assert set(desk.served("MY")) == {"MY90001"}
+
+
+def test_the_sensor_asks_for_one_run_for_updates_and_one_per_full_extraction(
+    desk: Any, ipas: Any
+) -> None:
+    hub = HubResource(home=str(desk.hub.home.root))
+
+    def asked() -> list[tuple[str, list[str]]]:
+        with dg.build_sensor_context() as context:
+            result = waiting_deliveries(context, hub=hub)
+        if isinstance(result, dg.SkipReason):
+            return []
+        return [
+            (
+                request.run_key,
+                request.run_config["ops"]["process_waiting"]["config"]["delivery_ids"],
+            )
+            for request in result.run_requests
+        ]
+
+    assert asked() == []
+    updates = [desk.hand_in(one_mark(ipas, office), office=office).deliveryId for office in OFFICES]
+    fulls = [
+        desk.hand_in(one_mark(ipas, office), office=office, kind=FULL).deliveryId
+        for office in OFFICES[:2]
+    ]
+    first = asked()
+    assert sorted(ids for _, ids in first) == sorted([[fulls[0]], [fulls[1]], updates])
+    assert asked() == first  # the same attempt has the same key: Dagster starts it once
+    desk.hub.ledger.deliveries.claim(fulls[0], "worker", desk.now)
+    desk.hub.ledger.deliveries.move(fulls[0], State.RECEIVED, desk.now, "worker")
+    again = asked()
+    assert [ids for _, ids in again] == [ids for _, ids in first]
+    assert len({key for key, _ in first} & {key for key, _ in again}) == 2  # a new attempt
+
+
+def test_without_a_server_the_collecting_sensor_rests(desk: Any) -> None:
+    with dg.build_sensor_context() as context:
+        answer = sftp_arrivals(context, hub=HubResource(home=str(desk.hub.home.root)))
+    assert isinstance(answer, dg.SkipReason)
+    assert "No SFTP server is configured" in str(answer.skip_message)
+
+
+def test_the_nightly_job_folds_without_a_visible_change(run: Any, ipas: Any) -> None:
+    before = {office: run.desk.served_bytes(office) for office in OFFICES}
+    job = build_definitions(str(run.desk.hub.home.root)).resolve_job_def("maintain_register")
+    assert job.execute_in_process(instance=run.instance).success
+    assert {office: run.desk.served_bytes(office) for office in OFFICES} == before
+    folded = run.instance.get_materialized_partitions(assets.BASE.key)
+    assert {f"{office}.trademarks" for office in OFFICES} <= folded
+    assert run.desk.deliver(one_mark(ipas, "MY", "TWO"), office="MY").receipt.updated == 1
