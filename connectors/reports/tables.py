@@ -1,0 +1,175 @@
+"""Reports as work lists: CSV with one finding a line, and an XLSX workbook.
+
+Every text comes from someone else's data, so every cell is made harmless (``safe_cells``).
+Both are streamed; the workbook keeps one row in memory.
+
+Standard: RFC 4180 for CSV, in UTF-8 without a byte order mark; ISO/IEC 29500 for XLSX.
+"""
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import xlsxwriter
+
+from connectors.reports.findings import FindingsFile
+from connectors.reports.safe_cells import for_csv, for_xlsx
+from connectors.reports.sources import ReportSource
+from connectors.schema import FINDINGS
+from ipregister.report_words import RIGHTS, moment
+from ipregister.reporting import QualityReport
+
+SHEET_ROWS = 1_048_575
+"""Rows a sheet of Excel holds below the header; more findings go on on the next sheet."""
+
+WIDTHS = {
+    "message": 60, "remedy": 60, "title": 48, "value": 32, "suggestedValue": 24, "elementPath": 48,
+    "file": 32, "field": 26, "applicationNumber": 20, "recordId": 24, "reason": 60,
+    "severityReason": 40, "source": 30, "sha256": 20, "statement": 60, "part": 24,
+}  # fmt: skip
+"""Widths of columns, in characters; others are 14."""
+
+Cell = str | int | float | None
+
+
+def write_csv(source: ReportSource, path: Path) -> None:
+    """Write all findings of the deliveries reported in full, one a line."""
+    with path.open("w", encoding="utf-8", newline="") as sink:
+        writer = csv.writer(sink)
+        writer.writerow(FINDINGS.names)
+        for findings in source.findings.values():
+            for row in findings.all():
+                writer.writerow([for_csv(row[name]) for name in FINDINGS.names])
+
+
+def write_xlsx(source: ReportSource, path: Path) -> None:
+    """Write the workbook: summary, rules, findings, unknown words, deliveries."""
+    options = {
+        "constant_memory": True,
+        "tmpdir": str(path.parent),
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+    }
+    with xlsxwriter.Workbook(str(path), options) as workbook:
+        report = source.report
+        created = report.generatedAt.replace(tzinfo=None)
+        workbook.set_properties({"title": f"Quality report {report.office}", "created": created})
+        book = _Book(workbook)
+        full = [one for one in report.reports if one.full]
+        book.sheet(
+            "Summary", ["right", "part", "records", "share", "statement"], _summary(source, full)
+        )
+        book.sheet("Rules", RULE_COLUMNS, _rules(full))
+        book.sheet("Findings", FINDINGS.names, _findings(source.findings.values()))
+        book.sheet("Unknown words", WORD_COLUMNS, _words(full))
+        if not report.isDryRun:
+            book.sheet("Deliveries", DELIVERY_COLUMNS, _deliveries(report.reports))
+
+
+SUMMARY_COLUMNS = ["right", "part", "records", "share", "statement"]
+RULE_COLUMNS = [
+    "right", "ruleCode", "severity", "area", "title", "records", "share", "findings", "new",
+    "remedy", "source", "severityReason",
+]  # fmt: skip
+WORD_COLUMNS = ["right", "ruleCode", "field", "value", "findings", "records", "firstFile"]
+DELIVERY_COLUMNS = [
+    "right", "deliveryId", "receivedAt", "kind", "channel", "state", "reason", "file", "sha256",
+    "bytes", "recordsRead", "accepted", "held", "rejected", "unchanged", "duplicates",
+]  # fmt: skip
+
+
+class _Book:
+    """A workbook whose texts are text, whatever they look like."""
+
+    def __init__(self, workbook: xlsxwriter.Workbook) -> None:
+        self._workbook = workbook
+        self._head = workbook.add_format(
+            {"bold": True, "bg_color": "#E8EDF3", "quote_prefix": True}
+        )
+        # Without the prefix, Excel would calculate the text once somebody edits the cell.
+        self._text = workbook.add_format({"quote_prefix": True, "valign": "top", "text_wrap": True})
+
+    def sheet(self, name: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+        """Write a table; past the end of a sheet it goes on on the next."""
+        number, sheet, place = 1, None, 0
+        for row in rows:
+            if sheet is None or place == SHEET_ROWS:
+                sheet = self._new(name if number == 1 else f"{name} {number}", columns)
+                number, place = number + 1, 0
+            place += 1
+            for column, cell in enumerate(row):
+                if isinstance(cell, (int, float)):
+                    sheet.write_number(place, column, cell)
+                elif cell:
+                    sheet.write_string(place, column, for_xlsx(cell), self._text)
+        if sheet is None:
+            self._new(name, columns)
+
+    def _new(self, name: str, columns: Sequence[str]) -> xlsxwriter.worksheet.Worksheet:
+        sheet = self._workbook.add_worksheet(name)
+        sheet.freeze_panes(1, 0)
+        for place, column in enumerate(columns):
+            sheet.set_column(place, place, WIDTHS.get(column, 14))
+            sheet.write_string(0, place, column, self._head)
+        return sheet
+
+
+def _summary(source: ReportSource, full: Sequence[QualityReport]) -> Iterator[Sequence[Cell]]:
+    report = source.report
+    yield (
+        "",
+        "generated",
+        None,
+        None,
+        f"{report.officeName} ({report.office}), {moment(report.generatedAt)}",
+    )
+    for one in full:
+        right, arrival = RIGHTS[one.arrival.right], one.arrival
+        yield right, "in short", None, None, one.headline
+        yield right, "delivery", None, None, arrival.deliveryId or "not delivered, checked only"
+        yield right, "impact", None, None, one.impact
+        for score in one.scores:
+            told = f"{score.clean:,} of {score.records:,} records have no critical or error finding"
+            yield right, f"score: {score.area}", score.clean, score.share, told
+        for severity, count in one.findings.items():
+            yield right, f"findings: {severity}", count, None, ""
+        if arrival.receipt:
+            yield (
+                right,
+                "receipt",
+                arrival.receipt.recordsRead,
+                None,
+                arrival.document()["receiptSum"],
+            )
+
+
+def _rules(full: Iterable[QualityReport]) -> Iterator[Sequence[Cell]]:
+    for one in full:
+        for rule in one.rules:
+            yield RIGHTS[one.arrival.right], *(getattr(rule, name) for name in RULE_COLUMNS[1:])
+
+
+def _findings(files: Iterable[FindingsFile]) -> Iterator[Sequence[Cell]]:
+    for file in files:
+        for row in file.all():
+            yield list(row.values())
+
+
+def _words(full: Iterable[QualityReport]) -> Iterator[Sequence[Cell]]:
+    for one in full:
+        for word in one.vocabulary.items:
+            yield RIGHTS[one.arrival.right], *(getattr(word, name) for name in WORD_COLUMNS[1:])
+
+
+def _deliveries(reports: Iterable[QualityReport]) -> Iterator[Sequence[Cell]]:
+    """Yield one row per file; the numbers of a delivery stand in its first row."""
+    for one in reports:
+        arrival, receipt = one.arrival, one.arrival.receipt
+        received = moment(arrival.receivedAt) if arrival.receivedAt else None
+        told = (RIGHTS[arrival.right], arrival.deliveryId, received, arrival.kind, arrival.channel)
+        for place, file in enumerate(arrival.files):
+            counts: Sequence[Cell] = ()
+            if receipt and place == 0:
+                counts = [getattr(receipt, name) for name in DELIVERY_COLUMNS[10:]]
+            yield *told, arrival.state, arrival.reason, file.name, file.sha256, file.bytes, *counts
