@@ -12,8 +12,8 @@ from hashlib import blake2b
 from urllib.parse import urlencode
 
 import msgspec
-from anyio.to_thread import run_sync
 from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -91,7 +91,7 @@ async def list_records(request: Request) -> Response:
         return page.bodies, page.last
 
     # A search walks through many records: other requests must not wait for it.
-    bodies, last = await run_sync(read) if is_search(filters) else read()
+    bodies, last = await run_in_threadpool(read) if is_search(filters) else read()
     cursor = None if last is None else service.cursors.seal(msgspec.json.encode(last), bound_to)
     return _page(request, service, bodies, cursor, values, allowed)
 
