@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from connectors.findings import FindingBook
 from connectors.register import engine
-from connectors.register.difference import Conflict
+from connectors.register.difference import Appearance, Difference
 from connectors.register.engine import literal, parquet
 from connectors.rule_engine import Limits, RuleEngine
 from connectors.schema import FINDINGS
@@ -27,6 +27,7 @@ from ipregister.profiles import Override, load_profile
 from ipregister.quality import rules_for
 
 SAME_NUMBER_TWICE, SUPERSEDED_IN_UPDATE = "ALL.UNQ.001", "ALL.UNQ.006"
+OUTDATED = "ALL.CNS.019"
 
 
 @dataclass(slots=True)
@@ -87,28 +88,45 @@ def _engine(
     return RuleEngine(load_tables()[right], rules_for(right), dict(overrides), limits=limits)
 
 
-def note_conflicts(
-    checked: Checked, office: str, right: Right, kind: Kind, conflicts: Sequence[Conflict]
+def note_appearances(
+    checked: Checked, office: str, right: Right, code: str, places: Sequence[Appearance]
 ) -> None:
-    """Write the findings about records that stand several times in one delivery."""
-    if not conflicts:
+    """Write one finding of a rule for every place where the comparison found a record.
+
+    Args:
+        checked: the delivery.
+        office: whose delivery.
+        right: of which right.
+        code: ``SAME_NUMBER_TWICE``, ``SUPERSEDED_IN_UPDATE`` or ``OUTDATED``.
+        places: where the records stand.
+    """
+    if not places:
         return
     book = FindingBook(load_profile(office).rules)
-    code = SAME_NUMBER_TWICE if kind is Kind.FULL_EXTRACTION else SUPERSEDED_IN_UPDATE
+    path = mapping_for(office, right).element_path("applicationNumber")
     rows = [
         book.finding(
             code,
-            file=conflict.file,
-            line=conflict.line,
-            recordId=conflict.record_id,
-            applicationNumber=conflict.application_number,
-            elementPath=mapping_for(office, right).element_path("applicationNumber"),
-            value=conflict.application_number,
+            file=place.file,
+            line=place.line,
+            recordId=place.record_id,
+            applicationNumber=place.application_number,
+            elementPath=path,
+            value=place.application_number,
         )
-        for conflict in conflicts
+        for place in places
     ]
     table = pa.Table.from_pylist([row for row in rows if row], schema=FINDINGS)
-    pq.write_table(table, checked.staged.directory / "findings-conflicts.parquet")
+    pq.write_table(table, checked.staged.directory / f"findings-{code}.parquet")
+
+
+def note_comparison(
+    checked: Checked, office: str, right: Right, kind: Kind, changes: Difference
+) -> None:
+    """Write the findings that only the comparison with itself and the register shows."""
+    twice = SAME_NUMBER_TWICE if kind is Kind.FULL_EXTRACTION else SUPERSEDED_IN_UPDATE
+    note_appearances(checked, office, right, twice, changes.conflicts)
+    note_appearances(checked, office, right, OUTDATED, changes.outdated)
 
 
 def collect_findings(

@@ -32,6 +32,7 @@ def append_to_register(
     plan: Path,
     rows: Sequence[Path],
     first_change: int,
+    order: str,
     at: datetime,
     cause: Cause = "source",
 ) -> None:
@@ -45,6 +46,7 @@ def append_to_register(
         plan: as ``connectors.register.difference`` wrote it.
         rows: the staged rows the plan refers to.
         first_change: ``changeSeq`` of the first change.
+        order: the delivery's place in the office's order.
         at: when the delivery was received (UTC).
         cause: ``source``, or ``processing`` when our own rules or mappings changed.
     """
@@ -59,6 +61,7 @@ def append_to_register(
                    ({first_change} + p.place)::BIGINT AS changeSeq,
                    p.op,
                    {literal(delivery_id)} AS deliveryId,
+                   {literal(order)} AS officeOrder,
                    TIMESTAMPTZ {literal(at.isoformat())} AS recordedAt,
                    {literal(cause)} AS cause,
                    p.held, p.recordKey, r.contentHash, r.classHashes, p.changedClasses,

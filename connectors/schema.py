@@ -106,6 +106,7 @@ def log_schema(right: Right) -> pa.Schema:
             ("changeSeq", pa.int64()),
             ("op", pa.string()),
             ("deliveryId", pa.string()),
+            ("officeOrder", pa.string()),
             ("recordedAt", pa.timestamp("us", "UTC")),
             ("cause", pa.string()),
             ("held", pa.bool_()),

@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from connectors.checking import check, collect_findings, note_conflicts
+from connectors.checking import check, collect_findings, note_comparison
 from connectors.documents import StagedFile
 from connectors.register.difference import difference
 from connectors.register.store import RegisterStore
@@ -118,7 +118,7 @@ class _Check:
             plan=self.directory / "plan.parquet",
             rejected=staged.rejected,
         )
-        note_conflicts(checked, self.office, self.right, self.kind, changes.conflicts)
+        note_comparison(checked, self.office, self.right, self.kind, changes)
         collect_findings(checked, found)
         self.is_unreadable = bool(staged.troubles) or 0 < staged.read == staged.rejected
         arrival = Arrival(

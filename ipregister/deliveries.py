@@ -74,8 +74,9 @@ class Receipt:
     """What became of every record of a delivery; counts of records.
 
     ``accepted`` are visible (new or changed), ``held`` are kept but not redistributed,
-    ``rejected`` could not be read, ``unchanged`` equal what the register has, ``duplicates``
-    stand again in the same delivery. ``vanished`` and ``restored`` count register records.
+    ``rejected`` could not be read, ``unchanged`` equal what the register has or are older
+    than it, ``duplicates`` stand again in the same delivery. ``vanished`` and
+    ``restored`` count register records.
     """
 
     recordsRead: int = 0

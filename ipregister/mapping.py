@@ -222,8 +222,9 @@ class RecordMapping:
                 if found is None:
                     return
                 value = value or (words.get(steps.folded(found)) if words is not None else found)
-            if value and row.get(name) != value:
-                row[name] = st2_date(value) if is_date else value
+            made = st2_date(value) if is_date and value else value
+            if made and row.get(name) != made:
+                row[name] = made
                 mapped.derived.append(name)
 
         return derive

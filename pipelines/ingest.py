@@ -14,7 +14,7 @@ from time import perf_counter
 
 import structlog
 
-from connectors.checking import Checked, check, collect_findings, note_conflicts, records_with
+from connectors.checking import Checked, check, collect_findings, note_comparison, records_with
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import append_to_register, publish_to_serving
@@ -147,8 +147,10 @@ def _check_and_publish(journey: Journey) -> Delivery:
         findings=checked.findings,
         plan=journey.directory / "plan.parquet",
         rejected=checked.staged.rejected,
+        order=delivery.order,
+        latest_full=_latest_full_extraction(journey),
     )
-    note_conflicts(checked, delivery.office, delivery.right, delivery.kind, changes.conflicts)
+    note_comparison(checked, delivery.office, delivery.right, delivery.kind, changes)
     findings = collect_findings(
         checked, hub.home.findings(delivery.deliveryId), _earlier_findings(journey)
     )
@@ -225,6 +227,7 @@ def _publish(journey: Journey, decided: _Decided) -> Delivery:
             plan=decided.plan,
             rows=decided.rows,
             first_change=decided.first_change,
+            order=delivery.order,
             at=delivery.receivedAt,
         )
         journey.timed("append", started)
@@ -267,6 +270,21 @@ def _move(
 def _was_held(journey: Journey) -> bool:
     """Tell whether the office has already released this delivery."""
     return journey.delivery.receipt is not None
+
+
+def _latest_full_extraction(journey: Journey) -> str | None:
+    """Return the place of the newest full extraction of this right that took effect."""
+    delivery = journey.delivery
+    orders = [
+        other.order
+        for other in journey.hub.ledger.deliveries.list(
+            office=delivery.office,
+            right=delivery.right,
+            states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
+        )
+        if other.kind is Kind.FULL_EXTRACTION
+    ]
+    return max(orders, default=None)
 
 
 def _earlier_findings(journey: Journey) -> list[Path]:

@@ -78,6 +78,16 @@ class Delivery:
     findings: Mapping[str, int] | None = None
     durations: Mapping[str, float] | None = None
 
+    @property
+    def order(self) -> str:
+        """Return the delivery's place in the office's order; texts compare as they sort.
+
+        The office's own date counts first (the day of arrival where it has none), then arrival.
+        """
+        day = self.officeDate or self.receivedAt.astimezone(UTC).date()
+        arrived = self.receivedAt.astimezone(UTC).isoformat(timespec="microseconds")
+        return f"{day.isoformat()} {arrived} {self.deliveryId}"
+
     def document(self) -> dict[str, Any]:
         """Return the JSON form; what is not known yet is null."""
         return {

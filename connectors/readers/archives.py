@@ -9,7 +9,7 @@ import io
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, BinaryIO, cast
 
 from connectors.readers.xml import closes_root
@@ -47,7 +47,8 @@ class Member:
     @property
     def path(self) -> str:
         """Return the member's name for people: ``outer.zip!inner`` parts joined by ``!``."""
-        return "!".join(part for part in (self.inside, self.name) if part)
+        inside, name = self.inside, self.name
+        return f"{inside}!{name}" if inside and name else inside or name
 
     @property
     def is_document(self) -> bool:
@@ -155,6 +156,10 @@ class Delivered:
             self._archive = open_archive(self._file, self.limits)
             yield from self._walk(self._archive)
         elif _looks_like_xml(head):
+            if not closes_root(self._file):
+                raise IncompleteDelivery(
+                    "The XML document ends before its first element is closed."
+                )
             yield Member("", self.path.stat().st_size)
         else:
             raise UnreadableDelivery(
@@ -230,12 +235,6 @@ def prove_complete(path: Path, limits: Limits = DEFAULT_LIMITS) -> None:
         UnreadableDelivery: whole, but damaged or refused; see ``Delivered``.
     """
     with Delivered(path, limits) as delivered:
-        if not delivered.archives:
-            with path.open("rb") as source:
-                if not closes_root(source):
-                    raise IncompleteDelivery(
-                        "The XML document ends before its first element is closed."
-                    )
         for archive in delivered.archives:
             for info in archive.infolist():
                 try:
@@ -254,7 +253,7 @@ def _member(info: zipfile.ZipInfo, inside: str = "") -> Member:
 
 def _is_clutter(name: str) -> bool:
     """Tell whether a member is what an operating system leaves in archives."""
-    parts = PurePosixPath(name).parts
+    parts = name.split("/")
     return "__MACOSX" in parts or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
 
 

@@ -202,6 +202,8 @@ def refuse_internal_subset(prolog: bytes) -> None:
     Raises:
         UnreadableDelivery: it does; entities could hide or multiply content.
     """
+    if b"!" not in prolog:  # most documents; the searches below take 8 µs
+        return
     if _INTERNAL_SUBSET.search(_ASIDES.sub(b"", prolog.replace(b"\0", b""))):
         raise _internal_subset()
 

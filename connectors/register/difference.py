@@ -19,8 +19,8 @@ from ipregister.model import Disclosure, Right
 
 
 @dataclass(frozen=True, slots=True)
-class Conflict:
-    """One appearance of a record that stands in a delivery with different contents."""
+class Appearance:
+    """Where a record stands in a delivery."""
 
     record_id: str
     application_number: str | None
@@ -33,15 +33,19 @@ class Difference:
     """What a delivery would change: counts of records, and what a guard needs to know.
 
     ``had`` is what the register has from this office, ``vanishing`` how many of those a full
-    extraction does not contain. ``plan`` is a Parquet file: ``recordId, recordKey, part,
-    sequence, op, held, wasVisible, changedClasses, place`` (0-based, in delivery order).
+    extraction does not contain. ``conflicts`` are records with different contents in one
+    delivery, ``outdated`` those of which the register has a newer version.
+
+    ``plan`` is a Parquet file: ``recordId, recordKey, part, sequence, op, held,
+    wasVisible, changedClasses, place`` (0-based, in delivery order).
     """
 
     plan: Path
     receipt: Receipt
     had: int
     vanishing: int
-    conflicts: tuple[Conflict, ...]
+    conflicts: tuple[Appearance, ...]
+    outdated: tuple[Appearance, ...]
     changes: int
 
 
@@ -55,8 +59,13 @@ def difference(
     findings: Sequence[Path],
     plan: Path,
     rejected: int,
+    order: str = "",
+    latest_full: str | None = None,
 ) -> Difference:
     """Compare staged rows with the register.
+
+    Older never overwrites newer: a version older than the one the register has, or than a
+    full extraction that no longer has the record, changes nothing.
 
     Args:
         store: the register.
@@ -67,6 +76,8 @@ def difference(
         findings: ``connectors.schema.FINDINGS``; critical ones hold their record.
         plan: where the plan is written.
         rejected: records that could not be read, for the receipt.
+        order: the delivery's place in the office's order; texts compare as they sort.
+        latest_full: place of the newest full extraction that took effect, if any.
     """
     full = kind is Kind.FULL_EXTRACTION
     with store.connect() as con:
@@ -74,6 +85,8 @@ def difference(
         _define_delivered(con, right, rows)
         _define_incoming(con, findings, full=full)
         _define_state(con)
+        con.execute("SET VARIABLE delivery_order = ?", [order])
+        con.execute("SET VARIABLE latest_full = ?", [latest_full])
         _define_compared(con)
         _define_vanishing(con, full=full)
         _write_plan(con, plan)
@@ -142,6 +155,7 @@ def _define_state(con: duckdb.DuckDBPyConnection) -> None:
                arg_max(op, changeSeq) AS op,
                arg_max(contentHash, changeSeq) AS contentHash,
                arg_max(held, changeSeq) AS held,
+               max(officeOrder) AS officeOrder,
                arg_max(op, changeSeq) FILTER (WHERE NOT held) AS visibleOp,
                arg_max(classHashes, changeSeq) FILTER (WHERE NOT held) AS visibleHashes
         FROM history
@@ -158,7 +172,9 @@ def _define_compared(con: duckdb.DuckDBPyConnection) -> None:
         f"""
         CREATE TEMP TABLE compared AS
         SELECT i.recordId, i.recordKey, i.part, i.sequence, i.isHeld AS held,
-               CASE WHEN s.recordId IS NULL THEN 'insert'
+               CASE WHEN coalesce(s.officeOrder, getvariable('latest_full'))
+                         > getvariable('delivery_order') THEN 'outdated'
+                    WHEN s.recordId IS NULL THEN 'insert'
                     WHEN s.op = 'vanish' THEN 'restore'
                     WHEN s.contentHash <> i.contentHash OR s.held <> i.isHeld THEN 'update'
                     ELSE 'unchanged' END AS op,
@@ -186,6 +202,7 @@ def _define_vanishing(con: duckdb.DuckDBPyConnection, *, full: bool) -> None:
         SELECT recordId, recordKey, coalesce(visibleOp <> 'vanish', FALSE) AS wasVisible
         FROM state ANTI JOIN incoming USING (recordId)
         WHERE op <> 'vanish' AND {str(full).upper()}
+          AND officeOrder <= getvariable('delivery_order')
         """
     )
 
@@ -199,7 +216,7 @@ def _write_plan(con: duckdb.DuckDBPyConnection, plan: Path) -> None:
             FROM (
                 SELECT recordId, recordKey, part, sequence, op, held, wasVisible, changedClasses
                 FROM compared
-                WHERE op <> 'unchanged'
+                WHERE op NOT IN ('unchanged', 'outdated')
                 UNION ALL
                 SELECT recordId, recordKey, NULL, NULL, 'vanish', FALSE, wasVisible, [{every}]
                 FROM vanishing
@@ -213,7 +230,11 @@ def _write_plan(con: duckdb.DuckDBPyConnection, plan: Path) -> None:
 def _measured(con: duckdb.DuckDBPyConnection, plan: Path, rejected: int) -> Difference:
     counts = dict(
         con.execute(
-            "SELECT CASE WHEN held THEN 'held' ELSE op END, count(*) FROM compared GROUP BY 1"
+            """
+            SELECT CASE WHEN op = 'outdated' OR NOT held THEN op ELSE 'held' END, count(*)
+            FROM compared
+            GROUP BY 1
+            """
         ).fetchall()
     )
     delivered, distinct, had, vanishing, changes = con.execute(
@@ -225,25 +246,36 @@ def _measured(con: duckdb.DuckDBPyConnection, plan: Path, rejected: int) -> Diff
                (SELECT count(*) FROM {parquet([plan])})
         """
     ).fetchall()[0]
-    conflicts = con.execute(
-        """
-        SELECT d.recordId, d.applicationNumber, d.sourceFile, d.sourceLine
-        FROM delivered d JOIN incoming i USING (recordId)
-        WHERE i.differs
-        ORDER BY d.part, d.sequence
-        """
-    ).fetchall()
     receipt = Receipt(
         recordsRead=delivered + rejected,
         accepted=sum(counts.get(op, 0) for op in ("insert", "update", "restore")),
         held=counts.get("held", 0),
         rejected=rejected,
-        unchanged=counts.get("unchanged", 0),
+        unchanged=counts.get("unchanged", 0) + counts.get("outdated", 0),
         duplicates=delivered - distinct,
         inserted=counts.get("insert", 0),
         updated=counts.get("update", 0),
         vanished=vanishing,
         restored=counts.get("restore", 0),
     )
-    found = tuple(Conflict(*row) for row in conflicts)
-    return Difference(plan, receipt, had, vanishing, found, changes)
+    return Difference(
+        plan,
+        receipt,
+        had,
+        vanishing,
+        conflicts=_appearances(con, "SELECT recordId FROM incoming WHERE differs"),
+        outdated=_appearances(con, "SELECT recordId FROM compared WHERE op = 'outdated'"),
+        changes=changes,
+    )
+
+
+def _appearances(con: duckdb.DuckDBPyConnection, records: str) -> tuple[Appearance, ...]:
+    """Return every place where some records stand, in delivery order."""
+    found = con.execute(
+        f"""
+        SELECT recordId, applicationNumber, sourceFile, sourceLine
+        FROM delivered SEMI JOIN ({records}) USING (recordId)
+        ORDER BY part, sequence
+        """
+    ).fetchall()
+    return tuple(Appearance(*row) for row in found)

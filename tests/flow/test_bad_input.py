@@ -123,13 +123,14 @@ def test_every_unreadable_file_has_its_own_finding(case: str, mixed: Any) -> Non
     assert finding["remedy"].endswith(".")
 
 
-def test_records_before_the_cut_of_a_half_written_file_are_kept(desk: Any, ipas: Any) -> None:
+def test_nothing_of_a_half_written_file_is_applied(desk: Any, ipas: Any) -> None:
     whole = ipas.marks(ipas.mark("KH/90001/2019"), ipas.mark("KH/90002/2019"))
     done = desk.deliver(whole[: whole.rindex("<wo:MarkVerbal")])
     finding = desk.found(done, "ALL.PKG.016")
-    assert done.receipt == receipt(recordsRead=2, accepted=1, inserted=1, rejected=1)
-    assert "line 5" in finding["message"]
-    assert set(desk.served()) == {"KH/90001/2019"}
+    assert done.state is State.REJECTED
+    assert done.receipt == receipt(recordsRead=1, rejected=1)
+    assert "before its first element is closed" in finding["message"]
+    assert desk.served() == {}
 
 
 BAD_RECORDS = {

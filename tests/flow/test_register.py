@@ -289,9 +289,6 @@ def test_the_same_delivery_twice_in_two_homes_gives_the_same_bytes(
     assert desk.served_bytes() == shared_desk.served_bytes()
 
 
-@pytest.mark.xfail(
-    reason="the office's own date does not yet guard a record", raises=AssertionError
-)
 def test_an_older_delivery_that_comes_late_overwrites_nothing(desk: Any, ipas: Any) -> None:
     newer, older = Version(A.number, "NEWER"), Version(A.number, "OLDER")
     for version, day in ((newer, "20261120"), (older, "20261101")):
