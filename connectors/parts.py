@@ -94,7 +94,14 @@ class RowFile:
 
     def _flush(self) -> None:
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self.path, self.schema, compression="lz4")
+            # Read whole and once: 400 dictionaries and statistics would be made for nobody.
+            self._writer = pq.ParquetWriter(
+                self.path,
+                self.schema,
+                compression="lz4",
+                use_dictionary=False,
+                write_statistics=False,
+            )
         self._writer.write_table(pa.Table.from_batches(self._batches, self.schema))
         self._batches = []
 

@@ -89,7 +89,8 @@ class _Object:
     def clean(self, values: Mapping[str, object], shape: tuple[str, ...]) -> dict[str, object]:
         """Return what ``values`` has to say, in table order; ``shape`` is its keys."""
         kept: dict[str, object] = {}
-        for name, cleaner in self._shapes.get(shape) or self._present(shape):
+        members = self._shapes.get(shape)
+        for name, cleaner in self._present(shape) if members is None else members:
             value = values[name]
             if cleaner is not None:
                 value = cleaner(value)
