@@ -17,9 +17,9 @@ from connectors.findings import FindingBook
 from connectors.register import engine
 from connectors.register.difference import Appearance, Difference
 from connectors.register.engine import literal, parquet
-from connectors.rule_engine import Limits, RuleEngine
+from connectors.rules.engine import Limits, RuleEngine
 from connectors.schema import FINDINGS
-from connectors.staging import Staged, StagedFile, stage
+from connectors.staging.stage import Staged, StagedFile, stage
 from ipregister.deliveries import Kind
 from ipregister.mapping import RecordMapping, mapping_for
 from ipregister.model import Right, load_tables

@@ -1,7 +1,7 @@
 """Findings as rows: severities, messages and remedies from the rules, kept per delivery.
 
 Which rules exist is ``quality_rules/*.yaml``; what an office changed about them is its
-profile. This module puts both together and writes Parquet; judging rows is ``rule_engine``.
+profile. This module puts both together and writes Parquet; judging rows is ``rules``.
 """
 
 from collections.abc import Mapping

@@ -12,12 +12,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from connectors.parts import cycle_collector_paused
 from connectors.register.engine import literal, parquet
 from connectors.register.store import RegisterStore
 from connectors.schema import canonical_fields, fragment_column, log_schema
 from connectors.serving.rows import Cause
 from connectors.serving_store import Publication, ServingRow, ServingStore
+from connectors.staging.parts import cycle_collector_paused
 from ipregister.model import Disclosure, Right
 
 BATCH_ROWS = 4_000

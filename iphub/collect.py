@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from connectors.arrivals import CollectReport
-from connectors.collecting import collect_offices
+from connectors.collection.arrivals import CollectReport
+from connectors.collection.collecting import collect_offices
 from connectors.hub import Hub
 from connectors.settings import Settings
 from iphub.context import AnyOfficeOption, FormatOption, HomeOption

@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.checking import check, collect_findings, note_comparison
-from connectors.documents import StagedFile
 from connectors.register.difference import difference
 from connectors.register.store import RegisterStore
 from connectors.reports.documents import write_json, write_sarif
@@ -27,6 +26,7 @@ from connectors.reports.pages import write_html
 from connectors.reports.safe_cells import visible
 from connectors.reports.sources import ReportSource, dry_run_report
 from connectors.reports.tables import write_csv
+from connectors.staging.documents import StagedFile
 from iphub.context import OfficeOption, RightOption
 from iphub.output import DONE, FAILED, FINDINGS, progress
 from iphub.report import STDOUT, OutputOption, Writer, deliver

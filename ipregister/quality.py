@@ -1,7 +1,7 @@
 """What good data is: rules, findings and their vocabulary.
 
 A rule is YAML metadata plus, where the rule looks at canonical rows, a predicate in DuckDB
-SQL. This module knows the words; ``connectors/rule_engine.py`` runs the predicates.
+SQL. This module knows the words; ``connectors/rules/engine.py`` runs the predicates.
 Sources of the rules: WIPO ST.3, ST.9, ST.13, ST.60, ST.80, the checks of WIPO's Global Brand
 Database, and our own.
 """

@@ -19,7 +19,7 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import append_to_register, publish_to_serving
 from connectors.register.difference import Difference, difference
-from connectors.staging import WRONG_OFFICE, StagedFile
+from connectors.staging.stage import WRONG_OFFICE, StagedFile
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.guards import judge_vanishing
 

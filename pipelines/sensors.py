@@ -4,7 +4,7 @@ import hashlib
 
 import dagster as dg
 
-from connectors.collecting import collect_offices
+from connectors.collection.collecting import collect_offices
 from connectors.ledger import Delivery
 from ipregister.deliveries import Kind
 from pipelines.jobs import maintain_register, now, process_deliveries

@@ -2,7 +2,7 @@
 
 A walk keeps up to 64 folders in flight, so a tree costs round trips by its depth, not by its
 number of folders. Links are reported and never followed: a link into another office's
-folder would be that office's data. What the files mean is ``connectors/collection.py``.
+folder would be that office's data. What the files mean is ``connectors/collection/grouping.py``.
 """
 
 import stat

@@ -2,7 +2,7 @@
 
 Paths are relative to an office's folder from here on (``Trademarks/Updates/x.zip``), so
 that the same tree under another root is the same tree. What the files mean is
-``connectors/collection.py``.
+``connectors/collection/grouping.py``.
 """
 
 import re

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.collecting import collect_offices
+from connectors.collection.collecting import collect_offices
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.reports.pages import write_html

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from connectors.rule_engine import RuleEngine
-from connectors.rule_sql import spark_sql
+from connectors.rules.engine import RuleEngine
+from connectors.rules.sql import spark_sql
 from connectors.schema import staged_schema
 from ipregister.model import Right, load_tables
 from ipregister.quality import Rule, Severity, load_rules, rules_for

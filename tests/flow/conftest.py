@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from connectors.collector import Collector
+from connectors.collection.collector import Collector
 from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.readers.archives import prove_complete

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from connectors.checking import check
-from connectors.staging import StagedFile
+from connectors.staging.stage import StagedFile
 from iphub.demo import DemoFile, Fault, generate
 
 AS_OF = date(2026, 11, 22)

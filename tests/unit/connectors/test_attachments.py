@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from connectors.attachments import Attachments, media_type
 from connectors.readers.archives import Delivered
+from connectors.staging.attachments import Attachments, media_type
 
 PACKED = "KH1/ATTACHMENT/logo.png"
 

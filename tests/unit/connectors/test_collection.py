@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from connectors import sidecars
-from connectors.arrivals import UNFINISHED_FOR, not_yet
-from connectors.collection import Group, GroupKey, plan, readable
+from connectors.collection import sidecars
+from connectors.collection.arrivals import UNFINISHED_FOR, not_yet
+from connectors.collection.grouping import Group, GroupKey, plan, readable
 from connectors.ledger import Observation
 from connectors.sftp.files import RemoteFile
 from ipregister.deliveries import Kind

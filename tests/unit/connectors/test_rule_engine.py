@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors.rule_engine import Limits, RuleEngine, critical_records
-from connectors.rule_sql import compile_rule, spark_sql
+from connectors.rules.engine import Limits, RuleEngine, critical_records
+from connectors.rules.sql import compile_rule, spark_sql
 from connectors.schema import FINDINGS, staged_schema
 from ipregister.errors import ConfigurationError, StoreError
 from ipregister.model import Right, load_tables

@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from connectors import staging
-from connectors.staging import Staged, StagedFile, stage
+from connectors.staging import stage as staging
+from connectors.staging.stage import Staged, StagedFile, stage
 from ipregister.errors import ConfigurationError
 from ipregister.model import Right
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-from connectors.arrivals import CollectReport
-from connectors.collector import Collector
+from connectors.collection.arrivals import CollectReport
+from connectors.collection.collector import Collector
 from connectors.hub import Hub
 from connectors.readers.archives import prove_complete
 from connectors.sftp.server import last_embedded

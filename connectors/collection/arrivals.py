@@ -1,6 +1,6 @@
 """What one pass over an office's folders saw and brought; values, no decisions on records.
 
-How the pass is made is ``collector``; which files belong together is ``collection``.
+How the pass is made is ``collector``; which files belong together is ``grouping``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from connectors import sidecars
-from connectors.collection import Group, name_in_lane
+from connectors.collection import sidecars
+from connectors.collection.grouping import Group, name_in_lane
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Delivery
 from connectors.sftp.files import RemoteFile

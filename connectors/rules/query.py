@@ -2,13 +2,13 @@
 
 A row is first asked whether any rule reports it at all; only then are the findings built,
 as a list of structs with value, message and suggestion. So clean rows cost one predicate a
-rule and nothing else. Checking and writing the expressions is ``rule_sql``.
+rule and nothing else. Checking and writing the expressions is ``sql``.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from connectors.rule_sql import ITEM, RuleParts, compile_rule
+from connectors.rules.sql import ITEM, RuleParts, compile_rule
 from ipregister.model import Table
 from ipregister.quality import Rule
 

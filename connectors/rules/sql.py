@@ -2,7 +2,7 @@
 
 A rule is data, so its text never reaches a database as it stands: it is parsed, every node
 must be on the list below, every column must be a field of ``ipregister/tables/*.yaml``, and
-what runs is generated from the checked tree. Running it is ``rule_engine``.
+what runs is generated from the checked tree. Running it is ``engine``.
 """
 
 import re

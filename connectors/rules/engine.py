@@ -2,7 +2,7 @@
 
 All record rules share one scan; set rules (windows over the delivery) have a second one. A
 rule that cannot run is our trouble and raises; it never becomes a finding about an office's
-data. What a rule may say is ``rule_sql``; what the words mean is ``ipregister.quality``.
+data. What a rule may say is ``sql``; what the words mean is ``ipregister.quality``.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -13,8 +13,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from connectors.rule_query import STAGED, CompiledRule, compile_rules, record_query, set_query
-from connectors.rule_sql import AS_OF, trouble
+from connectors.rules.query import STAGED, CompiledRule, compile_rules, record_query, set_query
+from connectors.rules.sql import AS_OF, trouble
 from connectors.schema import FINDINGS, staged_schema
 from ipregister.errors import StoreError
 from ipregister.model import Table

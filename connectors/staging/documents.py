@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from connectors.attachments import Attachments
 from connectors.findings import code_of
-from connectors.parts import PartWriter
 from connectors.readers import xml
 from connectors.readers.archives import Member
 from connectors.readers.salvage import salvage
+from connectors.staging.attachments import Attachments
+from connectors.staging.parts import PartWriter
 from ipregister.errors import DeliveryError, OversizedDelivery
 from ipregister.mapping import Mapped, RecordMapping
 from ipregister.model import Right

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
-from connectors.attachments import Attachments
-from connectors.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
 from connectors.findings import FindingBook, code_of
-from connectors.parts import PartWriter, cycle_collector_paused
 from connectors.readers.archives import Delivered, Member
+from connectors.staging.attachments import Attachments
+from connectors.staging.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
+from connectors.staging.parts import PartWriter, cycle_collector_paused
 from ipregister.errors import DeliveryError
 from ipregister.mapping import mapping_for
 from ipregister.model import Right

@@ -3,7 +3,7 @@
 New is what differs from the ledger's observations in path, size or time, then in content;
 never "newer than the last poll". A file is taken when it is proven complete, not because
 nobody wrote to it for a while: an upload that died looks exactly like a finished one.
-Nothing is written or deleted at the office. Grouping is ``collection``.
+Nothing is written or deleted at the office. Which belong together is ``grouping``.
 """
 
 import math
@@ -15,9 +15,9 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from connectors import sidecars
-from connectors.arrivals import CollectReport, Fetched, Waiting, needed, not_yet
-from connectors.collection import Group, name_in_lane, plan, readable
+from connectors.collection import sidecars
+from connectors.collection.arrivals import CollectReport, Fetched, Waiting, needed, not_yet
+from connectors.collection.grouping import Group, name_in_lane, plan, readable
 from connectors.landing import Landing, Readable
 from connectors.ledger import Ledger
 from connectors.ledger.observations import Observation

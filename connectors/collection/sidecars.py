@@ -1,6 +1,6 @@
 """What small files beside a delivery promise: checksums and manifests.
 
-Pure functions over text and digests. Which file speaks of which is ``collection``.
+Pure functions over text and digests. Which file speaks of which is ``grouping``.
 """
 
 import hashlib

@@ -1,0 +1,1 @@
+"""Quality rules as SQL over staged rows."""
