@@ -7,22 +7,22 @@ no record is lost for one value. Reading bytes and judging rows do not belong he
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from functools import cache
 from typing import Any
 
-from ipregister import record_tree, steps
+from ipregister import record_tree, setters, steps
+from ipregister.derivations import Derive, derivation
 from ipregister.errors import ConfigurationError
-from ipregister.identifiers import derive_st13, record_key, st2_date
+from ipregister.identifiers import derive_st13, record_key
 from ipregister.model import Member, Right, Table, load_tables
 from ipregister.profiles import Derivation, Entry, Format, Route, load_profile
 from ipregister.record_tree import Element, Issue, Node, Row, Setter, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 UNMAPPED = "ALL.CNF.006"
-ONCE_PER_RECORD = frozenset({"ALL.CNF.005", record_tree.DUPLICATE_LINE})
+ONCE_PER_RECORD = frozenset({"ALL.CNF.005", setters.DUPLICATE_LINE})
 """Issues an exporter repeats in every element of a record: the first of each value says it all."""
 
 PARTIES = ("applicants", "representatives", "inventors", "designers")
@@ -90,7 +90,7 @@ class RecordMapping:
         for route in self.format.route:
             _send(route, mapped)
         for derive in self._derivations:
-            derive(mapped, header)
+            derive(row, header, mapped.derived)
         _note_flattened_parties(mapped)
         self._identify(mapped)
         if len(mapped.issues) > 1:
@@ -160,17 +160,17 @@ class RecordMapping:
             raise ConfigurationError(
                 f"{self._place(path)}: no element above opens the list of {entry.field!r}"
             )
-        return depth, record_tree.into_struct(struct, setter)
+        return depth, setters.into_struct(struct, setter)
 
     def _leaf(self, entry: Entry, member: Member, name: str) -> Setter:
         if member.type == "texts":
-            return record_tree.localised(
+            return setters.localised(
                 name, self._language, self._placeholders, report_duplicates=name == "names"
             )
         step = self._step(entry, member)
         if member.type == "strings":
-            return record_tree.appending(name, step, self._placeholders)
-        return record_tree.assigning(name, step, self._placeholders)
+            return setters.appending(name, step, self._placeholders)
+        return setters.assigning(name, step, self._placeholders)
 
     def _step(self, entry: Entry, member: Member) -> steps.Step | None:
         if entry.vocabulary:
@@ -202,32 +202,10 @@ class RecordMapping:
                 f"format {self.format.format}: there is no vocabulary {name!r}"
             ) from None
 
-    def _derivation(self, entry: Derivation) -> Callable[[Mapped, Mapping[str, str]], None]:
+    def _derivation(self, entry: Derivation) -> Derive:
         member = self._member(entry.field, "derive")
-        pattern = re.compile(entry.pattern) if entry.pattern else None
         words = self._vocabulary(entry.vocabulary) if entry.vocabulary else None
-        is_date, force, constant = member.type == "date", entry.force, entry.value
-        name, when, source = entry.field, tuple(entry.when.items()), entry.source
-
-        def derive(mapped: Mapped, header: Mapping[str, str]) -> None:
-            row = mapped.row
-            if name in row and not force:
-                return
-            for condition, wanted in when:
-                if (row.get(condition) or header.get(condition)) not in wanted:
-                    return
-            value = constant
-            if source is not None:
-                found = _first_match(_texts_of(entry, source, row, header), pattern)
-                if found is None:
-                    return
-                value = value or (words.get(steps.folded(found)) if words is not None else found)
-            made = st2_date(value) if is_date and value else value
-            if made and row.get(name) != made:
-                row[name] = made
-                mapped.derived.append(name)
-
-        return derive
+        return derivation(entry, words, is_date=member.type == "date")
 
     def _identify(self, mapped: Mapped) -> None:
         row = mapped.row
@@ -251,40 +229,6 @@ def _members_of(table: Table, routes: tuple[Route, ...]) -> dict[str, Member]:
         members[route.source] = target
         members |= {f"{route.source}.{member.name}": member for member in target.fields}
     return members
-
-
-def _texts_of(entry: Derivation, source: str, row: Row, header: Mapping[str, str]) -> Iterable[str]:
-    """Return the texts a derivation looks at: a header, a value, or members of a list's items."""
-    if source in header:
-        return (header[source],)
-    if source in row:
-        return _as_texts(row[source])
-    name, _, member = source.partition(".")
-    return [
-        text
-        for item in row.get(name, ())
-        if member and all(item.get(key) in wanted for key, wanted in entry.where.items())
-        for text in _as_texts(item.get(member))
-    ]
-
-
-def _as_texts(value: object) -> Iterable[str]:
-    if isinstance(value, str):
-        return (value,)
-    if isinstance(value, date):
-        return (value.isoformat(),)
-    if isinstance(value, list):
-        return [part["text"] if isinstance(part, dict) else str(part) for part in value]
-    return ()
-
-
-def _first_match(texts: Iterable[str], pattern: re.Pattern[str] | None) -> str | None:
-    for text in texts:
-        if pattern is None:
-            return text
-        if match := pattern.search(text):
-            return match.group(1) if pattern.groups else match.group()
-    return None
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:

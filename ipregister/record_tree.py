@@ -1,7 +1,7 @@
 """The tree a format is compiled into, and the one walk that reads a record with it.
 
 Nodes follow the source elements; a node's setters put its text into the canonical row.
-Compiling YAML into this tree is ``mapping``; what one text means is ``steps``.
+Compiling YAML into this tree is ``mapping``; putting a text into the row is ``setters``.
 
 The walk needs of an element only ``tag``, ``text``, its attributes, ``sourceline`` and its
 children, as ElementTree and lxml offer them.
@@ -10,10 +10,6 @@ children, as ElementTree and lxml offer them.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-from ipregister.steps import Step
-
-DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"
 
 Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
@@ -244,103 +240,3 @@ def _open_item(walk: Walk, element: Element, node: Node, name: str) -> None:
 def _note_unknown(walk: Walk, node: Node, child: Element) -> None:
     path = f"{node.path}/{local_name(child.tag)}".lstrip("/")
     walk.unknown.setdefault(path, [0, child.sourceline])[0] += 1
-
-
-def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
-    """Return the setter of a single value."""
-
-    def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
-        if text in placeholders:
-            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
-            return
-        value: Any = text
-        if step is not None:
-            value, issue, suggested = step(text)
-            if issue:
-                walk.issues.append(
-                    Issue(issue, level.prefix + name, text, element.sourceline, suggested)
-                )
-            if value is None:
-                return
-        row = level.row
-        if name in row:
-            if row[name] != value:
-                walk.issues.append(Issue(REPEATED, level.prefix + name, text, element.sourceline))
-            return
-        row[name] = value
-        level.lines[name] = element.sourceline
-
-    return assign
-
-
-def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
-    """Return the setter of a list of strings; a value the list has is not repeated."""
-
-    def append(walk: Walk, level: Level, text: str, element: Element) -> None:
-        if text in placeholders:
-            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
-            return
-        value: Any = text
-        if step is not None:
-            value, issue, suggested = step(text)
-            if issue:
-                walk.issues.append(
-                    Issue(issue, level.prefix + name, text, element.sourceline, suggested)
-                )
-            if value is None:
-                return
-        known = level.row.setdefault(name, [])
-        if value not in known:
-            known.append(value)
-            level.lines.setdefault(name, element.sourceline)
-
-    return append
-
-
-def localised(
-    name: str, language: Step, placeholders: frozenset[str], *, report_duplicates: bool
-) -> Setter:
-    """Return the setter of a list of texts with their languages; equal texts stand once."""
-
-    def add(walk: Walk, level: Level, text: str, element: Element) -> None:
-        if text in placeholders:
-            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
-            return
-        entry = {"text": text}
-        if (tag := attribute(element, "languageCode")) and tag.strip():
-            code, issue, suggested = language(tag)
-            if code:
-                entry["languageCode"] = code
-            if issue:
-                walk.issues.append(
-                    Issue(issue, level.prefix + name, tag, element.sourceline, suggested)
-                )
-        known = level.row.get(name)
-        if known is None:
-            level.row[name] = [entry]
-            level.lines[name] = element.sourceline
-            return
-        same = text.casefold()
-        for other in known:
-            if other["text"].casefold() == same:
-                if report_duplicates:
-                    walk.issues.append(
-                        Issue(DUPLICATE_LINE, level.prefix + name, text, element.sourceline)
-                    )
-                return
-        known.append(entry)
-
-    return add
-
-
-def into_struct(struct: str, inner: Setter) -> Setter:
-    """Return the setter of a member of a nested object."""
-
-    def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
-        lines = level.lines.get(struct, {"": element.sourceline})
-        inside = Level(level.row.get(struct, {}), lines, level, struct)
-        inner(walk, inside, text, element)
-        if inside.row:
-            level.row[struct], level.lines[struct] = inside.row, inside.lines
-
-    return assign

@@ -4,12 +4,9 @@ Says in what order things happen and what each outcome means for the delivery; h
 judge, compare and publish is the connectors'. Every step may be repeated after a crash.
 """
 
-import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from time import perf_counter
 
 import structlog
@@ -22,6 +19,16 @@ from connectors.register.difference import Difference, difference
 from connectors.staging.stage import WRONG_OFFICE, StagedFile
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.guards import judge_vanishing
+from pipelines.journey import (
+    Decided,
+    Journey,
+    earlier_findings,
+    latest_full_extraction,
+    move,
+    remember,
+    remembered,
+    was_held,
+)
 
 log = structlog.get_logger()
 
@@ -30,27 +37,6 @@ QUIET_SEVERITIES = frozenset({"info"})
 
 MAX_ATTEMPTS = 3
 """A delivery that fails so often is held; trying for ever would hide a defect of ours."""
-
-
-@dataclass(slots=True)
-class Journey:
-    """One delivery on its way: what it is, and seconds per step."""
-
-    hub: Hub
-    delivery: Delivery
-    worker: str
-    clock: Callable[[], datetime]
-    durations: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def directory(self) -> Path:
-        """Return where the delivery is worked on."""
-        return self.hub.home.staging(self.delivery.deliveryId)
-
-    def timed(self, step: str, started: float) -> None:
-        """Note how long a step took, and keep the delivery ours for the next one."""
-        self.durations[step] = round(perf_counter() - started, 4)
-        self.hub.ledger.deliveries.renew(self.delivery.deliveryId, self.worker, self.clock())
 
 
 def process_delivery(
@@ -75,7 +61,7 @@ def process_delivery(
     journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
     log.info("delivery_started", delivery_id=delivery_id, worker=worker)
     if (journey.directory / "publication.json").exists():
-        done = _publish(journey, _resumed(journey))
+        done = _publish(journey, remembered(journey))
     else:
         done = _check_and_publish(journey)
     shutil.rmtree(journey.directory, ignore_errors=True)
@@ -110,17 +96,6 @@ def give_back(hub: Hub, delivery_id: str, trouble: Exception, *, worker: str, at
         deliveries.move(delivery_id, State.HELD, at, worker, reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided:
-    """A delivery that will be published: its changes and their place in the log."""
-
-    plan: Path
-    rows: tuple[Path, ...]
-    first_change: int
-    receipt: Receipt
-    findings: dict[str, int]
-
-
 def _check_and_publish(journey: Journey) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
     shutil.rmtree(journey.directory, ignore_errors=True)
@@ -148,17 +123,17 @@ def _check_and_publish(journey: Journey) -> Delivery:
         plan=journey.directory / "plan.parquet",
         rejected=checked.staged.rejected,
         order=delivery.order,
-        latest_full=_latest_full_extraction(journey),
+        latest_full=latest_full_extraction(journey),
     )
     note_comparison(checked, delivery.office, delivery.right, delivery.kind, changes)
     findings = collect_findings(
-        checked, hub.home.findings(delivery.deliveryId), _earlier_findings(journey)
+        checked, hub.home.findings(delivery.deliveryId), earlier_findings(journey)
     )
     journey.timed("compare", started)
     if ending := _ending(journey, checked, changes):
         state, reason, receipt = ending
-        return _move(journey, state, receipt, findings, reason)
-    decided = _Decided(
+        return move(journey, state, receipt, findings, reason)
+    decided = Decided(
         plan=changes.plan,
         rows=tuple(checked.staged.rows),
         first_change=hub.ledger.deliveries.allocate(delivery.right, changes.changes)
@@ -167,7 +142,7 @@ def _check_and_publish(journey: Journey) -> Delivery:
         receipt=changes.receipt,
         findings=findings,
     )
-    _remember(journey, decided)
+    remember(journey, decided)
     return _publish(journey, decided)
 
 
@@ -185,7 +160,7 @@ def _ending(
             else "No record could be read; see the findings."
         )
         return State.REJECTED, detail, receipt
-    if _was_held(journey):
+    if was_held(journey):
         return None
     foreign = records_with(WRONG_OFFICE, checked.findings)
     if foreign and foreign == receipt.held and not receipt.accepted and not receipt.unchanged:
@@ -215,7 +190,7 @@ def _all_held(receipt: Receipt) -> Receipt:
     )
 
 
-def _publish(journey: Journey, decided: _Decided) -> Delivery:
+def _publish(journey: Journey, decided: Decided) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
     if decided.first_change:
         started = perf_counter()
@@ -248,76 +223,4 @@ def _publish(journey: Journey, decided: _Decided) -> Delivery:
         count for name, count in decided.findings.items() if name not in QUIET_SEVERITIES
     )
     state = State.PUBLISHED_WITH_FINDINGS if has_findings else State.PUBLISHED
-    return _move(journey, state, decided.receipt, decided.findings, None)
-
-
-def _move(
-    journey: Journey, state: State, receipt: Receipt, findings: dict[str, int], reason: str | None
-) -> Delivery:
-    return journey.hub.ledger.deliveries.move(
-        journey.delivery.deliveryId,
-        state,
-        journey.clock(),
-        journey.worker,
-        reason=reason,
-        receipt=receipt,
-        findings=findings,
-        durations=journey.durations,
-        worker=journey.worker,
-    )
-
-
-def _was_held(journey: Journey) -> bool:
-    """Tell whether the office has already released this delivery."""
-    return journey.delivery.receipt is not None
-
-
-def _latest_full_extraction(journey: Journey) -> str | None:
-    """Return the place of the newest full extraction of this right that took effect."""
-    delivery = journey.delivery
-    orders = [
-        other.order
-        for other in journey.hub.ledger.deliveries.list(
-            office=delivery.office,
-            right=delivery.right,
-            states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
-        )
-        if other.kind is Kind.FULL_EXTRACTION
-    ]
-    return max(orders, default=None)
-
-
-def _earlier_findings(journey: Journey) -> list[Path]:
-    """Return the findings of the office's five latest deliveries of this right."""
-    delivery, hub = journey.delivery, journey.hub
-    earlier = [
-        other.deliveryId
-        for other in hub.ledger.deliveries.list(office=delivery.office, right=delivery.right)
-        if other.deliveryId != delivery.deliveryId
-    ]
-    return [path for name in earlier[:5] if (path := hub.home.findings(name)).exists()]
-
-
-def _remember(journey: Journey, decided: _Decided) -> None:
-    """Write down the decision, so that a crash after this point repeats it exactly."""
-    document = {
-        "plan": decided.plan.name,
-        "rows": [path.name for path in decided.rows],
-        "firstChange": decided.first_change,
-        "receipt": {name: getattr(decided.receipt, name) for name in Receipt.__dataclass_fields__},
-        "findings": decided.findings,
-    }
-    unfinished = journey.directory / "publication.unfinished"
-    unfinished.write_text(json.dumps(document), "utf-8")
-    unfinished.replace(journey.directory / "publication.json")
-
-
-def _resumed(journey: Journey) -> _Decided:
-    document = json.loads((journey.directory / "publication.json").read_text("utf-8"))
-    return _Decided(
-        plan=journey.directory / document["plan"],
-        rows=tuple(journey.directory / name for name in document["rows"]),
-        first_change=document["firstChange"],
-        receipt=Receipt(**document["receipt"]),
-        findings=document["findings"],
-    )
+    return move(journey, state, decided.receipt, decided.findings, None)

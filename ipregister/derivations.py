@@ -1,0 +1,83 @@
+"""Values a record does not carry itself, taken from others as the office's profile says.
+
+A derived value never replaces one the record has, unless the profile insists, and its field
+is named among the derived ones. What may be derived is data in ``offices/``.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date
+
+from ipregister import steps
+from ipregister.identifiers import st2_date
+from ipregister.profiles import Derivation
+from ipregister.record_tree import Row
+
+Derive = Callable[[Row, Mapping[str, str], list[str]], None]
+"""Completes a row from itself and the envelope, and adds the field's name to a list."""
+
+
+def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: bool) -> Derive:
+    """Return the function of one ``derive`` entry.
+
+    Args:
+        entry: as the profile has it.
+        words: its vocabulary, code words folded.
+        is_date: whether the field holds dates.
+    """
+    pattern = re.compile(entry.pattern) if entry.pattern else None
+    force, constant = entry.force, entry.value
+    name, when, source = entry.field, tuple(entry.when.items()), entry.source
+
+    def derive(row: Row, header: Mapping[str, str], derived: list[str]) -> None:
+        if name in row and not force:
+            return
+        for condition, wanted in when:
+            if (row.get(condition) or header.get(condition)) not in wanted:
+                return
+        value = constant
+        if source is not None:
+            found = _first_match(_texts_of(entry, source, row, header), pattern)
+            if found is None:
+                return
+            value = value or (words.get(steps.folded(found)) if words is not None else found)
+        made = st2_date(value) if is_date and value else value
+        if made and row.get(name) != made:
+            row[name] = made
+            derived.append(name)
+
+    return derive
+
+
+def _texts_of(entry: Derivation, source: str, row: Row, header: Mapping[str, str]) -> Iterable[str]:
+    """Return the texts a derivation looks at: a header, a value, or members of a list's items."""
+    if source in header:
+        return (header[source],)
+    if source in row:
+        return _as_texts(row[source])
+    name, _, member = source.partition(".")
+    return [
+        text
+        for item in row.get(name, ())
+        if member and all(item.get(key) in wanted for key, wanted in entry.where.items())
+        for text in _as_texts(item.get(member))
+    ]
+
+
+def _as_texts(value: object) -> Iterable[str]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, date):
+        return (value.isoformat(),)
+    if isinstance(value, list):
+        return [part["text"] if isinstance(part, dict) else str(part) for part in value]
+    return ()
+
+
+def _first_match(texts: Iterable[str], pattern: re.Pattern[str] | None) -> str | None:
+    for text in texts:
+        if pattern is None:
+            return text
+        if match := pattern.search(text):
+            return match.group(1) if pattern.groups else match.group()
+    return None

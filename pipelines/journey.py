@@ -1,0 +1,121 @@
+"""One delivery on its way: what is known of it, and what survives a crash.
+
+The order of the steps is ``ingest``'s.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+
+from connectors.hub import Hub
+from connectors.ledger import Delivery
+from ipregister.deliveries import Kind, Receipt, State
+
+
+@dataclass(slots=True)
+class Journey:
+    """One delivery on its way: what it is, and seconds per step."""
+
+    hub: Hub
+    delivery: Delivery
+    worker: str
+    clock: Callable[[], datetime]
+    durations: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def directory(self) -> Path:
+        """Return where the delivery is worked on."""
+        return self.hub.home.staging(self.delivery.deliveryId)
+
+    def timed(self, step: str, started: float) -> None:
+        """Note how long a step took, and keep the delivery ours for the next one."""
+        self.durations[step] = round(perf_counter() - started, 4)
+        self.hub.ledger.deliveries.renew(self.delivery.deliveryId, self.worker, self.clock())
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A delivery that will be published: its changes and their place in the log."""
+
+    plan: Path
+    rows: tuple[Path, ...]
+    first_change: int
+    receipt: Receipt
+    findings: dict[str, int]
+
+
+def move(
+    journey: Journey, state: State, receipt: Receipt, findings: dict[str, int], reason: str | None
+) -> Delivery:
+    """Take the delivery to the state it ends this step in, if it is still ours."""
+    return journey.hub.ledger.deliveries.move(
+        journey.delivery.deliveryId,
+        state,
+        journey.clock(),
+        journey.worker,
+        reason=reason,
+        receipt=receipt,
+        findings=findings,
+        durations=journey.durations,
+        worker=journey.worker,
+    )
+
+
+def was_held(journey: Journey) -> bool:
+    """Tell whether the office has already released this delivery."""
+    return journey.delivery.receipt is not None
+
+
+def latest_full_extraction(journey: Journey) -> str | None:
+    """Return the place of the newest full extraction of this right that took effect."""
+    delivery = journey.delivery
+    orders = [
+        other.order
+        for other in journey.hub.ledger.deliveries.list(
+            office=delivery.office,
+            right=delivery.right,
+            states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
+        )
+        if other.kind is Kind.FULL_EXTRACTION
+    ]
+    return max(orders, default=None)
+
+
+def earlier_findings(journey: Journey) -> list[Path]:
+    """Return the findings of the office's five latest deliveries of this right."""
+    delivery, hub = journey.delivery, journey.hub
+    earlier = [
+        other.deliveryId
+        for other in hub.ledger.deliveries.list(office=delivery.office, right=delivery.right)
+        if other.deliveryId != delivery.deliveryId
+    ]
+    return [path for name in earlier[:5] if (path := hub.home.findings(name)).exists()]
+
+
+def remember(journey: Journey, decided: Decided) -> None:
+    """Write down the decision, so that a crash after this point repeats it exactly."""
+    document = {
+        "plan": decided.plan.name,
+        "rows": [path.name for path in decided.rows],
+        "firstChange": decided.first_change,
+        "receipt": {name: getattr(decided.receipt, name) for name in Receipt.__dataclass_fields__},
+        "findings": decided.findings,
+    }
+    unfinished = journey.directory / "publication.unfinished"
+    unfinished.write_text(json.dumps(document), "utf-8")
+    unfinished.replace(journey.directory / "publication.json")
+
+
+def remembered(journey: Journey) -> Decided:
+    """Return the decision written down before a crash."""
+    document = json.loads((journey.directory / "publication.json").read_text("utf-8"))
+    return Decided(
+        plan=journey.directory / document["plan"],
+        rows=tuple(journey.directory / name for name in document["rows"]),
+        first_change=document["firstChange"],
+        receipt=Receipt(**document["receipt"]),
+        findings=document["findings"],
+    )
