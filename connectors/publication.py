@@ -5,6 +5,7 @@ after a crash without a second effect. Whether a delivery may be published was d
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +15,7 @@ import pyarrow as pa
 
 from connectors.register.engine import literal, parquet
 from connectors.register.store import RegisterStore
-from connectors.schema import canonical_fields, fragment_column, log_schema
+from connectors.schema import canonical_fields, fragment_column, log_schema, staged_schema
 from connectors.serving.rows import Cause
 from connectors.serving_store import Publication, ServingRow, ServingStore
 from connectors.staging.parts import cycle_collector_paused
@@ -23,53 +24,51 @@ from ipregister.model import Disclosure, Right
 BATCH_ROWS = 4_000
 
 
-def append_to_register(
-    store: RegisterStore,
-    *,
-    delivery_id: str,
-    office: str,
-    right: Right,
-    plan: Path,
-    rows: Sequence[Path],
-    first_change: int,
-    order: str,
-    at: datetime,
-    cause: Cause = "source",
-) -> None:
-    """Append the planned changes to the register's log.
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one delivery changes, decided and placed.
 
-    Args:
-        store: the register.
-        delivery_id: whose changes.
-        office: the office that sent them.
-        right: which log.
-        plan: as ``connectors.register.difference`` wrote it.
-        rows: the staged rows the plan refers to.
-        first_change: ``changeSeq`` of the first change.
-        order: the delivery's place in the office's order.
-        at: when the delivery was received (UTC).
-        cause: ``source``, or ``processing`` when our own rules or mappings changed.
+    ``plan`` is as ``connectors.register.difference`` wrote it, ``rows`` are the staged rows it
+    refers to, ``first_change`` is the ``changeSeq`` of its first change, ``order`` the
+    delivery's place in the office's order, ``at`` when it was received (UTC). ``cause`` is
+    ``processing`` when our own rules or mappings changed and not the office's data.
     """
+
+    delivery_id: str
+    office: str
+    right: Right
+    plan: Path
+    rows: Sequence[Path]
+    first_change: int
+    order: str
+    at: datetime
+    cause: Cause = "source"
+
+
+def append_to_register(store: RegisterStore, changes: Changes) -> None:
+    """Append a delivery's changes to the register's log, in one commit."""
     with store.connect() as con:
         columns = ", ".join(
-            f'r."{field.name}"' for field in canonical_fields(right) if field.name != "recordId"
+            f'r."{field.name}"'
+            for field in canonical_fields(changes.right)
+            if field.name != "recordId"
         )
-        _define_views(con, plan, rows)
+        _define_views(con, changes)
         query = con.sql(
             f"""
-            SELECT {literal(office)} AS office,
-                   ({first_change} + p.place)::BIGINT AS changeSeq,
+            SELECT {literal(changes.office)} AS office,
+                   ({changes.first_change} + p.place)::BIGINT AS changeSeq,
                    p.op,
-                   {literal(delivery_id)} AS deliveryId,
-                   {literal(order)} AS officeOrder,
-                   TIMESTAMPTZ {literal(at.isoformat())} AS recordedAt,
-                   {literal(cause)} AS cause,
+                   {literal(changes.delivery_id)} AS deliveryId,
+                   {literal(changes.order)} AS officeOrder,
+                   TIMESTAMPTZ {literal(changes.at.isoformat())} AS recordedAt,
+                   {literal(changes.cause)} AS cause,
                    p.held, p.recordKey, r.contentHash, r.classHashes, p.changedClasses,
                    r.source, r.derived, p.recordId, {columns}
             FROM plan p LEFT JOIN staged r USING (part, sequence)
             """
         )
-        schema = log_schema(right)
+        schema = log_schema(changes.right)
         batches = (
             pa.RecordBatch.from_arrays(
                 [batch.column(name).cast(schema.field(name).type) for name in schema.names],
@@ -77,31 +76,17 @@ def append_to_register(
             )
             for batch in query.to_arrow_reader(BATCH_ROWS)
         )
-        store.append(right, pa.RecordBatchReader.from_batches(schema, batches), delivery_id)
+        reader = pa.RecordBatchReader.from_batches(schema, batches)
+        store.append(changes.right, reader, changes.delivery_id)
 
 
-def publish_to_serving(
-    register: RegisterStore,
-    serving: ServingStore,
-    *,
-    delivery_id: str,
-    office: str,
-    right: Right,
-    plan: Path,
-    rows: Sequence[Path],
-    first_change: int,
-    at: datetime,
-    cause: Cause = "source",
-) -> None:
-    """Make the planned changes visible to third parties, all at once.
-
-    Arguments as for ``append_to_register``.
-    """
+def publish_to_serving(register: RegisterStore, serving: ServingStore, changes: Changes) -> None:
+    """Make a delivery's changes visible to third parties, all at once."""
     with register.connect() as con, cycle_collector_paused():
-        _define_views(con, plan, rows)
+        _define_views(con, changes)
         vanished = con.execute(
             f"""
-            SELECT recordId, {first_change} + place
+            SELECT recordId, {changes.first_change} + place
             FROM plan
             WHERE op = 'vanish' AND wasVisible
             ORDER BY place
@@ -109,20 +94,21 @@ def publish_to_serving(
         ).fetchall()
         serving.publish(
             Publication(
-                deliveryId=delivery_id,
-                office=office,
-                right=right,
-                at=at,
-                upserts=_serving_rows(con, right, first_change),
+                deliveryId=changes.delivery_id,
+                office=changes.office,
+                right=changes.right,
+                at=changes.at,
+                upserts=_serving_rows(con, changes.right, changes.first_change),
                 vanished=vanished,
-                cause=cause,
+                cause=changes.cause,
             )
         )
 
 
-def _define_views(con: duckdb.DuckDBPyConnection, plan: Path, rows: Sequence[Path]) -> None:
-    con.execute(f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([plan])}")
-    source = parquet(rows) if rows else "plan WHERE FALSE"
+def _define_views(con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+    con.execute(f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([changes.plan])}")
+    con.register("nothing", staged_schema(changes.right).empty_table())
+    source = parquet(changes.rows) if changes.rows else "nothing"
     con.execute(f"CREATE TEMP VIEW staged AS SELECT * FROM {source}")
 
 

@@ -4,6 +4,7 @@ Made once per element of a format and called for every record, so they are closu
 is fixed. What one text means is ``steps``; who calls them is ``record_tree``.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 from ipregister.record_tree import Element, Issue, Level, Setter, Walk, attribute
@@ -12,22 +13,35 @@ from ipregister.steps import Step
 DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"
 
 
-def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
-    """Return the setter of a single value."""
+def _accepting(
+    name: str, step: Step | None, placeholders: frozenset[str]
+) -> Callable[[Walk, Level, str, Element], Any]:
+    """Return what makes a value of a text; ``None`` when there is none, with an issue."""
 
-    def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
+    def accepted(walk: Walk, level: Level, text: str, element: Element) -> Any:
         if text in placeholders:
             walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
+            return None
+        if step is None:
+            return text
+        value, issue, suggested = step(text)
+        if issue:
+            walk.issues.append(
+                Issue(issue, level.prefix + name, text, element.sourceline, suggested)
+            )
+        return value
+
+    return accepted
+
+
+def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
+    """Return the setter of a single value."""
+    accepted = _accepting(name, step, placeholders)
+
+    def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
+        value = accepted(walk, level, text, element)
+        if value is None:
             return
-        value: Any = text
-        if step is not None:
-            value, issue, suggested = step(text)
-            if issue:
-                walk.issues.append(
-                    Issue(issue, level.prefix + name, text, element.sourceline, suggested)
-                )
-            if value is None:
-                return
         row = level.row
         if name in row:
             if row[name] != value:
@@ -41,20 +55,12 @@ def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
 
 def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
     """Return the setter of a list of strings; a value the list has is not repeated."""
+    accepted = _accepting(name, step, placeholders)
 
     def append(walk: Walk, level: Level, text: str, element: Element) -> None:
-        if text in placeholders:
-            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
+        value = accepted(walk, level, text, element)
+        if value is None:
             return
-        value: Any = text
-        if step is not None:
-            value, issue, suggested = step(text)
-            if issue:
-                walk.issues.append(
-                    Issue(issue, level.prefix + name, text, element.sourceline, suggested)
-                )
-            if value is None:
-                return
         known = level.row.setdefault(name, [])
         if value not in known:
             known.append(value)

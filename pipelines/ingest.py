@@ -14,7 +14,7 @@ import structlog
 from connectors.checking import Checked, check, collect_findings, note_comparison, records_with
 from connectors.hub import Hub
 from connectors.ledger import Delivery
-from connectors.publication import append_to_register, publish_to_serving
+from connectors.publication import Changes, append_to_register, publish_to_serving
 from connectors.register.difference import Difference, difference
 from connectors.staging.stage import WRONG_OFFICE, StagedFile
 from ipregister.deliveries import Kind, Receipt, State
@@ -193,9 +193,7 @@ def _all_held(receipt: Receipt) -> Receipt:
 def _publish(journey: Journey, decided: Decided) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
     if decided.first_change:
-        started = perf_counter()
-        append_to_register(
-            hub.register,
+        changes = Changes(
             delivery_id=delivery.deliveryId,
             office=delivery.office,
             right=delivery.right,
@@ -205,19 +203,11 @@ def _publish(journey: Journey, decided: Decided) -> Delivery:
             order=delivery.order,
             at=delivery.receivedAt,
         )
+        started = perf_counter()
+        append_to_register(hub.register, changes)
         journey.timed("append", started)
         started = perf_counter()
-        publish_to_serving(
-            hub.register,
-            hub.serving,
-            delivery_id=delivery.deliveryId,
-            office=delivery.office,
-            right=delivery.right,
-            plan=decided.plan,
-            rows=decided.rows,
-            first_change=decided.first_change,
-            at=delivery.receivedAt,
-        )
+        publish_to_serving(hub.register, hub.serving, changes)
         journey.timed("publish", started)
     has_findings = any(
         count for name, count in decided.findings.items() if name not in QUIET_SEVERITIES

@@ -281,6 +281,17 @@ def test_a_held_delivery_waits_for_the_office_and_then_counts(desk: Any, ipas: A
     assert set(desk.served()) == {C.number}
 
 
+def test_a_released_empty_extraction_lets_everything_vanish(desk: Any, ipas: Any) -> None:
+    deliver(desk, ipas, [A, B], FULL, 1)
+    held = deliver(desk, ipas, [], FULL, 2)
+    assert (held.state, held.receipt) == (State.HELD, Receipt())
+    desk.hub.ledger.deliveries.move(
+        held.deliveryId, State.CHECKING, desk.now, "KH", expected=State.HELD
+    )
+    assert desk.process(held).receipt == Receipt(vanished=2)
+    assert desk.served() == {}
+
+
 def test_the_same_delivery_twice_in_two_homes_gives_the_same_bytes(
     desk: Any, shared_desk: Any, ipas: Any
 ) -> None:
