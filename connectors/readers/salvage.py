@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from connectors.readers.xml import Record, Rejected
+from connectors.readers.xml import Record, Rejected, safe_parser
 from ipregister.errors import OversizedDelivery, UnreadableDelivery
 from ipregister.profiles import Format
 
@@ -127,14 +127,7 @@ def _pieces(data: bytes, format: Format) -> Iterator[tuple[int, int]]:
 def _parsed(piece: bytes, line: int, encoding: bytes, envelope: _Envelope) -> Record | Rejected:
     spaces = b" ".join(b"%s=%s" % space for space in envelope.namespaces.items())
     head = b'<?xml version="1.0" encoding="%s"?><salvaged %s>' % (encoding, spaces)
-    parser = etree.XMLParser(
-        remove_comments=True,
-        remove_pis=True,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
+    parser = safe_parser()
     try:
         element = etree.parse(io.BytesIO(head + piece + b"</salvaged>"), parser).getroot()[0]
     except etree.XMLSyntaxError as exc:

