@@ -1,7 +1,5 @@
 """Jobs: all waiting deliveries in one run; folding and vacuuming beside them."""
 
-import os
-import socket
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -16,6 +14,7 @@ from pipelines import assets
 from pipelines.ingest import give_back, process_delivery
 from pipelines.partitions import partition
 from pipelines.resources import HubResource
+from pipelines.workers import is_dead, worker_name
 
 
 class DeliveriesConfig(dg.Config):
@@ -35,7 +34,7 @@ def process_waiting(
     context: dg.OpExecutionContext, config: DeliveriesConfig, hub: HubResource
 ) -> list[str]:
     """Return the identifiers of the deliveries taken to their end."""
-    worker = f"{socket.gethostname()}:{os.getpid()}:{context.run_id[:8]}"
+    worker = worker_name(context.run_id)
     done: list[str] = []
     failed: dict[str, Exception] = {}
     blocked: set[tuple[str, Right]] = set()
@@ -99,6 +98,7 @@ def maintain_register() -> None:
 def _waiting(stores: Hub, config: DeliveriesConfig) -> list[Delivery]:
     if config.delivery_ids:
         return [stores.ledger.deliveries.get(name) for name in config.delivery_ids]
+    stores.ledger.deliveries.end_leases(is_dead, now())
     return stores.ledger.deliveries.waiting(config.office, now())
 
 

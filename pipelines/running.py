@@ -10,6 +10,7 @@ from ipregister.deliveries import State
 from ipregister.errors import StoreError
 from pipelines.definitions import build_definitions
 from pipelines.jobs import now
+from pipelines.workers import is_dead
 
 INSTANCE = {
     "telemetry": {"enabled": False},
@@ -46,6 +47,7 @@ def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
     done: list[str] = []
     with dg.DagsterInstance.from_config(str(prepare_instance(hub.home.root))) as instance:
         for _ in range(MAX_ROUNDS):
+            hub.ledger.deliveries.end_leases(is_dead, now())
             waiting = [d.deliveryId for d in hub.ledger.deliveries.waiting(office, now())]
             if not waiting:
                 break

@@ -9,6 +9,7 @@ from connectors.ledger import Delivery
 from ipregister.deliveries import Kind
 from pipelines.jobs import maintain_register, now, process_deliveries
 from pipelines.resources import HubResource
+from pipelines.workers import is_dead
 
 MAX_DELIVERIES, MAX_BYTES = 500, 1 << 30
 """What one run takes: beyond either, the rest waits for the next tick."""
@@ -55,6 +56,7 @@ def waiting_deliveries(
 ) -> dg.SensorResult | dg.SkipReason:
     """Request runs for what waits; a released or abandoned delivery waits again."""
     with hub.open() as stores:
+        stores.ledger.deliveries.end_leases(is_dead, now())
         waiting = stores.ledger.deliveries.waiting(at=now())
         attempts = {
             d.deliveryId: len(stores.ledger.deliveries.events(d.deliveryId)) for d in waiting

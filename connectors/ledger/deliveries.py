@@ -5,7 +5,7 @@ steps exist is the domain's (``ipregister.deliveries``); bytes are in landing.
 """
 
 import builtins
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -142,9 +142,23 @@ class Deliveries:
             query = query.where(c.office == office)
         with self._database.read() as connection:
             found = with_files(connection, connection.execute(query).all())
-        return sorted(
-            found, key=lambda d: (d.officeDate or d.receivedAt.date(), d.receivedAt, d.deliveryId)
-        )
+        return sorted(found, key=lambda delivery: delivery.order)
+
+    def end_leases(self, is_dead: Callable[[str], bool], at: datetime) -> int:
+        """End the leases of workers known to be dead; return how many.
+
+        Their deliveries wait again at once instead of after a ``LEASE``; whoever claims one
+        is recorded as having taken it over.
+        """
+        c = deliveries.c
+        leased = and_(c.state == State.CHECKING, c.leased_until > at)
+        with self._database.write() as connection:
+            found = connection.execute(select(c.delivery_id, c.leased_by).where(leased)).all()
+            dead = [name for name, worker in found if worker is not None and is_dead(worker)]
+            connection.execute(
+                update(deliveries).where(c.delivery_id.in_(dead)).values(leased_until=at)
+            )
+        return len(dead)
 
     def claim(self, delivery_id: str, worker: str, at: datetime) -> bool:
         """Take a waiting delivery for a ``LEASE``; of several workers one gets ``True``.

@@ -1,5 +1,9 @@
 """What Dagster sees: assets, runs, materialisations, and what becomes of failing deliveries."""
 
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +21,7 @@ from pipelines.partitions import office_rights
 from pipelines.resources import HubResource
 from pipelines.running import prepare_instance, process_until_idle
 from pipelines.sensors import sftp_arrivals, waiting_deliveries
+from pipelines.workers import is_dead
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 OFFICES = ("KH", "MY", "VN")
@@ -182,3 +187,19 @@ def test_the_nightly_job_folds_without_a_visible_change(run: Any, ipas: Any) -> 
     folded = run.instance.get_materialized_partitions(assets.BASE.key)
     assert {f"{office}.trademarks" for office in OFFICES} <= folded
     assert run.desk.deliver(one_mark(ipas, "MY", "TWO"), office="MY").receipt.updated == 1
+
+
+def test_a_killed_worker_is_taken_over_at_once(desk: Any, ipas: Any) -> None:
+    waiting = desk.hand_in(ipas.marks(ipas.mark()))
+    deliveries = desk.hub.ledger.deliveries
+    host = socket.gethostname()
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    assert deliveries.claim(waiting.deliveryId, f"{host}:{os.getpid()}:alive", desk.now)
+    assert deliveries.end_leases(is_dead, desk.now) == 0, "a living worker keeps its lease"
+    deliveries.move(waiting.deliveryId, State.RECEIVED, desk.now, "test")
+    assert deliveries.claim(waiting.deliveryId, f"{host}:{ended.pid}:killed", desk.now)
+    assert not deliveries.waiting(at=desk.now)
+    assert deliveries.end_leases(is_dead, desk.now) == 1
+    assert [each.deliveryId for each in deliveries.waiting(at=desk.now)] == [waiting.deliveryId]
+    assert desk.process(waiting).state is State.PUBLISHED_WITH_FINDINGS
