@@ -172,7 +172,7 @@ def _define_compared(con: duckdb.DuckDBPyConnection) -> None:
         f"""
         CREATE TEMP TABLE compared AS
         SELECT i.recordId, i.recordKey, i.part, i.sequence, i.isHeld AS held,
-               CASE WHEN coalesce(s.officeOrder, getvariable('latest_full'))
+               CASE WHEN greatest(s.officeOrder, getvariable('latest_full'))
                          > getvariable('delivery_order') THEN 'outdated'
                     WHEN s.recordId IS NULL THEN 'insert'
                     WHEN s.op = 'vanish' THEN 'restore'
@@ -195,14 +195,18 @@ def _classes_where(condition: str) -> str:
 
 
 def _define_vanishing(con: duckdb.DuckDBPyConnection, *, full: bool) -> None:
-    """Make ``vanishing``: records a full extraction no longer contains."""
+    """Make ``vanishing``: records a full extraction no longer contains.
+
+    A newer full extraction vouches for every record, also for those it left unchanged and
+    which therefore have no row of it in the log.
+    """
     con.execute(
         f"""
         CREATE TEMP TABLE vanishing AS
         SELECT recordId, recordKey, coalesce(visibleOp <> 'vanish', FALSE) AS wasVisible
         FROM state ANTI JOIN incoming USING (recordId)
         WHERE op <> 'vanish' AND {str(full).upper()}
-          AND officeOrder <= getvariable('delivery_order')
+          AND greatest(officeOrder, getvariable('latest_full')) <= getvariable('delivery_order')
         """
     )
 

@@ -281,6 +281,29 @@ def test_a_held_delivery_waits_for_the_office_and_then_counts(desk: Any, ipas: A
     assert set(desk.served()) == {C.number}
 
 
+def test_an_older_extraction_released_late_takes_nothing_a_newer_one_has(
+    desk: Any, ipas: Any
+) -> None:
+    marks = [Version(f"KH/{90100 + n}/2019", "WORD") for n in range(20)]
+
+    def extract(versions: list[Any], day: str) -> Any:
+        document = ipas.marks(*(version.write(ipas) for version in versions))
+        return desk.deliver(document, kind=FULL, names=(f"KH_{day}_0001.xml",))
+
+    extract(marks, "20260901")
+    late = extract([Version(marks[0].number, "OLD")], "20261001")
+    assert late.state is State.HELD
+    extract([*marks, D], "20261101")
+    before = desk.served_bytes()
+    desk.hub.ledger.deliveries.move(
+        late.deliveryId, State.CHECKING, desk.now, "KH", expected=State.HELD
+    )
+    done = desk.process(late)
+    assert done.receipt == Receipt(recordsRead=1, unchanged=1)
+    assert [each["ruleCode"] for each in desk.findings(done)].count("ALL.CNS.019") == 1
+    assert desk.served_bytes() == before
+
+
 def test_a_released_empty_extraction_lets_everything_vanish(desk: Any, ipas: Any) -> None:
     deliver(desk, ipas, [A, B], FULL, 1)
     held = deliver(desk, ipas, [], FULL, 2)
