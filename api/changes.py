@@ -38,12 +38,16 @@ async def list_changes(request: Request) -> Response:
     access = authenticate(request, service)
     if isinstance(access, Response):
         return access
+    if not access.may("changes:read"):
+        return refuse(request, "forbidden")
     values = read_query(request.scope["query_string"], allowed=PARAMETERS)
     if not accepts_json(request):
         return refuse(request, "not_acceptable")
     limit = read_limit(values)
     grants = _wanted(access, values.get("office"), values.get("right"))
-    bound_to = ("changes", access.clientId, values.get("office", ""), values.get("right", ""))
+    # A narrower token must not read the rest as taken away: each scope has its own cursors.
+    asked = (values.get("office", ""), values.get("right", ""), access.scope or "")
+    bound_to = ("changes", access.clientId, *asked)
     marks = None
     if "cursor" in values:
         marks = _decode(service.cursors.open(values["cursor"], bound_to))

@@ -49,7 +49,7 @@ async def issue_token(request: Request) -> Response:
     asked = form.get("scope", "").split()
     if asked and not set(asked) & set(SCOPES):
         return Refusal("invalid_scope", f"Known: {' '.join(SCOPES)}").response()
-    return _issue(client, service, scoped=bool(asked))
+    return _issue(client, service, [word for word in SCOPES if word in asked])
 
 
 @router.get(TOKEN_PATH, include_in_schema=False)
@@ -77,13 +77,14 @@ async def revoke_token(request: Request) -> Response:
     return Response(status_code=200, headers=NO_STORE)
 
 
-def _issue(client: Client, service: Service, *, scoped: bool) -> Response:
+def _issue(client: Client, service: Service, scopes: list[str]) -> Response:
     token = secrets.token_urlsafe(TOKEN_BYTES)
     at = service.clock()
     expires = at + timedelta(seconds=service.token_seconds)
     token_hash = sha256(token.encode()).digest()
     try:
-        service.ledger.tokens.issue(client.clientId, token_hash, expires, at)
+        scope = " ".join(scopes) or None
+        service.ledger.tokens.issue(client.clientId, token_hash, expires, at, scope)
     except InvalidClient:  # revoked since it authenticated
         return INVALID_CLIENT.response()
     document: dict[str, object] = {
@@ -91,7 +92,7 @@ def _issue(client: Client, service: Service, *, scoped: bool) -> Response:
         "token_type": "Bearer",
         "expires_in": service.token_seconds,
     }
-    return answer(document | ({"scope": " ".join(SCOPES)} if scoped else {}))
+    return answer(document | ({"scope": scope} if scope else {}))
 
 
 def _answer(refusal: Refusal, request: Request) -> Response:

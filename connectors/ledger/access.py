@@ -32,8 +32,9 @@ class Access:
     """What a token opens at this moment.
 
     ``grants`` has the open classes per office and right, ``versions`` the version of the
-    authorization per office; both only from authorizations in force. Equal rows give the
-    same object, so it may serve as a cache key by identity.
+    authorization per office; both only from authorizations in force. ``scope`` narrows what
+    the token may be used for. Equal rows give the same object, so it may serve as a cache key
+    by identity.
     """
 
     clientId: str
@@ -41,6 +42,11 @@ class Access:
     office: str | None
     grants: Mapping[tuple[str, Right], frozenset[Disclosure]]
     versions: Mapping[str, int]
+    scope: str | None = None
+
+    def may(self, word: str) -> bool:
+        """Tell whether the token was asked for this scope; without scope it is for all."""
+        return self.scope is None or word in self.scope.split()
 
 
 class AccessReader:
@@ -52,7 +58,8 @@ class AccessReader:
         t, c, a = tokens.c, clients.c, authorizations.c
         statement = (
             select(
-                c.client_id, c.third_party, c.office, a.office, a.version, a.allowed, a.valid_until
+                *(c.client_id, c.third_party, c.office, t.scope),
+                *(a.office, a.version, a.allowed, a.valid_until),
             )
             .select_from(tokens)
             .join(clients, and_(c.client_id == t.client_id, c.revoked_at.is_(None)))
@@ -118,18 +125,26 @@ class AccessReader:
 @lru_cache(maxsize=4096)
 def _access(rows: tuple[tuple[Any, ...], ...], day: date) -> Access:
     """Translate rows; the same rows on the same day mean the same."""
-    client_id, third_party, own_office = rows[0][:3]
+    client_id, third_party, own_office, scope = rows[0][:4]
+    narrowed = None if scope is None else scope.split()
     grants: dict[tuple[str, Right], frozenset[Disclosure]] = {}
     versions: dict[str, int] = {}
     for *_, office, version, allowed, valid_until in rows:
         if office is None or (valid_until is not None and day > _date(valid_until)):
             continue
         classes = open_classes(loads(allowed))
-        grants |= {(office, right): names for right, names in classes.items()}
+        grants |= {
+            (office, right): names
+            for right, names in classes.items()
+            if narrowed is None or f"data:read:{right}" in narrowed
+        }
         if classes:
             versions[office] = version
     return Access(
-        client_id, third_party, own_office, MappingProxyType(grants), MappingProxyType(versions)
+        *(client_id, third_party, own_office),
+        MappingProxyType(grants),
+        MappingProxyType(versions),
+        scope,
     )
 
 

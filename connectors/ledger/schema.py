@@ -189,6 +189,7 @@ tokens = Table(
     Column("client_id", ForeignKey("clients.client_id"), nullable=False),
     Column("expires_at", Count, nullable=False),
     Column("issued_at", Instant, nullable=False),
+    Column("scope", Words),
     Index(None, "expires_at"),
     Index(None, "client_id"),
 )

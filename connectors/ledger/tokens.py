@@ -40,8 +40,22 @@ class Tokens:
         """Keep tokens in ``database``."""
         self._database = database
 
-    def issue(self, client_id: str, token_hash: bytes, expires_at: datetime, at: datetime) -> None:
+    def issue(
+        self,
+        client_id: str,
+        token_hash: bytes,
+        expires_at: datetime,
+        at: datetime,
+        scope: str | None = None,
+    ) -> None:
         """Remember a token by its SHA-256.
+
+        Args:
+            client_id: whose token.
+            token_hash: its SHA-256.
+            expires_at: when it dies.
+            at: now.
+            scope: what it may be used for, words of RFC 6749 scope; everything when not given.
 
         Raises:
             InvalidClient: the client does not exist or is revoked.
@@ -51,7 +65,7 @@ class Tokens:
             raise ConfigurationError(f"access tokens live at most {MAX_LIFETIME}")
         c = clients.c
         active = select(c.client_id).where(c.client_id == client_id, c.revoked_at.is_(None))
-        row = {"token_hash": token_hash, "client_id": client_id, "issued_at": at}
+        row = {"token_hash": token_hash, "client_id": client_id, "issued_at": at, "scope": scope}
         with self._database.write() as connection:
             if connection.scalar(active) is None:
                 raise InvalidClient(f"client {client_id} may not have tokens")

@@ -142,6 +142,22 @@ def test_scope_is_told_when_asked_and_refused_when_unknown(world: World) -> None
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
 
 
+def test_a_token_opens_no_more_than_the_scope_it_was_asked_for(world: World) -> None:
+    def status(scope: str, path: str) -> int:
+        token = world.token(post(world) | {"scope": scope}).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        return int(world.http.get(path, headers=headers).status_code)
+
+    marks = "/v1/offices/KH/trademarks/records"
+    assert world.token(post(world) | {"scope": "data:read:designs"}).json()["scope"] == (
+        "data:read:designs"
+    )
+    assert status("data:read:trademarks", marks) == 200
+    assert status("data:read:designs", marks) == 404
+    assert status("data:read:trademarks", "/v1/changes") == 403
+    assert status("data:read:trademarks changes:read", "/v1/changes") == 200
+
+
 def test_who_is_not_believed_always_gets_the_same_answer(world: World) -> None:
     wrong = [
         world.token({"client_id": world.client_id, "client_secret": "wrong"}),

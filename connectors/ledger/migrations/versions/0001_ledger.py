@@ -208,6 +208,7 @@ def tokens() -> None:
         text("client_id", 40),
         required("expires_at", COUNT),
         instant("issued_at"),
+        text("scope", nullable=True),
         client_id="clients.client_id",
     )
     index("tokens", "expires_at")
