@@ -24,7 +24,7 @@ from ipregister.deliveries import Kind
 from ipregister.mapping import RecordMapping, mapping_for
 from ipregister.model import Right, load_tables
 from ipregister.profiles import Override, load_profile
-from ipregister.quality import rules_for
+from ipregister.quality import Severity, rules_for
 
 SAME_NUMBER_TWICE, SUPERSEDED_IN_UPDATE = "ALL.UNQ.001", "ALL.UNQ.006"
 OUTDATED = "ALL.CNS.019"
@@ -227,3 +227,14 @@ def records_with(code: str, findings: Sequence[Path]) -> int:
     tables = (pq.read_table(path, columns=["ruleCode", "recordId"]) for path in findings)
     found = pa.concat_tables(tables).to_pylist()
     return len({row["recordId"] for row in found if row["ruleCode"] == code})
+
+
+def first_message(findings: Sequence[Path]) -> str:
+    """Return what the first of the worst findings says."""
+    rows = [
+        row
+        for path in findings
+        for row in pq.read_table(path, columns=["severity", "message"]).to_pylist()
+    ]
+    worst = min(rows, key=lambda row: list(Severity).index(Severity(row["severity"])), default=None)
+    return str(worst["message"]) if worst else "See the findings."

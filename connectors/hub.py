@@ -54,6 +54,8 @@ class Home:
 
     def create(self) -> None:
         """Make the directories and the hub's secrets; what is there stays."""
+        if not self.root.exists():
+            self.root.mkdir(mode=0o700, parents=True)
         for name in ("landing", "register", "staging", "findings", "dagster"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.keys.mkdir(mode=0o700, exist_ok=True)

@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +14,7 @@ import typer
 from connectors.hub import Hub
 from connectors.settings import Settings
 from iphub.output import FAILED, USAGE, Format, progress
-from ipregister.errors import HubError
+from ipregister.errors import HubError, InvalidRequest
 from ipregister.model import Right
 from ipregister.profiles import offices
 
@@ -89,8 +89,16 @@ def run(app: Callable[[], object]) -> None:
             raise SystemExit(USAGE) from exc
         raise
     except HubError as exc:
-        if "json" in sys.argv:
-            problem = {"error": {"code": exc.code, "detail": exc.detail, **exc.context}}
-            sys.stdout.buffer.write(msgspec.json.encode(problem) + b"\n")
-        progress.print(f"[red]{exc.code}[/red]: {exc.detail}", markup=True)
+        _tell(exc.code, exc.detail, exc.context)
+        raise SystemExit(USAGE if isinstance(exc, InvalidRequest) else FAILED) from exc
+    except OSError as exc:
+        where = f" ({exc.filename})" if exc.filename else ""
+        _tell("file_system", f"{exc.strerror or type(exc).__name__}{where}", {})
         raise SystemExit(FAILED) from exc
+
+
+def _tell(code: str, detail: str, context: Mapping[str, str]) -> None:
+    if "json" in sys.argv:
+        problem = {"error": {"code": code, "detail": detail, **context}}
+        sys.stdout.buffer.write(msgspec.json.encode(problem) + b"\n")
+    progress.print(f"{code}: {detail}", style="red", markup=False)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +32,11 @@ def dagster(
 
 
 def start_dagster(
-    home: Path, port: int, *, environment: Mapping[str, str] | None = None
+    home: Path,
+    port: int,
+    *,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start Dagster's web server, daemon and code server as one child process.
 
@@ -39,6 +44,7 @@ def start_dagster(
         home: the hub's home.
         port: of the web page, on loopback.
         environment: more variables, such as ``IPHUB_SFTP``.
+        log: file for what it says; the terminal when not given.
     """
     from pipelines.running import prepare_instance  # Dagster takes a second
 
@@ -48,6 +54,11 @@ def start_dagster(
         **(environment or {}),
     }
     command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions"]
-    return subprocess.Popen(  # noqa: S603 our own interpreter and module
-        [*command, "-h", "127.0.0.1", "-p", str(port)], env=variables
-    )
+    with ExitStack() as opened:
+        sink = opened.enter_context(log.open("wb")) if log else None
+        return subprocess.Popen(  # noqa: S603 our own interpreter and module
+            [*command, "-h", "127.0.0.1", "-p", str(port)],
+            env=variables,
+            stdout=sink,
+            stderr=subprocess.STDOUT if sink else None,
+        )

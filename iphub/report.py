@@ -3,6 +3,7 @@
 import shutil
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -96,5 +97,6 @@ def deliver(writer: Writer, source: ReportSource, output: Path, temporary: Path)
         shutil.copyfile(made, unfinished)
         unfinished.replace(output)
     except OSError as exc:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink(missing_ok=True)
         raise StoreError(f"The report cannot be written to {output}: {exc.strerror}.") from exc

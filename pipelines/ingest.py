@@ -11,7 +11,14 @@ from time import perf_counter
 
 import structlog
 
-from connectors.checking import Checked, check, collect_findings, note_comparison, records_with
+from connectors.checking import (
+    Checked,
+    check,
+    collect_findings,
+    first_message,
+    note_comparison,
+    records_with,
+)
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register, publish_to_serving
@@ -154,12 +161,11 @@ def _ending(
     if delivery.kind is Kind.TEST:
         return State.TEST_ONLY, "Dry run: nothing was published.", receipt
     if staged.read and staged.read == staged.rejected:
-        detail = (
-            staged.troubles[0].detail
-            if staged.troubles
-            else "No record could be read; see the findings."
+        return (
+            State.REJECTED,
+            f"No record could be read. {first_message(checked.findings)}",
+            receipt,
         )
-        return State.REJECTED, detail, receipt
     if was_held(journey):
         return None
     foreign = records_with(WRONG_OFFICE, checked.findings)
@@ -213,4 +219,6 @@ def _publish(journey: Journey, decided: Decided) -> Delivery:
         count for name, count in decided.findings.items() if name not in QUIET_SEVERITIES
     )
     state = State.PUBLISHED_WITH_FINDINGS if has_findings else State.PUBLISHED
-    return move(journey, state, decided.receipt, decided.findings, None)
+    held = decided.receipt.held
+    reason = f"{held:,} records stay held: they have a critical finding." if held else None
+    return move(journey, state, decided.receipt, decided.findings, reason)

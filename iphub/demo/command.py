@@ -1,5 +1,6 @@
 """``iphub demo``: the whole hub on loopback with invented offices, shown to whoever asks."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -65,7 +66,7 @@ def _stay_up(home: Path, server: Embedded, port: int, ui_port: int) -> None:
     command = [sys.executable, "-m", "iphub", "serve", "--home", str(home), "--port", str(port)]
     children = [
         subprocess.Popen(command),  # noqa: S603 our own interpreter and module
-        start_dagster(home, ui_port, environment=sftp),
+        start_dagster(home, ui_port, environment=sftp, log=home / "dagster.log"),
     ]
     try:
         while not stopped.wait(1.0):
@@ -90,28 +91,30 @@ def _stop(children: list[subprocess.Popen[bytes]]) -> None:
 def _say(out: Console, made: Demo, document: dict[str, Any], *, once: bool) -> None:
     _table(out, document)
     api = document["api"]
-    serve = f"iphub serve --home {made.home} --port {api.rpartition(':')[2]}"
+    iphub = "iphub" if shutil.which("iphub") else str(Path(sys.executable).with_name("iphub"))
+    serve = f"{iphub} serve --home {made.home} --port {api.rpartition(':')[2]}"
     lines = [
         "",
         f"Somsak, data manager of an office: open {made.reports[CODES[0]]}",
-        f"  iphub deliveries --home {made.home} --office KH",
-        f"  iphub report --home {made.home} --office TH --format html --output th.html",
+        f"  (and {', '.join(CODES[1:])} beside it)",
+        f"  {iphub} deliveries --home {made.home} --office KH",
+        f"  {iphub} report --home {made.home} --office TH --format html --output th.html",
         f"  drop a file below {document['sftpTree']}/ipob_kh/Trademarks/Updates"
-        + (" and run iphub collect, iphub process" if once else ": it is collected in 15 s"),
+        + (" and run collect, then process" if once else ": it is collected in 15 s"),
         "",
         "Ms Lim, who authorises sharing:",
-        f"  iphub authorization show --home {made.home} --office KH "
+        f"  {iphub} authorization show --home {made.home} --office KH "
         '--third-party "Example Search Service"',
-        f"  iphub authorization revoke --home {made.home} --office TH "
+        f"  {iphub} authorization revoke --home {made.home} --office TH "
         '--third-party "Example Search Service"',
         "",
         "A third party's engineer" + (f" (first: {serve})" if once else "") + ":",
         *(f"  {_curl(api, client)}" for client in document["clients"]),
         "",
         "Coordinator and operator:",
-        f"  iphub query --home {made.home} {QUESTION}",
-        f"  iphub ledger verify --home {made.home}",
-        f"  iphub dagster --home {made.home}" if once else f"  Dagster: {document['dagster']}",
+        f"  {iphub} query --home {made.home} {QUESTION}",
+        f"  {iphub} ledger verify --home {made.home}",
+        f"  {iphub} dagster --home {made.home}" if once else f"  Dagster: {document['dagster']}",
         "",
         f"{document['faults']} faults were planted on purpose; docs/demo.md lists them.",
     ]

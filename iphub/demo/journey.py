@@ -68,7 +68,7 @@ def prepare_home(home: Path) -> None:
         raise ConfigurationError(
             f"{home} is not empty and not a demo's; give another --home or remove it."
         )
-    home.mkdir(parents=True, exist_ok=True)
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
     (home / MARKER).write_text("{}\n", "utf-8")
 
 
