@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO, cast
 
-from connectors.readers.xml import closes_root
+from connectors.readers.raw_xml import closes_root
 from connectors.readers.zip_guards import (
     DAMAGE,
     DEFAULT_LIMITS,

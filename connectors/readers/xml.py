@@ -5,45 +5,24 @@ into ``A Co`` and nobody notices. What a record means is ``ipregister.mapping``;
 elements hold records and envelope values is the format's YAML.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from os import SEEK_END
 from typing import Any, BinaryIO, Protocol
 
 from lxml import etree
 
+from connectors.readers.raw_xml import (
+    PROLOG_BYTES,
+    closes_root,
+    internal_subset,
+    refuse_internal_subset,
+)
 from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableDelivery
-from ipregister.model import Right
 from ipregister.profiles import Format
 from ipregister.record_tree import local_name
 
-PROLOG_BYTES = 65_536
-"""How far a document type declaration is looked for; beyond it the parser's own settings guard."""
-
 RECORD_BYTES = 64 << 20
 """XML read without meeting the end of a record; beyond it a document could fill the memory."""
-
-_INTERNAL_SUBSET = re.compile(rb"<!DOCTYPE(?:[^>\[\"']|\"[^\"]*\"|'[^']*')*\[", re.IGNORECASE)
-_ASIDES = re.compile(rb"<!\[CDATA\[.*?(?:\]\]>|\Z)|<!--.*?(?:-->|\Z)|<\?.*?(?:\?>|\Z)", re.DOTALL)
-"""Where markup is not markup; one that does not end reaches to the end of what was read."""
-_NAMESPACES = {
-    Right.TRADEMARKS: (
-        b"XMLSchema/trademarks",
-        b"XMLSchema/ST96/Trademark",
-        b"<TradeMarkTransactionBody",
-    ),
-    Right.DESIGNS: (b"XMLSchema/designs", b"XMLSchema/ST96/Design", b"<DesignTransactionBody"),
-    Right.PATENTS: (
-        b"XMLSchema/patents",
-        b"XMLSchema/ST96/Patent",
-        b"<PatentTransactionBody",
-        b"-patent-document",
-    ),
-}
-"""How a document says what it holds: namespaces of ST.66, ST.86, ST.96, roots of ST.36."""
-
-_ROOT = re.compile(rb"<([A-Za-z_][^\s/>]*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +215,7 @@ def _has_doctype(element: etree._Element) -> bool:
     if declared is None:
         return False
     if next(declared.iterentities(), None) is not None or declared.elements():
-        raise _internal_subset()
+        raise internal_subset()
     return True
 
 
@@ -247,24 +226,6 @@ def _undeclared_entity(element: etree._Element) -> "Rejected | None":
             f"the reference {reference.text} is not declared; write the character itself",
         )
     return None
-
-
-def refuse_internal_subset(prolog: bytes) -> None:
-    """Refuse a document type declaration that declares anything itself.
-
-    Raises:
-        UnreadableDelivery: it does; entities could hide or multiply content.
-    """
-    if b"!" not in prolog:  # most documents; the searches below take 8 µs
-        return
-    if _INTERNAL_SUBSET.search(_ASIDES.sub(b"", prolog.replace(b"\0", b""))):
-        raise _internal_subset()
-
-
-def _internal_subset() -> UnreadableDelivery:
-    return UnreadableDelivery(
-        "The document type declaration has an internal subset; send the file without it."
-    )
 
 
 def root_name(source: BinaryIO) -> str:
@@ -283,32 +244,6 @@ def root_name(source: BinaryIO) -> str:
     finally:
         source.seek(0)
     raise IncompleteDelivery("The file has no XML element.")
-
-
-def right_of(source: BinaryIO) -> Right | None:
-    """Return the right a document is written for by its WIPO namespaces, if it says so."""
-    source.seek(0)
-    head = source.read(PROLOG_BYTES).replace(b"\0", b"")
-    source.seek(0)
-    for right, namespaces in _NAMESPACES.items():
-        if any(namespace in head for namespace in namespaces):
-            return right
-    return None
-
-
-def closes_root(source: BinaryIO) -> bool:
-    """Tell whether the last element of a document closes its first one."""
-    source.seek(0)
-    head = _ASIDES.sub(b"", source.read(PROLOG_BYTES).replace(b"\0", b""))
-    root = _ROOT.search(head)
-    if root is None:
-        return False
-    source.seek(0, SEEK_END)
-    source.seek(max(0, source.tell() - PROLOG_BYTES))
-    tail = _ASIDES.sub(b"", source.read().replace(b"\0", b""))
-    # What is behind the root may be wrong, but then the document is not incomplete.
-    ending = re.compile(rb"(?:</%s\s*>|<%s[^<]*/>)[^<]*$" % ((re.escape(root[1]),) * 2))
-    return ending.search(tail) is not None
 
 
 def _translated(

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from connectors.findings import code_of
 from connectors.readers import xml
 from connectors.readers.archives import Member
+from connectors.readers.raw_xml import right_of
 from connectors.readers.salvage import salvage
 from connectors.staging.attachments import Attachments
 from connectors.staging.parts import PartWriter
@@ -155,7 +156,7 @@ class DocumentReader:
 
     def _explain_emptiness(self, source: BinaryIO) -> None:
         """Say why a document has no records: another right's, an unknown format, or none."""
-        written_for = xml.right_of(source)
+        written_for = right_of(source)
         if written_for is not None and written_for is not self.part.right:
             self.report.read += 1
             self.report.rejected += 1

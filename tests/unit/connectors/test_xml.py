@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from connectors.readers import xml
+from connectors.readers import raw_xml, xml
 from ipregister.errors import (
     DeliveryError,
     IncompleteDelivery,
@@ -239,7 +239,7 @@ def test_records_are_forgotten_when_the_next_is_asked_for() -> None:
 )
 def test_a_document_says_which_right_it_is_for(head: str, right: Right | None) -> None:
     source = io.BytesIO(head.encode())
-    assert xml.right_of(source) is right
+    assert raw_xml.right_of(source) is right
     assert source.tell() == 0
 
 
