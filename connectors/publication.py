@@ -122,7 +122,7 @@ def _serving_rows(
                r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
                {_CLASSES[right]} AS classes, {_WORDS[right]} AS words, {fragments}
         FROM plan p JOIN staged r USING (part, sequence)
-        WHERE NOT p.held AND p.op <> 'vanish'
+        WHERE NOT p.held AND p.op NOT IN ('vanish', 'confirm')
         """
     )
     for batch in query.to_arrow_reader(BATCH_ROWS):

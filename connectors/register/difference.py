@@ -87,7 +87,7 @@ def difference(
         _define_state(con)
         con.execute("SET VARIABLE delivery_order = ?", [order])
         con.execute("SET VARIABLE latest_full = ?", [latest_full])
-        _define_compared(con)
+        _define_compared(con, full=full)
         _define_vanishing(con, full=full)
         _write_plan(con, plan)
         return _measured(con, plan, rejected)
@@ -164,8 +164,12 @@ def _define_state(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _define_compared(con: duckdb.DuckDBPyConnection) -> None:
-    """Make ``compared``: what became of every incoming record, and the classes it touches."""
+def _define_compared(con: duckdb.DuckDBPyConnection, *, full: bool) -> None:
+    """Make ``compared``: what became of every incoming record, and the classes it touches.
+
+    An update that finds a record as it is confirms it, in the log too: an older extraction
+    that comes late must not let it vanish. A full extraction vouches for its records as such.
+    """
     changed = _classes_where("i.classHashes.{name} IS DISTINCT FROM s.visibleHashes.{name}")
     present = _classes_where("i.classHashes.{name} <> ''")
     con.execute(
@@ -177,6 +181,8 @@ def _define_compared(con: duckdb.DuckDBPyConnection) -> None:
                     WHEN s.recordId IS NULL THEN 'insert'
                     WHEN s.op = 'vanish' THEN 'restore'
                     WHEN s.contentHash <> i.contentHash OR s.held <> i.isHeld THEN 'update'
+                    WHEN s.officeOrder < getvariable('delivery_order') AND NOT {str(full).upper()}
+                    THEN 'confirm'
                     ELSE 'unchanged' END AS op,
                coalesce(s.visibleOp <> 'vanish', FALSE) AS wasVisible,
                CASE WHEN coalesce(s.visibleOp <> 'vanish', FALSE) THEN {changed}
@@ -255,7 +261,7 @@ def _measured(con: duckdb.DuckDBPyConnection, plan: Path, rejected: int) -> Diff
         accepted=sum(counts.get(op, 0) for op in ("insert", "update", "restore")),
         held=counts.get("held", 0),
         rejected=rejected,
-        unchanged=counts.get("unchanged", 0) + counts.get("outdated", 0),
+        unchanged=sum(counts.get(op, 0) for op in ("unchanged", "confirm", "outdated")),
         duplicates=delivered - distinct,
         inserted=counts.get("insert", 0),
         updated=counts.get("update", 0),

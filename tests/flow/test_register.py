@@ -123,7 +123,7 @@ def logged(desk: Any, delivery: Any) -> dict[str, set[str]]:
         desk.hub.register.define_log(con, MARKS, "KH", "log")
         rows = con.execute(
             "SELECT applicationNumber, changedClasses FROM log "
-            "WHERE deliveryId = ? AND op <> 'vanish'",
+            "WHERE deliveryId = ? AND op NOT IN ('vanish', 'confirm')",
             [delivery.deliveryId],
         ).fetchall()
     return {number: set(classes) for number, classes in rows}
@@ -302,6 +302,21 @@ def test_an_older_extraction_released_late_takes_nothing_a_newer_one_has(
     assert done.receipt == Receipt(recordsRead=1, unchanged=1)
     assert [each["ruleCode"] for each in desk.findings(done)].count("ALL.CNS.019") == 1
     assert desk.served_bytes() == before
+
+
+def test_an_update_vouches_for_what_it_found_unchanged(desk: Any, ipas: Any) -> None:
+    def hand_in(versions: list[Any], kind: Kind, day: str) -> Any:
+        document = ipas.marks(*(version.write(ipas) for version in versions))
+        return desk.deliver(document, kind=kind, names=(f"KH_{day}_0001.xml",))
+
+    hand_in([A, B, C], FULL, "20260901")
+    seen = desk.served_bytes()
+    confirmed = hand_in([B], UPDATE, "20261101")
+    assert confirmed.receipt == Receipt(recordsRead=1, unchanged=1)
+    assert desk.served_bytes() == seen
+    late = hand_in([A], FULL, "20261001")
+    assert late.receipt == Receipt(recordsRead=1, unchanged=1, vanished=1)
+    assert set(desk.served()) == {A.number, B.number}
 
 
 def test_a_released_empty_extraction_lets_everything_vanish(desk: Any, ipas: Any) -> None:
