@@ -3,7 +3,7 @@
 The outcome is a directory: staged rows, and every finding as one Parquet file.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
@@ -213,11 +213,6 @@ def _write(batches: Iterator[pa.RecordBatch], path: Path) -> None:
     finally:
         if writer is not None:
             writer.close()
-
-
-def counts_by_severity(counts: Mapping[str, int]) -> dict[str, int]:
-    """Return counts for every severity, worst first."""
-    return {name: counts.get(name, 0) for name in ("critical", "error", "warning", "info")}
 
 
 def records_with(code: str, findings: Sequence[Path]) -> int:

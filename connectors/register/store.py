@@ -93,10 +93,6 @@ class RegisterStore:
             ),
         )
 
-    def has(self, right: Right, delivery_id: str) -> bool:
-        """Tell whether a delivery's changes are in the log."""
-        return self._open(right, "log").transaction_version(delivery_id) is not None
-
     def define_history(
         self, con: duckdb.DuckDBPyConnection, right: Right, office: str, name: str
     ) -> None:
