@@ -14,6 +14,7 @@ from api.service import service_of
 from connectors.ledger import Access
 from ipregister.model import Disclosure, Right
 from ipregister.offices import originating_offices
+from ipregister.roles import Act
 
 router = APIRouter(prefix="/v1", tags=["Clients"])
 
@@ -32,6 +33,8 @@ async def read_me(request: Request) -> Response:
         "clientId": access.clientId,
         "thirdParty": access.thirdParty,
         "officeCode": access.office,
+        "role": access.role,
+        "may": [act for act in Act if access.may_do(act)] or None,
         "authorizations": [
             {"officeCode": office, "version": access.versions.get(office), "rights": rights}
             for office, rights in _rights(access).items()

@@ -20,12 +20,21 @@ from api.openapi import REVOKE, TOKEN
 from api.service import Service, service_of
 from connectors.ledger import Client
 from ipregister.errors import InvalidClient
+from ipregister.roles import MAY, Act, Role
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - an address
 REVOKE_PATH = "/oauth2/revoke"
 
-SCOPES = ("changes:read", "data:read:designs", "data:read:patents", "data:read:trademarks")
+THIRD_PARTY_SCOPES = (
+    "changes:read",
+    "data:read:designs",
+    "data:read:patents",
+    "data:read:trademarks",
+)
 """What a third party's client may try; what it gets is decided by the offices."""
+
+SCOPES = (*THIRD_PARTY_SCOPES, *sorted(Act))
+"""Every scope there is, for the metadata."""
 
 TOKEN_BYTES = 32
 
@@ -47,9 +56,17 @@ async def issue_token(request: Request) -> Response:
     if grant != "client_credentials":
         return Refusal("unsupported_grant_type", "Use client_credentials").response()
     asked = form.get("scope", "").split()
-    if asked and not set(asked) & set(SCOPES):
-        return Refusal("invalid_scope", f"Known: {' '.join(SCOPES)}").response()
-    return _issue(client, service, [word for word in SCOPES if word in asked])
+    known = scopes_of(client)
+    if asked and not set(asked) & set(known):
+        return Refusal("invalid_scope", f"Known: {' '.join(known)}").response()
+    return _issue(client, service, [word for word in known if word in asked])
+
+
+def scopes_of(client: Client) -> tuple[str, ...]:
+    """Return the scopes a client of this role may ask for."""
+    if client.role is Role.THIRD_PARTY:
+        return THIRD_PARTY_SCOPES
+    return tuple(sorted(MAY[client.role]))
 
 
 @router.get(TOKEN_PATH, include_in_schema=False)

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 
 from iphub.context import AnyOfficeOption, FormatOption, HomeOption, OfficeOption, open_hub
+from iphub.credentials import ActorOption
 from iphub.output import Format, emit
-from iphub.third_parties import ActorOption
 from ipregister.authorizations import WITHHOLDABLE, Authorization, parse_withheld
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right

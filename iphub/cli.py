@@ -8,6 +8,7 @@ from iphub import (
     dagster_ui,
     deliveries,
     ledger,
+    office_clients,
     query,
     report,
     serve,
@@ -33,6 +34,7 @@ app.command()(deliveries.process)
 app.command("deliveries")(deliveries.deliveries)
 app.add_typer(deliveries.decisions, name="delivery")
 app.add_typer(third_parties.app, name="third-party")
+app.add_typer(office_clients.app, name="office-client")
 app.add_typer(authorizations.app, name="authorization")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sftp.app, name="sftp")

@@ -41,6 +41,9 @@ OfficeOption = Annotated[
 AnyOfficeOption = Annotated[
     str | None, typer.Option("--office", help="Only this office (ST.3 code).", callback=_office)
 ]
+OwnerOfficeOption = Annotated[
+    str | None, typer.Option("--office", help="Whose it is (ST.3 code).", callback=_office)
+]
 RightOption = Annotated[Right, typer.Option("--right", help="Which right the records are of.")]
 ByOption = Annotated[str, typer.Option("--by", help="Who decides; kept in the ledger.")]
 

@@ -3,32 +3,25 @@
 What a third party may see is decided by the offices (``iphub authorization``).
 """
 
-import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from connectors.ledger import Client
 from iphub.context import FormatOption, HomeOption, open_hub
+from iphub.credentials import (
+    ActorOption,
+    PublicKeyOption,
+    clients_table,
+    emit_credentials,
+    read_key,
+)
 from iphub.output import Format, emit
-from ipregister.errors import InvalidRequest
 
 app = typer.Typer(
     no_args_is_help=True, help="Third parties and the clients they call the API with."
 )
-
-ActorOption = Annotated[
-    str,
-    typer.Option(
-        "--by", default_factory=getuser, help="Who does it; kept in the ledger.", show_default="you"
-    ),
-]
 
 
 @app.command()
@@ -36,10 +29,7 @@ def add(
     name: Annotated[str, typer.Argument(help="Name of the third party.")],
     by: ActorOption,
     home: HomeOption = Path("hub"),
-    public_key: Annotated[
-        str | None,
-        typer.Option(help="Public key, JWK or PEM: a file, - for standard input, or the text."),
-    ] = None,
+    public_key: PublicKeyOption = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Add a third party, or one more client of a known one.
@@ -51,8 +41,7 @@ def add(
         client, secret = hub.ledger.clients.add(
             name=name, third_party=name, at=datetime.now(UTC), by=by, public_jwk=key
         )
-    shown: dict[str, Any] = client.document() | ({"clientSecret": secret} if secret else {})
-    emit(shown, _credentials(client, secret), format)
+    emit_credentials(client, secret, format)
 
 
 @app.command("list")
@@ -69,19 +58,8 @@ def list_all(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT)
         for party in parties
     ]
 
-    def text(out: Console) -> None:
-        table = Table("Third party", "Client", "Proves itself by", "State", box=None)
-        for client in clients:
-            if client.thirdParty is not None:
-                table.add_row(
-                    client.thirdParty,
-                    client.clientId,
-                    "key" if client.keys else "secret",
-                    "active" if client.is_active else "revoked",
-                )
-        out.print(table, markup=False)
-
-    emit({"items": items}, text, format)
+    theirs = [client for client in clients if client.thirdParty is not None]
+    emit({"items": items}, clients_table("Third party", theirs), format)
 
 
 @app.command()
@@ -95,31 +73,3 @@ def revoke_client(
     with open_hub(home) as hub:
         client = hub.ledger.clients.revoke(client_id, at=datetime.now(UTC), by=by)
     emit(client.document(), lambda out: out.print(f"{client.clientId} is revoked."), format)
-
-
-def read_key(source: str) -> str:
-    """Return the text of a key: of a file, of standard input, or as it was written.
-
-    Raises:
-        InvalidRequest: the file is not text, or there is no such file.
-    """
-    if source == "-":
-        return sys.stdin.read()
-    if source.lstrip().startswith(("{", "-----BEGIN")):
-        return source
-    try:
-        return Path(source).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InvalidRequest(f"{source} is neither a key nor a readable file with one") from exc
-
-
-def _credentials(client: Client, secret: str | None) -> Callable[[Console], None]:
-    def text(out: Console) -> None:
-        out.out(f"Client {client.clientId} of {client.thirdParty or client.office}")
-        if secret is None:
-            (key,) = client.keys
-            out.out(f"It signs with {key.jwk['alg']}, key {key.kid}")
-        else:
-            out.out(f"Secret, shown only now: {secret}")
-
-    return text

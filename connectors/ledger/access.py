@@ -22,6 +22,7 @@ from connectors.ledger.columns import microseconds
 from connectors.ledger.schema import authorizations, clients, tokens
 from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
+from ipregister.roles import MAY, Act, Role
 
 SQLITE_PAGES = 2_000
 """Cache of one reading connection: tokens, clients and authorizations fit."""
@@ -40,6 +41,7 @@ class Access:
     clientId: str
     thirdParty: str | None
     office: str | None
+    role: Role
     grants: Mapping[tuple[str, Right], frozenset[Disclosure]]
     versions: Mapping[str, int]
     scope: str | None = None
@@ -47,6 +49,10 @@ class Access:
     def may(self, word: str) -> bool:
         """Tell whether the token was asked for this scope; without scope it is for all."""
         return self.scope is None or word in self.scope.split()
+
+    def may_do(self, act: Act) -> bool:
+        """Tell whether the client's role may do this and the token was asked for it."""
+        return act in MAY[self.role] and self.may(act)
 
 
 class AccessReader:
@@ -58,7 +64,7 @@ class AccessReader:
         t, c, a = tokens.c, clients.c, authorizations.c
         statement = (
             select(
-                *(c.client_id, c.third_party, c.office, t.scope),
+                *(c.client_id, c.third_party, c.office, c.role, t.scope),
                 *(a.office, a.version, a.allowed, a.valid_until),
             )
             .select_from(tokens)
@@ -125,7 +131,7 @@ class AccessReader:
 @lru_cache(maxsize=4096)
 def _access(rows: tuple[tuple[Any, ...], ...], day: date) -> Access:
     """Translate rows; the same rows on the same day mean the same."""
-    client_id, third_party, own_office, scope = rows[0][:4]
+    client_id, third_party, own_office, role, scope = rows[0][:5]
     narrowed = None if scope is None else scope.split()
     grants: dict[tuple[str, Right], frozenset[Disclosure]] = {}
     versions: dict[str, int] = {}
@@ -141,7 +147,7 @@ def _access(rows: tuple[tuple[Any, ...], ...], day: date) -> Access:
         if classes:
             versions[office] = version
     return Access(
-        *(client_id, third_party, own_office),
+        *(client_id, third_party, own_office, Role(role)),
         MappingProxyType(grants),
         MappingProxyType(versions),
         scope,

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, select
 from connectors.ledger.records import instant
 from connectors.ledger.schema import client_keys, clients
 from ipregister.errors import InvalidRequest
+from ipregister.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +34,13 @@ class ClientKey:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Credentials of one third party or one office. Never holds a secret."""
+    """Credentials of one third party, one office, or the hub's own people. Never a secret."""
 
     clientId: str
     name: str
     thirdParty: str | None
     office: str | None
+    role: Role
     keys: tuple[ClientKey, ...]
     dasCompat: bool
     addedAt: datetime
@@ -61,6 +63,7 @@ class Client:
             "name": self.name,
             "thirdParty": self.thirdParty,
             "office": self.office,
+            "role": self.role,
             "keys": [
                 {
                     "kid": key.kid,
@@ -109,6 +112,7 @@ def _client(row: Row[Any], keys: tuple[ClientKey, ...]) -> Client:
         name=row.name,
         thirdParty=row.third_party,
         office=row.office,
+        role=Role(row.role),
         keys=keys,
         dasCompat=row.das_compat,
         addedAt=row.added_at,

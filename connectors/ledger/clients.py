@@ -1,9 +1,9 @@
 """Clients: the credentials with which third parties and offices call the API.
 
-A client belongs to one third party or one office and proves itself by registered public
-keys or by a secret. Of a secret only an HMAC under the hub's pepper is kept, so neither the
-database nor a backup of it can be used to log in. Two may live side by side while a client
-changes over.
+A client belongs to one third party or one office, or has a role of the hub as a whole, and
+proves itself by registered public keys or by a secret. Of a secret only an HMAC under the
+hub's pepper is kept, so neither the database nor a backup of it can be used to log in. Two
+may live side by side while a client changes over.
 """
 
 import builtins
@@ -23,6 +23,7 @@ from connectors.ledger.schema import client_keys, client_secrets, clients, third
 from connectors.ledger.third_parties import clean_name, ensure_third_party, third_party_name
 from ipregister.authorizations import check_office
 from ipregister.errors import ConfigurationError, InvalidRequest
+from ipregister.roles import Role, check_role
 
 SECRET_BYTES = 32
 PEPPER_BYTES = 32
@@ -46,10 +47,11 @@ class Clients:
         by: str,
         third_party: str | None = None,
         office: str | None = None,
+        role: Role | None = None,
         public_jwk: Mapping[str, Any] | str | None = None,
         das_compat: bool = False,
     ) -> tuple[Client, str | None]:
-        """Add a client of a third party (which is added with its first client) or of an office.
+        """Add a client of a third party, which is added with its first one, or any other.
 
         Args:
             name: what people call this client.
@@ -57,6 +59,8 @@ class Clients:
             by: who adds it.
             third_party: name of its third party, or
             office: ST.3 code of its office.
+            role: what it may do; a data manager of its office when not given. Coordinators and
+                operators have neither third party nor office.
             public_jwk: its public key (JWK, or PEM as text); without one it gets a secret.
             das_compat: accept assertions as WIPO's DAS documents them.
 
@@ -66,12 +70,10 @@ class Clients:
         Raises:
             InvalidRequest: a name, office or key that is not acceptable; the message says why.
         """
-        if (third_party is None) == (office is None):
-            raise InvalidRequest("a client belongs to one third party or to one office")
+        role = check_role(role, third_party=third_party, office=office)
         key = read_public_key(public_jwk) if public_jwk is not None else None
         label = clean_name(name)
-        prefix = "tp" if office is None else f"office-{check_office(office).lower()}"
-        client_id = f"{prefix}-{secrets.token_hex(8)}"
+        client_id = f"{_prefix(role, office)}-{secrets.token_hex(8)}"
         with self._database.write() as connection:
             owner = (
                 None
@@ -83,6 +85,7 @@ class Clients:
                 "name": label,
                 "third_party": owner,
                 "office": office,
+                "role": role,
             }
             row |= {"das_compat": das_compat, "added_at": at, "added_by": by}
             connection.execute(insert(clients), row)
@@ -95,6 +98,7 @@ class Clients:
                 "name": label,
                 "thirdParty": owner,
                 "office": office,
+                "role": role,
                 "dasCompat": das_compat,
             }
             after |= {"keys": [key["kid"]] if key else [], "secret": secret is not None}
@@ -234,6 +238,13 @@ class Clients:
             )
         message = f"client-secret\n{client_id}\n{secret}".encode("utf-8", "backslashreplace")
         return hmac.digest(self._pepper, message, "sha256")
+
+
+def _prefix(role: Role, office: str | None) -> str:
+    """Return how a client's identifier begins: people tell from it whose it is."""
+    if office is not None:
+        return f"office-{check_office(office).lower()}"
+    return "tp" if role is Role.THIRD_PARTY else str(role)
 
 
 def _active(connection: Connection, client_id: str) -> Client:

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0001"
+HEAD = "0002"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -128,6 +128,7 @@ clients = Table(
     Column("name", Words, nullable=False),
     Column("third_party", ForeignKey("third_parties.name")),
     Column("office", String(2)),
+    Column("role", String(24), nullable=False, server_default="third_party"),
     Column("das_compat", Boolean, nullable=False),
     Column("added_at", Instant, nullable=False),
     Column("added_by", Words, nullable=False),

@@ -116,6 +116,7 @@ def test_me_tells_who_and_what(world: World) -> None:
     assert world.me(token).json() == {
         "clientId": world.client_id,
         "thirdParty": "Acme",
+        "role": "third_party",
         "authorizations": [
             {
                 "officeCode": "KH",

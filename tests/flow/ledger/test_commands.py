@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 
 from connectors.hub import Hub
 from connectors.settings import Settings
-from iphub import authorizations, ledger, third_parties
+from iphub import authorizations, ledger, office_clients, third_parties
 from ipregister.errors import InvalidRequest
 
 Command = Callable[..., Any]
@@ -39,6 +39,7 @@ def command(home: Path) -> Command:
     app.add_typer(third_parties.app, name="third-party")
     app.add_typer(authorizations.app, name="authorization")
     app.add_typer(ledger.app, name="ledger")
+    app.add_typer(office_clients.app, name="office-client")
 
     def run(*words: str, code: int = 0, text: bool = False, stdin: str | None = None) -> Any:
         arguments = [*words, "--home", str(home), "--format", "text" if text else "json"]
@@ -142,3 +143,45 @@ def test_the_chain_is_checked(command: Command, home: Path) -> None:
     answer = command("ledger", "verify", code=1)
     assert answer == {"intact": False, "head": None, "broken": broken}
     assert "from row 2 on" in command("ledger", "verify", text=True, code=1)
+
+
+def test_an_office_gets_clients_of_each_role(command: Command) -> None:
+    manager = command("office-client", "add", "--office", "kh")
+    viewer = command("office-client", "add", "--office", "KH", "--role", "office_viewer", "Ann's")
+    other = command("office-client", "add", "--role", "coordinator")
+    assert (manager["office"], manager["role"], manager["name"]) == (
+        *("KH", "office_data_manager"),
+        "KH office_data_manager",
+    )
+    assert (viewer["role"], viewer["name"]) == ("office_viewer", "Ann's")
+    assert (other["office"], other["role"]) == (None, "coordinator")
+    assert len({manager["clientSecret"], viewer["clientSecret"], other["clientSecret"]}) == 3
+    command("third-party", "add", "Ann")
+    made = [manager["clientId"], viewer["clientId"], other["clientId"]]
+    listed = command("office-client", "list")["items"]
+    assert [item["clientId"] for item in listed] == made
+    assert len(command("office-client", "list", "--office", "KH")["items"]) == 2
+    assert command("office-client", "revoke", viewer["clientId"])["revokedAt"]
+    assert "revoked" in command("office-client", "list", text=True)
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("add",), "--office KH for an office, --role coordinator"),
+        (("add", "--role", "office_viewer"), "name the office"),
+        (("add", "--role", "operator", "--office", "KH"), "leave out office"),
+        (("revoke", "tp-1"), "iphub office-client list"),
+    ],
+)
+def test_an_office_client_that_makes_no_sense_is_refused_with_advice(
+    command: Command, words: tuple[str, ...], advice: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=advice):
+        command("office-client", *words)
+
+
+def test_a_third_partys_client_is_not_revoked_as_an_offices(command: Command) -> None:
+    client = command("third-party", "add", "Ann")["clientId"]
+    with pytest.raises(InvalidRequest, match="no office client"):
+        command("office-client", "revoke", client)
