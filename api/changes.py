@@ -19,8 +19,8 @@ from api.service import service_of
 from connectors.exports.formats import MEDIA_TYPES, Format
 from connectors.ledger import Access
 from connectors.serving_store import Changes, Mark, PlaceUnknown, Space
+from ipregister.authorizations import Grant
 from ipregister.errors import InvalidRequest
-from ipregister.model import Disclosure
 
 router = APIRouter(prefix="/v1", tags=["Changes"])
 
@@ -63,7 +63,7 @@ async def list_changes(request: Request) -> Response:
     except PlaceUnknown:
         return refuse(request, "resync_required")
     cursor = service.cursors.seal(_encode(changes.marks), bound_to)
-    headers = caching(frozenset().union(*grants.values()))
+    headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
     headers["Link"] = next_link(request, service, values, cursor)
     return _page(changes, kind, cursor, headers)
 
@@ -79,14 +79,12 @@ def _page(changes: Changes, kind: Format, cursor: str, headers: dict[str, str]) 
     return Response(b'{"items":[' + b",".join(changes.items) + end, 200, headers, JSON)
 
 
-def _wanted(
-    access: Access, office: str | None, right: str | None
-) -> dict[Space, frozenset[Disclosure]]:
+def _wanted(access: Access, office: str | None, right: str | None) -> dict[Space, Grant]:
     """Return the grants a query asks for."""
     if right is not None and right not in RIGHTS:
         raise InvalidRequest(f"right: one of {', '.join(RIGHTS)}.")
     return {
-        space: allowed
-        for space, allowed in access.grants.items()
+        space: grant
+        for space, grant in access.grants.items()
         if office in (None, space[0]) and right in (None, space[1])
     }

@@ -34,6 +34,7 @@ from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.ledger import Access
 from connectors.serving_store import START, Filters
+from ipregister.authorizations import NOTHING, Grant
 from ipregister.model import Disclosure, Right
 
 router = APIRouter(prefix="/v1/offices", tags=["Records"])
@@ -51,9 +52,10 @@ async def read_record(request: Request) -> Response:
     access = authenticate(request, service)
     if isinstance(access, Response):
         return access
-    office, right, allowed = _grant(access, request.scope["path_params"])
+    office, right, grant = _grant(access, request.scope["path_params"])
     if right is None:
         return refuse(request, "not_found")
+    allowed = grant.allowed
     values = read_query(request.scope["query_string"], allowed=frozenset({"fields"}))
     columns = read_fields(values, right, allowed)
     if columns is None:
@@ -62,9 +64,9 @@ async def read_record(request: Request) -> Response:
     if kind is None:
         return not_acceptable(request, RECORD_FORMATS)
     record_id = request.scope["path_params"]["recordId"]
-    found = service.serving.record(office, right, record_id, allowed)
+    found = service.serving.record(office, right, record_id, grant)
     if found is None:
-        gone = service.serving.is_gone(office, right, record_id)
+        gone = service.serving.is_gone(office, right, record_id, grant)
         return refuse(request, "record_withdrawn" if gone else "not_found")
     every = available_fields(right, allowed)
     answer = Answer(office, right, allowed, every, (record_id,), (found,)).only(columns)
@@ -86,9 +88,10 @@ async def list_records(request: Request) -> Response:
     access = authenticate(request, service)
     if isinstance(access, Response):
         return access
-    office, right, allowed = _grant(access, request.scope["path_params"])
+    office, right, grant = _grant(access, request.scope["path_params"])
     if right is None:
         return refuse(request, "not_found")
+    allowed = grant.allowed
     values = read_query(request.scope["query_string"], allowed=_known(right))
     columns = read_fields(values, right, allowed)
     if columns is None or _uses_withheld(values, right, allowed):
@@ -104,7 +107,7 @@ async def list_records(request: Request) -> Response:
         after = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=Sort)
 
     def read() -> tuple[Answer, Sort | None]:
-        page = service.serving.page(office, right, allowed, filters, after=after, limit=limit)
+        page = service.serving.page(office, right, grant, filters, after=after, limit=limit)
         every = available_fields(right, allowed)
         answer = Answer(office, right, allowed, every, page.records, page.bodies)
         return answer.only(columns), page.last
@@ -133,14 +136,12 @@ def next_link(request: Request, service: Service, values: Mapping[str, str], cur
     return f'<{address}?{query}{"&" if query else ""}cursor={cursor}>; rel="next"'
 
 
-def _grant(
-    access: Access, path: Mapping[str, str]
-) -> tuple[str, Right | None, frozenset[Disclosure]]:
-    """Return office, right and what is allowed of it; no right when nothing is."""
+def _grant(access: Access, path: Mapping[str, str]) -> tuple[str, Right | None, Grant]:
+    """Return office, right and what may be seen of it; no right when nothing may."""
     office, kind = path["office"], RIGHTS.get(path["right"])
-    if kind is None or (allowed := access.grants.get((office, kind))) is None:
-        return office, None, frozenset()
-    return office, kind, allowed
+    if kind is None or (grant := access.grants.get((office, kind))) is None:
+        return office, None, NOTHING
+    return office, kind, grant
 
 
 @cache

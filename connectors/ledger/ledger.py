@@ -51,12 +51,13 @@ class Ledger:
             raise
         return ledger
 
-    def access(self, token_hash: bytes, at: datetime) -> Access | None:
+    def access(self, token_hash: bytes, at: datetime, address: str | None = None) -> Access | None:
         """Return what the token with this SHA-256 opens now, ``None`` for nothing at all.
 
+        A caller whose ``address`` is not known is outside every list of allowed addresses.
         Sees what any process committed before the call; made for every request.
         """
-        return self._reader.access(token_hash, at)
+        return self._reader.access(token_hash, at, address)
 
     def verify(self) -> BrokenRow | None:
         """Return the first row of the audit chain that does not hold, or ``None``."""

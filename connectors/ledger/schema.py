@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0002"
+HEAD = "0003"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -164,8 +164,15 @@ authorizations = Table(
     Column("office", String(2), primary_key=True),
     Column("version", Integer, nullable=False),
     # Classes allowed, not withheld: a class invented later stays closed until an office opens it.
+    # ``views`` has rows, free text and since when, per right.
     Column("allowed", Document, nullable=False),
+    Column("views", Document),
+    Column("valid_from", Date),
     Column("valid_until", Date),
+    Column("terms_of_use", String(32)),
+    Column("purpose", Words),
+    Column("addresses", Document),
+    Column("reason", Words),
     Column("set_at", Instant, nullable=False),
     Column("set_by", Words, nullable=False),
 )
@@ -177,7 +184,13 @@ authorization_versions = Table(
     Column("office", String(2), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("allowed", Document, nullable=False),
+    Column("views", Document),
+    Column("valid_from", Date),
     Column("valid_until", Date),
+    Column("terms_of_use", String(32)),
+    Column("purpose", Words),
+    Column("addresses", Document),
+    Column("reason", Words),
     Column("set_at", Instant, nullable=False),
     Column("set_by", Words, nullable=False),
 )

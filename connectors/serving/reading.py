@@ -70,6 +70,12 @@ def is_gone(connection: sqlite3.Connection, space: int, record_id: str) -> bool:
     )
 
 
+def count(connection: sqlite3.Connection, space: int) -> int:
+    """Return how many records are in a space."""
+    found = connection.execute("SELECT records FROM space WHERE id = ?", (space,)).fetchone()
+    return int(found[0]) if found else 0
+
+
 @cache
 def columns_of(mask: int) -> str:
     """Return the fragment columns of a set of classes, in fragment order."""

@@ -229,6 +229,8 @@ def test_what_is_not_shared_does_not_exist(hub: Hub) -> None:
                         "right": "trademarks",
                         "allowed": [str(name) for name in Disclosure],
                         "withheld": [],
+                        "rows": {},
+                        "freeText": True,
                         "records": 0,
                     }
                 ],
@@ -438,7 +440,7 @@ def test_what_nobody_expected_is_answered_without_its_cause(
     def fail(*_: object) -> None:
         raise RuntimeError("secret of the store")
 
-    monkeypatch.setattr(ServingStore, "counts", fail)
+    monkeypatch.setattr(ServingStore, "totals", fail)
     answer = hub.get("/readyz")
     assert (answer.status_code, answer.json()["code"]) == (500, "internal_error")
     assert "secret" not in answer.text
