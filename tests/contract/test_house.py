@@ -18,7 +18,9 @@ ROOMS = ("ipregister", "connectors", "pipelines", "api", "iphub", "offices", "qu
 DATA_ROOMS = ("offices", "quality_rules")
 MODULES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 SOURCES = MODULES + sorted(
-    path for folder in ("tests", "benchmarks", ".ci") for path in (ROOT / folder).rglob("*.py")
+    path
+    for folder in ("client", "tests", "benchmarks", ".ci")
+    for path in (ROOT / folder).rglob("*.py")
 )
 SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 BROUGHT_ALONG = {"starlette"}  # FastAPI is made of it, and decides which version fits

@@ -1,0 +1,323 @@
+"""The third parties' Python client against the real API, and against a server that misbehaves."""
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from asean_ip_hub_client import (
+    Hub,
+    HubError,
+    HubProblem,
+    HubUnreachable,
+    PrivateKey,
+    Replica,
+    Synced,
+    verify_notification,
+)
+from asean_ip_hub_client.credentials import Secret
+from asean_ip_hub_client.transport import Transport
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from standardwebhooks import Webhook
+
+from api.app import create_app
+from api.service import Service
+from connectors.cursors import Cursors
+from connectors.ledger import Ledger
+from connectors.rendering import render_fragments
+from connectors.serving_store import Publication, ServingRow, ServingStore
+from ipregister.model import Disclosure, Right, load_tables
+
+TM = Right.TRADEMARKS
+NO_STAKEHOLDER = frozenset({Disclosure.STAKEHOLDER})
+
+
+@dataclass
+class Office:
+    """A real hub on loopback and the credentials of one third party's client."""
+
+    url: str
+    client_id: str
+    secret: str
+    ledger: Ledger
+    serving: ServingStore
+    deliveries: int = 0
+
+    def share(self, *withheld: Disclosure) -> None:
+        rights: dict[Right, frozenset[Disclosure]] = {TM: frozenset(withheld)}
+        self.ledger.authorizations.set("KH", "Acme", rights, None, datetime.now(UTC), "test")
+
+    def publish(self, *numbers: str, word: str = "LUMATIVA", gone: tuple[str, ...] = ()) -> None:
+        self.deliveries += 1
+        rows = [trademark(number, word) for number in numbers]
+        vanished = [(number, 1) for number in gone]
+        name, now = f"D-{self.deliveries}", datetime.now(UTC)
+        self.serving.publish(Publication(name, "KH", TM, now, rows, vanished))
+
+
+def trademark(number: str, word: str) -> ServingRow:
+    name = number.replace("/", "")
+    row: dict[str, Any] = {"recordId": name, "officeCode": "KH", "right": "trademarks"}
+    row |= {"applicationNumber": number, "markVerbalElements": [{"text": word}]}
+    row |= {"applicants": [{"names": [{"text": "Veldara Co., Ltd."}]}]}
+    fragments = render_fragments(load_tables()[TM], row)
+    return ServingRow(name, 1, number, fragments, applicationNumber=number)
+
+
+@pytest.fixture
+def office(tmp_path: Path) -> Iterator[Office]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", pepper=b"p" * 32)
+    serving = ServingStore(tmp_path / "serving.sqlite")
+    add = ledger.clients.add
+    client, secret = add(name="one", third_party="Acme", at=datetime.now(UTC), by="test")
+    app = create_app(Service(ledger, serving, Cursors(b"k" * 32), url))
+    runner = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
+    thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not runner.started:
+        time.sleep(0.01)
+    yield Office(url, client.clientId, str(secret), ledger, serving)
+    runner.should_exit = True
+    thread.join(10)
+    serving.close()
+    ledger.close()
+
+
+@pytest.fixture
+def hub(office: Office) -> Iterator[Hub]:
+    with Hub(office.url, office.client_id, office.secret) as hub:
+        yield hub
+
+
+def test_three_lines_end_in_a_data_frame(office: Office) -> None:
+    office.share()
+    office.publish("KH/1/2026", "KH/2/2026")
+    hub = Hub(office.url, office.client_id, office.secret)
+    frame = hub.records("KH", "trademarks").to_pandas()
+    assert list(frame["applicationNumber"]) == ["KH/1/2026", "KH/2/2026"]
+    hub.close()
+
+
+def test_records_come_page_by_page_with_filters(office: Office, hub: Hub) -> None:
+    office.share()
+    office.publish(*(f"KH/{number}/2026" for number in range(1, 8)))
+    pages = hub.records("KH", "trademarks", page_size=3).pages()
+    assert [len(page) for page in pages] == [3, 3, 1]
+    (found,) = hub.records("KH", "trademarks", applicationNumber="kh/5/2026")
+    assert hub.record("KH", "trademarks", found["recordId"]) == found
+
+
+def test_the_client_knows_who_it_is_and_who_shares(office: Office, hub: Hub) -> None:
+    office.share(Disclosure.STAKEHOLDER)
+    office.publish("KH/1/2026")
+    assert hub.me()["thirdParty"] == "Acme"
+    (shared,) = hub.offices()
+    assert shared["rights"][0]["records"] == 1
+
+
+def test_a_refusal_says_why(office: Office, hub: Hub) -> None:
+    with pytest.raises(HubProblem) as refused:
+        hub.record("TH", "trademarks", "X")
+    assert (refused.value.status, refused.value.code) == (404, "not_found")
+    assert refused.value.request_id in str(refused.value)
+    with (
+        Hub(office.url, office.client_id, "wrong") as stranger,
+        pytest.raises(HubProblem, match="invalid_client"),
+    ):
+        stranger.me()
+
+
+def test_a_private_key_signs_in(office: Office) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    client, _ = office.ledger.clients.add(
+        name="two", third_party="Acme", public_jwk=public.decode(), at=datetime.now(UTC), by="test"
+    )
+    with Hub(office.url, PrivateKey(client.clientId, pem)) as hub:
+        assert hub.me()["clientId"] == client.clientId
+    with (
+        Hub(office.url, PrivateKey(client.clientId, pem, algorithm="PS256")) as wrong,
+        pytest.raises(HubError, match="cannot sign with PS256"),
+    ):
+        wrong.me()
+
+
+def test_a_token_that_died_early_is_replaced(office: Office, hub: Hub) -> None:
+    office.share()
+    office.publish("KH/1/2026")
+    first = hub.transport.token()
+    assert first == hub.transport.token()
+    office.ledger.tokens.purge(datetime(2100, 1, 1, tzinfo=UTC))
+    assert len(list(hub.records("KH", "trademarks"))) == 1
+    assert hub.transport.token() != first
+
+
+def test_a_replica_follows_what_the_office_does(office: Office, hub: Hub, tmp_path: Path) -> None:
+    replica = Replica(tmp_path / "copy.sqlite")
+
+    def held() -> dict[str, Any]:
+        return {record["recordId"]: record for record in replica.records("KH", "trademarks")}
+
+    def served() -> dict[str, Any]:
+        return {record["recordId"]: record for record in hub.records("KH", "trademarks")}
+
+    office.share()
+    office.publish("A", "B", "C")
+    assert replica.sync(hub) == Synced(upserts=3)
+    assert replica.sync(hub) == Synced()
+    office.publish("B", word="SERUNI", gone=("C",))
+    assert replica.sync(hub) == Synced(upserts=1, deletes=1)
+    assert held() == served()
+    office.share(Disclosure.STAKEHOLDER)
+    narrowed = replica.sync(hub)
+    assert (narrowed.upserts, narrowed.retractions) == (2, 2)
+    assert held() == served()
+    assert "applicants" not in json.dumps(held())
+    office.ledger.authorizations.revoke("KH", "Acme", datetime.now(UTC), "test")
+    assert replica.sync(hub).retractions >= 2
+    assert held() == {}
+
+
+def test_a_replica_begins_again_when_the_hub_asks_for_it(
+    office: Office, hub: Hub, tmp_path: Path
+) -> None:
+    replica = Replica(tmp_path / "copy.sqlite")
+    office.share()
+    office.publish("A", "B")
+    office.publish("C")
+    replica.sync(hub)
+    # A store that was rebuilt from the register knows other publications than before.
+    office.serving._reader().execute("PRAGMA query_only = OFF")
+    office.serving._reader().execute("UPDATE publication SET n_core = n_core + 40")
+    office.publish(gone=("A",))
+    assert replica.sync(hub).restarted
+    assert [record["recordId"] for record in replica.records()] == ["B", "C"]
+    assert replica.sync(hub) == Synced()
+
+
+def test_a_replica_file_is_of_one_office_and_right(tmp_path: Path) -> None:
+    Replica(tmp_path / "copy.sqlite", office="KH")
+    with pytest.raises(HubError, match="use another file"):
+        Replica(tmp_path / "copy.sqlite", office="TH")
+
+
+# --- a server that misbehaves ---------------------------------------------------------------
+
+
+@dataclass
+class Script:
+    """What a server answers, one entry per request after the token: status and headers."""
+
+    answers: list[tuple[int, dict[str, str]]]
+    asked: int = 0
+    slept: list[float] = field(default_factory=list)
+
+
+@pytest.fixture
+def misbehaving() -> Iterator[Any]:
+    servers: list[ThreadingHTTPServer] = []
+
+    def start(*answers: tuple[int, dict[str, str]]) -> tuple[Transport, Script]:
+        script = Script(list(answers))
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                self._answer(200, {}, {"access_token": "t", "expires_in": 600})
+
+            def do_GET(self) -> None:
+                status, headers = script.answers[min(script.asked, len(script.answers) - 1)]
+                script.asked += 1
+                self._answer(status, headers, {"code": "busy", "detail": "later"})
+
+            def _answer(self, status: int, headers: dict[str, str], document: object) -> None:
+                body = json.dumps(document).encode()
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        servers.append(server)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        return Transport(url, Secret("me", "s"), sleep=script.slept.append), script
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def test_temporary_refusals_are_waited_out_as_the_server_asks(misbehaving: Any) -> None:
+    transport, script = misbehaving((429, {"Retry-After": "7"}), (503, {}), (200, {}))
+    assert transport.get("/v1/me") == {"code": "busy", "detail": "later"}
+    assert script.slept[0] == 7.0
+    assert 1.0 <= script.slept[1] <= 2.0
+    transport.close()
+
+
+def test_a_long_limit_is_told_and_not_slept_through(misbehaving: Any) -> None:
+    transport, script = misbehaving((429, {"Retry-After": "3600"}))
+    with pytest.raises(HubProblem) as refused:
+        transport.get("/v1/me")
+    assert (refused.value.retry_after, refused.value.code, script.slept) == (3600.0, "busy", [])
+    transport.close()
+
+
+def test_refusals_that_do_not_end_are_told_after_five_attempts(misbehaving: Any) -> None:
+    transport, script = misbehaving((503, {}))
+    with pytest.raises(HubProblem, match="503 busy"):
+        transport.get("/v1/me")
+    assert (script.asked, len(script.slept)) == (5, 4)
+    transport.close()
+
+
+def test_a_hub_that_is_away_is_unreachable() -> None:
+    slept: list[float] = []
+    transport = Transport("http://127.0.0.1:9", Secret("me", "s"), sleep=slept.append)
+    with pytest.raises(HubUnreachable, match="does not answer"):
+        transport.get("/v1/me")
+    assert len(slept) == 4
+    transport.close()
+
+
+# --- notifications --------------------------------------------------------------------------
+
+
+def test_only_what_the_hub_signed_is_believed() -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    body, now = '{"type":"records.retracted"}', datetime.now(UTC)
+    headers = {
+        "Webhook-Id": "msg_1",
+        "Webhook-Timestamp": str(int(now.timestamp())),
+        "Webhook-Signature": Webhook(secret).sign("msg_1", now, body),
+    }
+    assert verify_notification(body.encode(), headers, secret) == {"type": "records.retracted"}
+    with pytest.raises(HubError, match="not a notification"):
+        verify_notification(body.replace("retracted", "changed"), headers, secret)
+    with pytest.raises(HubError, match="not a notification"):
+        verify_notification(body, headers | {"Webhook-Timestamp": "1700000000"}, secret)
+    with pytest.raises(HubError, match="not a notification"):
+        verify_notification(body, {}, secret)
