@@ -9,6 +9,7 @@ from connectors.ledger.audit import BrokenRow, Entry, Head
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty
 from connectors.ledger.ledger import Ledger
 from connectors.ledger.observations import Observation
+from connectors.ledger.purges import PurgeApproval
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent
 from connectors.ledger.tokens import Token
 
@@ -25,6 +26,7 @@ __all__ = [
     "Head",
     "Ledger",
     "Observation",
+    "PurgeApproval",
     "ThirdParty",
     "Token",
 ]

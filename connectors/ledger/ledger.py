@@ -10,6 +10,7 @@ from connectors.ledger.clients import Clients
 from connectors.ledger.deliveries import Deliveries
 from connectors.ledger.engine import Database
 from connectors.ledger.observations import Observations
+from connectors.ledger.purges import Purges
 from connectors.ledger.tokens import Tokens
 
 
@@ -24,6 +25,7 @@ class Ledger:
         """Prepare the parts; use ``open``, which also migrates."""
         self._database = Database(url)
         self.deliveries = Deliveries(self._database)
+        self.purges = Purges(self._database)
         self.observations = Observations(self._database)
         self.clients = Clients(self._database, pepper)
         self.authorizations = Authorizations(self._database)
@@ -51,13 +53,12 @@ class Ledger:
             raise
         return ledger
 
-    def access(self, token_hash: bytes, at: datetime, address: str | None = None) -> Access | None:
+    def access(self, token_hash: bytes, at: datetime) -> Access | None:
         """Return what the token with this SHA-256 opens now, ``None`` for nothing at all.
 
-        A caller whose ``address`` is not known is outside every list of allowed addresses.
         Sees what any process committed before the call; made for every request.
         """
-        return self._reader.access(token_hash, at, address)
+        return self._reader.access(token_hash, at)
 
     def verify(self) -> BrokenRow | None:
         """Return the first row of the audit chain that does not hold, or ``None``."""

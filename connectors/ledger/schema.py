@@ -38,8 +38,9 @@ METADATA = MetaData(
     }
 )
 
-# A content takes effect once: only these states leave room for the same content again.
-_TAKES_EFFECT = text("state NOT IN ('duplicate', 'rejected', 'withdrawn')")
+# A content takes effect once: only these states, and a delivery that was reverted, leave room for
+# the same content again.
+_TAKES_EFFECT = text("state NOT IN ('duplicate', 'rejected', 'withdrawn') AND reverted_at IS NULL")
 
 counters = Table(
     "counters",
@@ -65,6 +66,12 @@ deliveries = Table(
     Column("receipt", Document),
     Column("findings", Document),
     Column("durations", Document),
+    # Why it was held last; kept when it is released, for then it was decided.
+    Column("hold", Document),
+    Column("held_at", Instant),
+    Column("reverted_at", Instant),
+    Column("reverted_by", Words),
+    Column("reversal", Document),
     Column("leased_by", Words),
     Column("leased_until", Instant),
     Index(None, "office", "right", "state"),
@@ -97,6 +104,22 @@ delivery_events = Table(
     Column("at", Instant, nullable=False),
     Column("actor", Words, nullable=False),
     Column("reason", Words),
+)
+
+purge_approvals = Table(
+    "purge_approvals",
+    METADATA,
+    Column("approval_id", Count, primary_key=True, autoincrement=False),
+    Column("office", String(2), nullable=False),
+    Column("right", String(16), nullable=False),
+    Column("up_to", Count, nullable=False),
+    Column("until", Date, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("approved_at", Instant, nullable=False),
+    Column("approved_by", Words, nullable=False),
+    Column("used_at", Instant),
+    Column("used_by", String(32), unique=True),
+    Index(None, "office", "right"),
 )
 
 observations = Table(
@@ -164,15 +187,8 @@ authorizations = Table(
     Column("office", String(2), primary_key=True),
     Column("version", Integer, nullable=False),
     # Classes allowed, not withheld: a class invented later stays closed until an office opens it.
-    # ``views`` has rows, free text and since when, per right.
     Column("allowed", Document, nullable=False),
-    Column("views", Document),
-    Column("valid_from", Date),
     Column("valid_until", Date),
-    Column("terms_of_use", String(32)),
-    Column("purpose", Words),
-    Column("addresses", Document),
-    Column("reason", Words),
     Column("set_at", Instant, nullable=False),
     Column("set_by", Words, nullable=False),
 )
@@ -184,13 +200,7 @@ authorization_versions = Table(
     Column("office", String(2), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("allowed", Document, nullable=False),
-    Column("views", Document),
-    Column("valid_from", Date),
     Column("valid_until", Date),
-    Column("terms_of_use", String(32)),
-    Column("purpose", Words),
-    Column("addresses", Document),
-    Column("reason", Words),
     Column("set_at", Instant, nullable=False),
     Column("set_by", Words, nullable=False),
 )

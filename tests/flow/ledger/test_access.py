@@ -14,8 +14,7 @@ from sqlalchemy import create_engine, text
 from connectors.ledger import Access, Client, Ledger
 from connectors.ledger.schema import METADATA
 from connectors.ledger.tokens import KEEP_ASSERTIONS, MAX_LIFETIME
-from ipregister.authorization_forms import parse_withheld
-from ipregister.authorizations import WITHHOLDABLE, decide
+from ipregister.authorizations import WITHHOLDABLE, decide, parse_withheld
 from ipregister.errors import (
     ConfigurationError,
     InvalidClient,
@@ -57,10 +56,6 @@ def seen(ledger: Ledger, at: datetime = AT) -> Access:
     access = ledger.access(HASH, at)
     assert access is not None
     return access
-
-
-def opened(access: Access) -> dict[tuple[str, Right], frozenset[Disclosure]]:
-    return {space: grant.allowed for space, grant in access.grants.items()}
 
 
 # --- clients ---------------------------------------------------------------------------------
@@ -247,7 +242,7 @@ def test_of_two_decisions_at_once_one_has_to_look_again(
 ) -> None:
     share(ledger, "patents")
     work = """
-from ipregister.authorization_forms import parse_withheld
+from ipregister.authorizations import parse_withheld
 from ipregister.errors import LedgerConflict
 rights = parse_withheld(["designs", "trademarks"][number])
 try:
@@ -306,7 +301,7 @@ def test_every_set_of_withheld_classes_is_what_a_request_sees(
                 ("KH", Right.PATENTS): frozenset(Disclosure),
                 ("KH", Right.DESIGNS): frozenset(Disclosure) - set(withheld),
             }
-            assert opened(seen(ledger)) == expected
+            assert seen(ledger).grants == expected
 
 
 def test_the_fast_way_and_the_decision_agree(ledger: Ledger, client: Client) -> None:
@@ -324,7 +319,7 @@ def test_the_fast_way_and_the_decision_agree(ledger: Ledger, client: Client) -> 
         for office in ("KH", "TH", "VN", "PH"):
             for right in Right:
                 answer = decide(known, third_party="Ann", office=office, right=right, on=at.date())
-                assert getattr(answer, "grant", None) == access.grants.get((office, right))
+                assert getattr(answer, "allowed", None) == access.grants.get((office, right))
                 if (office, right) in access.grants:
                     assert getattr(answer, "version", None) == access.versions[office]
 
@@ -351,7 +346,7 @@ def test_what_another_process_decides_counts_at_the_next_request(
         ('set("TH", "Ann", parse_withheld("designs"), None, AT, "x")', [("TH", "designs")], 1),
     ]
     for change, grants, version in changes:
-        work = "from ipregister.authorization_forms import parse_withheld\n"
+        work = "from ipregister.authorizations import parse_withheld\n"
         together(1, f"{work}result = ledger.authorizations.{change}.version")
         access = seen(ledger)
         assert list(access.grants) == grants
@@ -367,7 +362,7 @@ def test_a_class_or_right_this_program_does_not_know_stays_closed(
     tamper(
         """UPDATE authorizations SET allowed = '{"patents": ["core", "new"], "seeds": ["core"]}'"""
     )
-    assert opened(seen(ledger)) == {("KH", Right.PATENTS): {Disclosure.CORE}}
+    assert seen(ledger).grants == {("KH", Right.PATENTS): {Disclosure.CORE}}
 
 
 def test_an_office_sees_who_it_is_and_nothing_of_others(ledger: Ledger) -> None:
