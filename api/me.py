@@ -12,7 +12,7 @@ from api.parameters import read_query
 from api.redistribution import JSON
 from api.service import service_of
 from connectors.ledger import Access
-from ipregister.model import Right
+from ipregister.model import Disclosure, Right
 from ipregister.offices import originating_offices
 from ipregister.roles import Act
 
@@ -51,17 +51,14 @@ async def list_offices(request: Request) -> Response:
     if isinstance(access, Response):
         return access
     read_query(request.scope["query_string"], allowed=frozenset())
-    names = {office.code: office.name for office in originating_offices()}
-
-    def count(office: str, right: Right) -> int:
-        return service.serving.count(office, right, access.grants[office, right])
-
+    counts, names = service.serving.counts(), {o.code: o.name for o in originating_offices()}
     items = [
         {
             "officeCode": office,
             "name": names.get(office, office),
             "rights": [
-                {**right, "records": count(office, Right(str(right["right"])))} for right in rights
+                {**right, "records": counts.get((office, Right(str(right["right"]))), 0)}
+                for right in rights
             ],
         }
         for office, rights in _rights(access).items()
@@ -73,8 +70,14 @@ def _rights(access: Access) -> dict[str, list[dict[str, object]]]:
     """Return what is shared, by office and right, each in order."""
     shared: dict[str, list[dict[str, object]]] = {}
     for office, right in sorted(access.grants):
-        seen = {"right": right} | access.grants[office, right].document()
-        shared.setdefault(office, []).append(seen)
+        allowed = access.grants[office, right]
+        shared.setdefault(office, []).append(
+            {
+                "right": right,
+                "allowed": [name for name in Disclosure if name in allowed],
+                "withheld": [name for name in Disclosure if name not in allowed],
+            }
+        )
     return shared
 
 

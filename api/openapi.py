@@ -6,14 +6,12 @@ the description with a snapshot and answers with the description.
 Standard: OpenAPI 3.1; designed after WIPO ST.90, self-assessed, not certified.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI
 
-from api.negotiation import FEED_FORMATS, RECORD_FORMATS
 from api.parameters import DEFAULT_LIMIT, FILTERS, MAX_LIMIT
-from connectors.exports.formats import MEDIA_TYPES, Format
 from ipregister.model import Disclosure, Member, Right, load_tables
 
 TITLE = "ASEAN IP data-sharing hub"
@@ -52,7 +50,7 @@ _PROBLEMS = {
     "400": "A parameter is unknown, repeated, not valid, or uses a field you may not see",
     "401": "No valid access token",
     "404": "It does not exist or is not shared with you",
-    "406": "None of the forms you take; the answer lists those there are",
+    "406": "Only JSON here",
     "410": "Withdrawn by the office, or the cursor is too old",
 }
 
@@ -76,45 +74,25 @@ _ANY_RECORD: Document = {"anyOf": [_ref(f"{right}Record") for right in Right]}
 _OFFICE = _path("office", "ST.3 code of the office", {"type": "string", "examples": ["KH"]})
 _RIGHT = _path("right", "Which right", {"type": "string", "enum": [str(r) for r in Right]})
 
-_FIELDS = _query(
-    "fields",
-    "Only these fields, separated by commas; `recordId` always is there",
-    {"type": "string"},
-)
-
-
-def _forms(answer: Document, kinds: Sequence[Format]) -> Document:
-    """Return an answer in JSON that is also to be had in other forms."""
-    for kind in kinds:
-        text = kind not in (Format.PARQUET, Format.ARROW)
-        schema = {"type": "string"} | ({} if text else {"format": "binary"})
-        answer["content"].setdefault(MEDIA_TYPES[kind], {"schema": schema})
-    return answer
-
-
 RECORD = _operation(
-    _forms(_json(_ANY_RECORD, "The record"), RECORD_FORMATS),
+    _json(_ANY_RECORD, "The record"),
     *("400", "401", "404", "406", "410"),
-    parameters=[_OFFICE, _RIGHT, _path("recordId", "The record", {"type": "string"}), _FIELDS],
+    parameters=[_OFFICE, _RIGHT, _path("recordId", "The record", {"type": "string"})],
 )
 RECORD["responses"]["304"] = {"description": "Unchanged for you since that `ETag`"}
 RECORDS = _operation(
-    _forms(_json(_ref("RecordPage"), "A page of records"), RECORD_FORMATS),
+    _json(_ref("RecordPage"), "A page of records"),
     *("400", "401", "404", "406"),
     parameters=[
         _OFFICE,
         _RIGHT,
         _LIMIT,
         _CURSOR,
-        _FIELDS,
         *(_query(name, f.description, dict(f.schema)) for name, f in FILTERS.items()),
     ],
 )
 CHANGES = _operation(
-    _forms(
-        _json(_ref("ChangePage"), "Changes, oldest first within one office and right"),
-        FEED_FORMATS,
-    ),
+    _json(_ref("ChangePage"), "Changes, oldest first within one office and right"),
     *("400", "401", "404", "406", "410"),
     parameters=[
         _query("office", "Only this office (ST.3 code)", {"type": "string"}),

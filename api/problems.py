@@ -60,6 +60,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Field not available",
         "A parameter uses a field that is not available to this client.",
     ),
+    "not_acceptable": (406, "Not acceptable", "Available here: application/json."),
     "internal_error": (
         500,
         "Internal error",

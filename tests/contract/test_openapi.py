@@ -36,9 +36,7 @@ def outline(described: dict[str, Any]) -> dict[str, Any]:
             ],
             "security": operation.get("security", []),
             "responses": {
-                code if media.endswith(("/json", "+json")) else f"{code} {media}": answer[
-                    "content"
-                ][media]["schema"]
+                code: answer["content"][media]["schema"]
                 for code, answer in operation["responses"].items()
                 for media in answer.get("content", ())
             },

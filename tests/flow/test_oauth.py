@@ -128,8 +128,6 @@ def test_me_tells_who_and_what(world: World) -> None:
                             *("core", "stakeholder", "status_change", "examination", "documents")
                         ],
                         "withheld": [],
-                        "rows": {},
-                        "freeText": True,
                     }
                 ],
             }

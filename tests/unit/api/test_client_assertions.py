@@ -19,7 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from api.client_assertions import Disbelieved, subject_of, verify
 from connectors.ledger import Client, ClientKey, Ledger
 from connectors.ledger.public_keys import read_public_key
-from ipregister.roles import Role
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ISSUER, TOKEN = "https://hub.example", "https://hub.example/oauth2/token"
@@ -61,7 +60,7 @@ def client(keys: dict[str, Any]) -> Client:
 
     live = [registered(name) for name in ("ES256", "PS256", "EdDSA")]
     known = (*live, registered("old", NOW))
-    return Client(ME, "me", "Acme", None, Role.THIRD_PARTY, known, False, NOW, "test", None)
+    return Client(ME, "me", "Acme", None, known, False, NOW, "test", None)
 
 
 @pytest.fixture
