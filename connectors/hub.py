@@ -6,6 +6,7 @@ serving store, findings, keys and Dagster's own files.
 
 import secrets
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from connectors.landing import Landing
@@ -13,6 +14,7 @@ from connectors.ledger import Ledger
 from connectors.register.store import RegisterStore
 from connectors.serving_store import ServingStore
 from connectors.settings import Settings
+from connectors.signing_keys import SigningKeys
 from ipregister.errors import ConfigurationError
 
 PEPPER_BYTES = 32
@@ -44,6 +46,16 @@ class Home:
         """Return Dagster's home."""
         return self.root / "dagster"
 
+    @property
+    def signing_keys(self) -> Path:
+        """Return the directory of the keys the hub signs with."""
+        return self.keys / "signing"
+
+    @property
+    def counting(self) -> Path:
+        """Return the directory of what the API's workers count together."""
+        return self.root / "counting"
+
     def staging(self, delivery_id: str) -> Path:
         """Return where one delivery is worked on."""
         return self.root / "staging" / delivery_id
@@ -52,15 +64,11 @@ class Home:
         """Return the findings of one delivery."""
         return self.root / "findings" / f"{delivery_id}.parquet"
 
-    def missing(self, delivery_id: str) -> Path:
-        """Return the list of records that would disappear with a held delivery."""
-        return self.root / "holds" / f"{delivery_id}.parquet"
-
     def create(self) -> None:
         """Make the directories and the hub's secrets; what is there stays."""
         if not self.root.exists():
             self.root.mkdir(mode=0o700, parents=True)
-        for name in ("landing", "register", "staging", "findings", "holds", "dagster"):
+        for name in ("landing", "register", "staging", "findings", "dagster", "counting"):
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.keys.mkdir(mode=0o700, exist_ok=True)
         if not (pepper := self.keys / "pepper").exists():
@@ -96,7 +104,9 @@ class Hub:
     def create(cls, settings: Settings) -> "Hub":
         """Create the hub where it is missing, and open it."""
         Home(settings.home).create()
-        return cls.open(settings)
+        hub = cls.open(settings)
+        hub.signing_keys().current(datetime.now(UTC))
+        return hub
 
     @classmethod
     def open(cls, settings: Settings) -> "Hub":
@@ -111,11 +121,15 @@ class Hub:
         return cls(
             settings=settings,
             home=home,
-            ledger=Ledger.open(url, pepper=pepper),
+            ledger=Ledger.open(url, pepper=pepper, environment=settings.environment),
             landing=Landing(home.root / "landing"),
             register=RegisterStore(home.root / "register", memory_limit=settings.memory_limit),
             serving=ServingStore(home.serving),
         )
+
+    def signing_keys(self) -> SigningKeys:
+        """Return the keys the hub signs with."""
+        return SigningKeys(self.home.signing_keys)
 
     def close(self) -> None:
         """Close what holds files open."""

@@ -6,6 +6,7 @@ nothing else looks at the environment.
 
 import os
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -29,6 +30,24 @@ class Settings(BaseSettings):
     public_url: str | None = Field(
         default=None,
         description="Address under which third parties reach the API; issuer of tokens.",
+    )
+    environment: Literal["production", "acceptance"] = Field(
+        default="production",
+        description="What this hub is for; tokens, clients and ledgers of one are refused by the "
+        "other.",
+    )
+    trusted_proxies: str | None = Field(
+        default=None,
+        description="Addresses or networks whose `X-Forwarded-For` is believed, separated by "
+        "commas; nobody's otherwise.",
+    )
+    requests_per_minute: int = Field(
+        default=12_000, ge=1, description="Requests a client may make, unless it has its own quota."
+    )
+    rows_per_minute: int = Field(
+        default=3_000_000,
+        ge=1,
+        description="Records and changes a client may read, unless it has its own quota.",
     )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,

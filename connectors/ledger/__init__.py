@@ -6,10 +6,10 @@ and files are elsewhere (``register_store``, ``serving_store``, ``landing``).
 
 from connectors.ledger.access import Access
 from connectors.ledger.audit import BrokenRow, Entry, Head
+from connectors.ledger.client_profiles import ClientChanges
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty
 from connectors.ledger.ledger import Ledger
 from connectors.ledger.observations import Observation
-from connectors.ledger.purges import PurgeApproval
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent
 from connectors.ledger.tokens import Token
 
@@ -18,6 +18,7 @@ __all__ = [
     "BrokenRow",
     "Channel",
     "Client",
+    "ClientChanges",
     "ClientKey",
     "DeliveredFile",
     "Delivery",
@@ -26,7 +27,6 @@ __all__ = [
     "Head",
     "Ledger",
     "Observation",
-    "PurgeApproval",
     "ThirdParty",
     "Token",
 ]

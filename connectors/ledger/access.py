@@ -11,17 +11,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
+from ipaddress import ip_address, ip_network
 from json import loads
 from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Engine, and_, bindparam, select
 
-from connectors.ledger.authorizations import open_classes
+from connectors.ledger.authorizations import open_grants
 from connectors.ledger.columns import microseconds
 from connectors.ledger.schema import authorizations, clients, tokens
+from ipregister.authorizations import Grant
 from ipregister.errors import StoreError
-from ipregister.model import Disclosure, Right
+from ipregister.model import Right
 from ipregister.roles import MAY, Act, Role
 
 SQLITE_PAGES = 2_000
@@ -32,19 +34,23 @@ SQLITE_PAGES = 2_000
 class Access:
     """What a token opens at this moment.
 
-    ``grants`` has the open classes per office and right, ``versions`` the version of the
-    authorization per office; both only from authorizations in force. ``scope`` narrows what
-    the token may be used for. Equal rows give the same object, so it may serve as a cache key
-    by identity.
+    ``grants`` has what may be seen per office and right, ``versions`` the version of the
+    authorization per office; both only from authorizations in force for the caller's address.
+    ``scope`` narrows what the token may be used for, ``keyThumbprint`` is the key its sender
+    must prove to hold, and the quotas are the client's own, if it has any. Equal rows give the
+    same object, so it may serve as a cache key by identity.
     """
 
     clientId: str
     thirdParty: str | None
     office: str | None
     role: Role
-    grants: Mapping[tuple[str, Right], frozenset[Disclosure]]
+    grants: Mapping[tuple[str, Right], Grant]
     versions: Mapping[str, int]
     scope: str | None = None
+    keyThumbprint: str | None = None
+    requestsPerMinute: int | None = None
+    rowsPerMinute: int | None = None
 
     def may(self, word: str) -> bool:
         """Tell whether the token was asked for this scope; without scope it is for all."""
@@ -65,7 +71,9 @@ class AccessReader:
         statement = (
             select(
                 *(c.client_id, c.third_party, c.office, c.role, t.scope),
-                *(a.office, a.version, a.allowed, a.valid_until),
+                *(t.key_thumbprint, c.requests_per_minute, c.rows_per_minute),
+                *(a.office, a.version, a.allowed, a.views),
+                *(a.valid_from, a.valid_until, a.addresses),
             )
             .select_from(tokens)
             .join(clients, and_(c.client_id == t.client_id, c.revoked_at.is_(None)))
@@ -79,12 +87,17 @@ class AccessReader:
         # Idle connections: at most as many as there ever were requests at the same time.
         self._idle: deque[Any] = deque()
 
-    def access(self, token_hash: bytes, at: datetime) -> Access | None:
-        """Return what a token opens, or ``None`` for one that opens nothing."""
+    def access(self, token_hash: bytes, at: datetime, address: str | None) -> Access | None:
+        """Return what a token opens for a caller there, or ``None`` for one that opens nothing."""
         now = microseconds(at)
         parameters = (token_hash, now) if self._positional else {"hash": token_hash, "now": now}
         rows = self._rows(parameters)
-        return _access(tuple(rows), at.astimezone(UTC).date()) if rows else None
+        if not rows:
+            return None
+        # Where the caller is only matters, and is only remembered, where an office asks.
+        if all(row[-1] in (None, "[]") for row in rows):
+            address = None
+        return _access(tuple(rows), at.astimezone(UTC).date(), address)
 
     def _rows(self, parameters: Any) -> list[tuple[Any, ...]]:
         for attempt in ("idle", "new"):
@@ -129,29 +142,51 @@ class AccessReader:
 
 
 @lru_cache(maxsize=4096)
-def _access(rows: tuple[tuple[Any, ...], ...], day: date) -> Access:
+def _access(rows: tuple[tuple[Any, ...], ...], day: date, address: str | None) -> Access:
     """Translate rows; the same rows on the same day mean the same."""
-    client_id, third_party, own_office, role, scope = rows[0][:5]
+    client_id, third_party, own_office, role, scope, *of_token = rows[0][:8]
     narrowed = None if scope is None else scope.split()
-    grants: dict[tuple[str, Right], frozenset[Disclosure]] = {}
+    grants: dict[tuple[str, Right], Grant] = {}
     versions: dict[str, int] = {}
-    for *_, office, version, allowed, valid_until in rows:
-        if office is None or (valid_until is not None and day > _date(valid_until)):
+    for *_, office, version, allowed, views, valid_from, valid_until, addresses in rows:
+        if office is None or not _holds(day, valid_from, valid_until):
             continue
-        classes = open_classes(loads(allowed))
+        if not _is_within(address, loads(addresses or "[]")):
+            continue
+        opened = open_grants(loads(allowed), loads(views or "{}"))
         grants |= {
-            (office, right): names
-            for right, names in classes.items()
+            (office, right): grant
+            for right, grant in opened.items()
             if narrowed is None or f"data:read:{right}" in narrowed
         }
-        if classes:
+        if opened:
             versions[office] = version
     return Access(
         *(client_id, third_party, own_office, Role(role)),
         MappingProxyType(grants),
         MappingProxyType(versions),
         scope,
+        *of_token,
     )
+
+
+def _holds(day: date, first: date | str | None, last: date | str | None) -> bool:
+    return (first is None or day >= _date(first)) and (last is None or day <= _date(last))
+
+
+def _is_within(address: str | None, networks: list[str]) -> bool:
+    """Tell whether a caller is where an office wants it; an unknown place is not."""
+    if not networks:
+        return True
+    if address is None:
+        return False
+    try:
+        where = ip_address(address)
+    except ValueError:
+        return False
+    # IPv4 through an IPv6 socket is the same caller.
+    where = getattr(where, "ipv4_mapped", None) or where
+    return any(where in ip_network(network) for network in networks)
 
 
 def _date(value: date | str) -> date:

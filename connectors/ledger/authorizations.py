@@ -6,19 +6,28 @@ in the audit chain. What an authorization means is ``ipregister.authorizations``
 
 import builtins
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, insert, select, update
 
 from connectors.ledger import audit
-from connectors.ledger.columns import Json
+from connectors.ledger.columns import Json, microseconds
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import authorization_versions, authorizations
 from connectors.ledger.third_parties import third_party_name
-from ipregister.authorizations import Authorization, check_office, check_withheld
+from ipregister.authorization_forms import check_withheld
+from ipregister.authorizations import (
+    Authorization,
+    Decision,
+    Grant,
+    TermsOfUse,
+    check_office,
+)
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import read_row_rule
 
 
 class Authorizations:
@@ -55,10 +64,30 @@ class Authorizations:
             InvalidRequest: unknown office, third party, right or class, or a day in the past.
             LedgerConflict: someone else decided since ``expected_version``.
         """
-        allowed = check_withheld(rights)
-        if valid_until is not None and valid_until < at.astimezone(UTC).date():
-            raise InvalidRequest(f"{valid_until} is past: name a later day, or revoke")
-        return self._decide(office, third_party, allowed, valid_until, at, by, expected_version)
+        grants = {right: Grant(classes) for right, classes in check_withheld(rights).items()}
+        decision = Decision(grants, validUntil=valid_until)
+        return self.decide(office, third_party, decision, at, by, expected_version)
+
+    def decide(
+        self,
+        office: str,
+        third_party: str,
+        decision: Decision,
+        at: datetime,
+        by: str,
+        expected_version: int | None = None,
+    ) -> Authorization:
+        """Let a decision be the authorization from the next request on.
+
+        What it shares is ready in the serving store before (``connectors.redistribution``).
+        The same decision again is no new version. Arguments and errors as of ``set``.
+        """
+        until = decision.validUntil
+        if until is not None and until < at.astimezone(UTC).date():
+            raise InvalidRequest(f"{until} is past: name a later day, or revoke")
+        if decision.validFrom and until and until < decision.validFrom:
+            raise InvalidRequest("validUntil is before validFrom: it would never hold")
+        return self._decide(office, third_party, decision, at, by, expected_version)
 
     def revoke(
         self,
@@ -67,6 +96,8 @@ class Authorizations:
         at: datetime,
         by: str,
         expected_version: int | None = None,
+        *,
+        reason: str | None = None,
     ) -> Authorization:
         """Share nothing any more, from the next request on.
 
@@ -74,7 +105,8 @@ class Authorizations:
             InvalidRequest: unknown office or third party, or there is nothing to revoke.
             LedgerConflict: someone else decided since ``expected_version``.
         """
-        return self._decide(office, third_party, {}, None, at, by, expected_version)
+        revoked = Decision(reason=reason)
+        return self._decide(office, third_party, revoked, at, by, expected_version)
 
     def show(self, office: str, third_party: str) -> Authorization | None:
         """Return the present version, revoked or not, or ``None`` if there never was one."""
@@ -100,8 +132,7 @@ class Authorizations:
         self,
         office: str,
         third_party: str,
-        allowed: Mapping[Right, frozenset[Disclosure]],
-        valid_until: date | None,
+        decision: Decision,
         at: datetime,
         by: str,
         expected_version: int | None,
@@ -116,36 +147,66 @@ class Authorizations:
                     f"the authorization of {name} by {office} is at version {version}, "
                     f"not {expected_version}: look at it again"
                 )
-            if not allowed and (before is None or before.is_revoked):
+            if not decision.grants and (before is None or before.is_revoked):
                 raise InvalidRequest(f"{office} shares nothing with {name}: nothing to revoke")
-            if before and (before.allowed, before.validUntil) == (allowed, valid_until):
+            decision = _dated(decision, before, at)
+            if before and replace(before.decision, reason=decision.reason) == decision:
                 return before
-            after = Authorization(office, name, version + 1, allowed, valid_until, at, by)
+            after = Authorization(office, name, version + 1, decision, at, by)
             _write(connection, after)
             audit.append(
                 connection,
                 at=at,
                 by=by,
-                action="authorization:set" if allowed else "authorization:revoked",
+                action="authorization:set" if decision.grants else "authorization:revoked",
                 subject=f"{office}:{name}",
-                before=_decision(before) if before else None,
-                after=_decision(after),
+                before=_audited(before) if before else None,
+                after=_audited(after),
             )
         return after
 
 
-def _decision(authorization: Authorization) -> Json:
-    document = authorization.document()
-    return {name: document[name] for name in ("version", "rights", "validUntil")}
+def _dated(decision: Decision, before: Authorization | None, at: datetime) -> Decision:
+    """Note for each right since when its records are shared without a break."""
+    start = microseconds(at)
+    if decision.validFrom is not None:
+        day = datetime.combine(decision.validFrom, time(), UTC)
+        start = max(start, microseconds(day))
+    went_on = before is not None and before.decision.holds(at.astimezone(UTC).date())
+    known = before.grants if before is not None and went_on and start == microseconds(at) else {}
+    grants = {}
+    for right, grant in decision.grants.items():
+        old = known.get(right)
+        same = old is not None and (old.rule, old.freeText) == (grant.rule, grant.freeText)
+        grants[right] = replace(grant, since=old.since if old and same else start)
+    return replace(decision, grants=grants)
+
+
+def _audited(authorization: Authorization) -> Json:
+    return {"version": authorization.version} | authorization.decision.document()
 
 
 def _write(connection: Connection, new: Authorization) -> None:
+    decision = new.decision
     row: dict[str, Any] = {
         "third_party": new.thirdParty,
         "office": new.office,
         "version": new.version,
-        "allowed": {right: sorted(classes) for right, classes in new.allowed.items()},
-        "valid_until": new.validUntil,
+        "allowed": {right: sorted(grant.allowed) for right, grant in decision.grants.items()},
+        "views": {
+            right: {
+                "rows": grant.rule.document() if grant.rule else {},
+                "freeText": grant.freeText,
+                "since": grant.since,
+            }
+            for right, grant in decision.grants.items()
+        },
+        "valid_from": decision.validFrom,
+        "valid_until": decision.validUntil,
+        "terms_of_use": decision.termsOfUse,
+        "purpose": decision.purpose,
+        "addresses": list(decision.allowedAddresses),
+        "reason": decision.reason,
         "set_at": new.setAt,
         "set_by": new.setBy,
     }
@@ -179,22 +240,39 @@ def _find(
 
 
 def _authorization(row: Row[Any]) -> Authorization:
-    return Authorization(
-        office=row.office,
-        thirdParty=row.third_party,
-        version=row.version,
-        allowed=open_classes(row.allowed),
+    decision = Decision(
+        grants=open_grants(row.allowed, row.views),
+        validFrom=row.valid_from,
         validUntil=row.valid_until,
-        setAt=row.set_at,
-        setBy=row.set_by,
+        termsOfUse=TermsOfUse(row.terms_of_use or TermsOfUse.INTERNAL_USE),
+        purpose=row.purpose,
+        allowedAddresses=tuple(row.addresses or ()),
+        reason=row.reason,
     )
+    return Authorization(row.office, row.third_party, row.version, decision, row.set_at, row.set_by)
 
 
-def open_classes(document: Json) -> dict[Right, frozenset[Disclosure]]:
-    """Read the stored form; a right or class this program does not know stays closed."""
-    stored = cast("Mapping[str, list[str]]", document)
-    return {
-        Right(right): frozenset(Disclosure(name) for name in names if name in tuple(Disclosure))
-        for right, names in stored.items()
-        if right in tuple(Right)
-    }
+def open_grants(allowed: Json, views: Json) -> dict[Right, Grant]:
+    """Read the stored form; what this program does not know stays closed.
+
+    A class it does not know is not open, and a right whose rule it cannot read is not
+    shared: the rule would leave out records this program would give away.
+    """
+    classes = cast("Mapping[str, list[str]]", allowed)
+    limits = cast("Mapping[str, Mapping[str, Any]]", views or {})
+    grants = {}
+    for name in Right:
+        if name not in classes:
+            continue
+        limit = limits.get(name, {})
+        try:
+            rule = read_row_rule(limit.get("rows", {}))
+        except (TypeError, ValueError):
+            continue
+        grants[name] = Grant(
+            frozenset(Disclosure(each) for each in classes[name] if each in tuple(Disclosure)),
+            rule,
+            freeText=limit.get("freeText", True) is True,
+            since=limit.get("since", 0),
+        )
+    return grants

@@ -34,7 +34,12 @@ class ClientKey:
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """Credentials of one third party, one office, or the hub's own people. Never a secret."""
+    """Credentials of one third party, one office, or the hub's own people. Never a secret.
+
+    ``dasCompat`` accepts assertions as WIPO's DAS documents them, ``strictAudience`` only those
+    for the issuer; with ``dpopRequired`` it gets no token that is not bound to a key. The quotas
+    are the hub's where they are not given.
+    """
 
     clientId: str
     name: str
@@ -46,6 +51,11 @@ class Client:
     addedAt: datetime
     addedBy: str
     revokedAt: datetime | None
+    dpopRequired: bool = False
+    strictAudience: bool = False
+    requestsPerMinute: int | None = None
+    rowsPerMinute: int | None = None
+    lastUsedAt: datetime | None = None
 
     @property
     def is_active(self) -> bool:
@@ -73,6 +83,11 @@ class Client:
                 for key in self.keys
             ],
             "dasCompat": self.dasCompat,
+            "strictAudience": self.strictAudience,
+            "dpop": "required" if self.dpopRequired else "optional",
+            "requestsPerMinute": self.requestsPerMinute,
+            "rowsPerMinute": self.rowsPerMinute,
+            "lastUsedAt": instant(self.lastUsedAt) if self.lastUsedAt else None,
             "addedAt": instant(self.addedAt),
             "addedBy": self.addedBy,
             "revokedAt": instant(self.revokedAt) if self.revokedAt else None,
@@ -118,4 +133,9 @@ def _client(row: Row[Any], keys: tuple[ClientKey, ...]) -> Client:
         addedAt=row.added_at,
         addedBy=row.added_by,
         revokedAt=row.revoked_at,
+        dpopRequired=row.dpop_required,
+        strictAudience=row.strict_audience,
+        requestsPerMinute=row.requests_per_minute,
+        rowsPerMinute=row.rows_per_minute,
+        lastUsedAt=row.last_used_at,
     )

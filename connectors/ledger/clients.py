@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, or_, select, update
 
 from connectors.ledger import audit
+from connectors.ledger.client_profiles import ClientChanges, apply
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty, find, one
 from connectors.ledger.engine import Database
 from connectors.ledger.public_keys import read_public_key
@@ -203,14 +204,18 @@ class Clients:
             after = {"kid": kid, "until": end.isoformat()}
             _audit(connection, "key_retired", client_id, at=at, by=by, after=after)
 
-    def set_das_compat(self, client_id: str, *, enabled: bool, at: datetime, by: str) -> None:
-        """Accept assertions of this client as WIPO's DAS documents them, or no longer."""
+    def configure(self, client_id: str, changes: ClientChanges, *, at: datetime, by: str) -> Client:
+        """Change a client's profile, from its next request on.
+
+        Raises:
+            InvalidRequest: there is no such active client, or the settings make no sense.
+        """
         with self._database.write() as connection:
-            before = _active(connection, client_id)
-            mine = update(clients).where(clients.c.client_id == client_id)
-            connection.execute(mine.values(das_compat=enabled))
-            states = {"before": {"dasCompat": before.dasCompat}, "after": {"dasCompat": enabled}}
-            _audit(connection, "das_compat_changed", client_id, at=at, by=by, **states)
+            before, after = apply(connection, _active(connection, client_id), changes)
+            if after:
+                states = {"before": before, "after": after}
+                _audit(connection, "configured", client_id, at=at, by=by, **states)
+            return one(connection, client_id)
 
     def revoke(self, client_id: str, *, at: datetime, by: str) -> Client:
         """Refuse a client and its tokens from the next request on; again is a no-op.

@@ -217,7 +217,6 @@ class Deliveries:
         durations: Mapping[str, float] | None = None,
         expected: State | None = None,
         worker: str | None = None,
-        hold: Mapping[str, Any] | None = None,
     ) -> Delivery:
         """Take a delivery one step further.
 
@@ -232,7 +231,6 @@ class Deliveries:
             durations: seconds by step.
             expected: the state the caller saw.
             worker: who must still hold the lease.
-            hold: why it waits for the office; kept when it is released.
 
         Raises:
             UnknownDelivery: there is none of this identifier.
@@ -246,11 +244,9 @@ class Deliveries:
             "receipt": None if receipt is None else asdict(receipt),
             "findings": None if findings is None else dict(findings),
             "durations": None if durations is None else dict(durations),
-            "hold": None if hold is None else dict(hold),
         }
         values |= {name: value for name, value in results.items() if value is not None}
         values |= {"leased_by": None, "leased_until": None}
-        values["held_at"] = at if to is State.HELD else None
         mine = deliveries.c.delivery_id == delivery_id
         with self._database.write() as connection:
             row = connection.execute(select(deliveries).where(mine).with_for_update()).one_or_none()
@@ -266,8 +262,7 @@ class Deliveries:
                 by=by,
                 reason=reason,
                 before=State(row.state),
-                results={name: results[name] for name in ("receipt", "findings")}
-                | {"hold": None if hold is None else hold.get("codes")},
+                results={name: value for name, value in results.items() if name != "durations"},
             )
             return one(connection, delivery_id)
 
@@ -303,8 +298,6 @@ def _taken(connection: Connection, content: str) -> str | None:
     """Return the delivery that already has this content and an effect, if any."""
     c = deliveries.c
     found: str | None = connection.scalar(
-        select(c.delivery_id).where(
-            c.identity == content, c.state.not_in(_WITHOUT_EFFECT), c.reverted_at.is_(None)
-        )
+        select(c.delivery_id).where(c.identity == content, c.state.not_in(_WITHOUT_EFFECT))
     )
     return found

@@ -96,12 +96,12 @@ def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
     """Set what SQLite would leave at its historical defaults; first of all to wait for locks."""
     connection.isolation_level = None
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
-    _write_ahead(connection)
+    write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _write_ahead(connection: SqliteConnection) -> None:
+def write_ahead(connection: SqliteConnection) -> None:
     """Switch a new file to write-ahead logging; nearly always it is there already.
 
     Of several processes that open a new file at once, SQLite answers "locked" to some without

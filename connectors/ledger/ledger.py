@@ -9,8 +9,9 @@ from connectors.ledger.authorizations import Authorizations
 from connectors.ledger.clients import Clients
 from connectors.ledger.deliveries import Deliveries
 from connectors.ledger.engine import Database
+from connectors.ledger.environments import PRODUCTION, claim
 from connectors.ledger.observations import Observations
-from connectors.ledger.purges import Purges
+from connectors.ledger.proofs import Proofs
 from connectors.ledger.tokens import Tokens
 
 
@@ -25,40 +26,44 @@ class Ledger:
         """Prepare the parts; use ``open``, which also migrates."""
         self._database = Database(url)
         self.deliveries = Deliveries(self._database)
-        self.purges = Purges(self._database)
         self.observations = Observations(self._database)
         self.clients = Clients(self._database, pepper)
         self.authorizations = Authorizations(self._database)
         self.tokens = Tokens(self._database)
+        self.proofs = Proofs(self._database)
         self.audit = Audit(self._database)
         self._reader = AccessReader(self._database.engine)
 
     @classmethod
-    def open(cls, url: str, *, pepper: bytes | None = None) -> Self:
+    def open(cls, url: str, *, pepper: bytes | None = None, environment: str = PRODUCTION) -> Self:
         """Open the ledger and bring it to the newest migration; idempotent.
 
         Args:
             url: ``sqlite:////home/ledger.sqlite`` or ``postgresql+psycopg://…``.
             pepper: the hub's key for client secrets; only who adds or verifies secrets needs it.
+            environment: which one this is; a ledger belongs to the one that opened it first.
 
         Raises:
-            ConfigurationError: the URL is not one of these, or a newer program was here.
+            ConfigurationError: the URL is not one of these, a newer program was here, or the
+                ledger belongs to another environment.
             StoreError: the database does not answer.
         """
         ledger = cls(url, pepper=pepper)
         try:
             ledger._database.migrate()
+            claim(ledger._database, environment)
         except BaseException:
             ledger.close()
             raise
         return ledger
 
-    def access(self, token_hash: bytes, at: datetime) -> Access | None:
+    def access(self, token_hash: bytes, at: datetime, address: str | None = None) -> Access | None:
         """Return what the token with this SHA-256 opens now, ``None`` for nothing at all.
 
+        A caller whose ``address`` is not known is outside every list of allowed addresses.
         Sees what any process committed before the call; made for every request.
         """
-        return self._reader.access(token_hash, at)
+        return self._reader.access(token_hash, at, address)
 
     def verify(self) -> BrokenRow | None:
         """Return the first row of the audit chain that does not hold, or ``None``."""
@@ -67,4 +72,5 @@ class Ledger:
     def close(self) -> None:
         """Close every connection."""
         self._reader.close()
+        self.proofs.close()
         self._database.close()

@@ -17,12 +17,13 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
     text,
 )
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0003"
+HEAD = "0004"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -38,9 +39,8 @@ METADATA = MetaData(
     }
 )
 
-# A content takes effect once: only these states, and a delivery that was reverted, leave room for
-# the same content again.
-_TAKES_EFFECT = text("state NOT IN ('duplicate', 'rejected', 'withdrawn') AND reverted_at IS NULL")
+# A content takes effect once: only these states leave room for the same content again.
+_TAKES_EFFECT = text("state NOT IN ('duplicate', 'rejected', 'withdrawn')")
 
 counters = Table(
     "counters",
@@ -66,12 +66,6 @@ deliveries = Table(
     Column("receipt", Document),
     Column("findings", Document),
     Column("durations", Document),
-    # Why it was held last; kept when it is released, for then it was decided.
-    Column("hold", Document),
-    Column("held_at", Instant),
-    Column("reverted_at", Instant),
-    Column("reverted_by", Words),
-    Column("reversal", Document),
     Column("leased_by", Words),
     Column("leased_until", Instant),
     Index(None, "office", "right", "state"),
@@ -106,22 +100,6 @@ delivery_events = Table(
     Column("reason", Words),
 )
 
-purge_approvals = Table(
-    "purge_approvals",
-    METADATA,
-    Column("approval_id", Count, primary_key=True, autoincrement=False),
-    Column("office", String(2), nullable=False),
-    Column("right", String(16), nullable=False),
-    Column("up_to", Count, nullable=False),
-    Column("until", Date, nullable=False),
-    Column("reason", Words, nullable=False),
-    Column("approved_at", Instant, nullable=False),
-    Column("approved_by", Words, nullable=False),
-    Column("used_at", Instant),
-    Column("used_by", String(32), unique=True),
-    Index(None, "office", "right"),
-)
-
 observations = Table(
     "observations",
     METADATA,
@@ -153,6 +131,12 @@ clients = Table(
     Column("office", String(2)),
     Column("role", String(24), nullable=False, server_default="third_party"),
     Column("das_compat", Boolean, nullable=False),
+    Column("dpop_required", Boolean, nullable=False, server_default=false()),
+    Column("strict_audience", Boolean, nullable=False, server_default=false()),
+    # The hub's own quotas where nothing is said.
+    Column("requests_per_minute", Integer),
+    Column("rows_per_minute", Integer),
+    Column("last_used_at", Instant),
     Column("added_at", Instant, nullable=False),
     Column("added_by", Words, nullable=False),
     Column("revoked_at", Instant),
@@ -187,8 +171,15 @@ authorizations = Table(
     Column("office", String(2), primary_key=True),
     Column("version", Integer, nullable=False),
     # Classes allowed, not withheld: a class invented later stays closed until an office opens it.
+    # ``views`` has rows, free text and since when, per right.
     Column("allowed", Document, nullable=False),
+    Column("views", Document),
+    Column("valid_from", Date),
     Column("valid_until", Date),
+    Column("terms_of_use", String(32)),
+    Column("purpose", Words),
+    Column("addresses", Document),
+    Column("reason", Words),
     Column("set_at", Instant, nullable=False),
     Column("set_by", Words, nullable=False),
 )
@@ -200,7 +191,13 @@ authorization_versions = Table(
     Column("office", String(2), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
     Column("allowed", Document, nullable=False),
+    Column("views", Document),
+    Column("valid_from", Date),
     Column("valid_until", Date),
+    Column("terms_of_use", String(32)),
+    Column("purpose", Words),
+    Column("addresses", Document),
+    Column("reason", Words),
     Column("set_at", Instant, nullable=False),
     Column("set_by", Words, nullable=False),
 )
@@ -214,6 +211,8 @@ tokens = Table(
     Column("expires_at", Count, nullable=False),
     Column("issued_at", Instant, nullable=False),
     Column("scope", Words),
+    # RFC 7638 thumbprint of the key the token is bound to, if it is (RFC 9449).
+    Column("key_thumbprint", String(43)),
     Index(None, "expires_at"),
     Index(None, "client_id"),
 )
@@ -225,6 +224,14 @@ assertions = Table(
     Column("jti_hash", LargeBinary(32), primary_key=True),
     Column("expires_at", Count, nullable=False),
     Index(None, "expires_at"),
+)
+
+# One row: which environment the ledger belongs to, so that a copy of it opens no other.
+hub = Table(
+    "hub",
+    METADATA,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("environment", String(16), nullable=False),
 )
 
 audit = Table(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.ledger import audit
@@ -24,6 +24,10 @@ KEEP_ASSERTIONS = timedelta(minutes=10)
 """Beyond expiry: covers the clock skew we accept and a clock that is set back."""
 
 
+CLEAN_AT = 0
+"""First byte of the token hashes whose issue also forgets what has expired: one in 256."""
+
+
 @dataclass(frozen=True, slots=True)
 class Token:
     """A live access token, without the token."""
@@ -31,6 +35,8 @@ class Token:
     clientId: str
     issuedAt: datetime
     expiresAt: datetime
+    scope: str | None
+    keyThumbprint: str | None
 
 
 class Tokens:
@@ -47,6 +53,7 @@ class Tokens:
         expires_at: datetime,
         at: datetime,
         scope: str | None = None,
+        key_thumbprint: str | None = None,
     ) -> None:
         """Remember a token by its SHA-256.
 
@@ -56,6 +63,7 @@ class Tokens:
             expires_at: when it dies.
             at: now.
             scope: what it may be used for, words of RFC 6749 scope; everything when not given.
+            key_thumbprint: the key its sender must prove to hold (RFC 9449), if any.
 
         Raises:
             InvalidClient: the client does not exist or is revoked.
@@ -66,10 +74,15 @@ class Tokens:
         c = clients.c
         active = select(c.client_id).where(c.client_id == client_id, c.revoked_at.is_(None))
         row = {"token_hash": token_hash, "client_id": client_id, "issued_at": at, "scope": scope}
+        row |= {"expires_at": microseconds(expires_at), "key_thumbprint": key_thumbprint}
+        used = update(clients).where(c.client_id == client_id).values(last_used_at=at)
         with self._database.write() as connection:
             if connection.scalar(active) is None:
                 raise InvalidClient(f"client {client_id} may not have tokens")
-            connection.execute(insert(tokens), row | {"expires_at": microseconds(expires_at)})
+            connection.execute(insert(tokens), row)
+            connection.execute(used)
+            if token_hash[0] == CLEAN_AT:
+                _forget(connection, at)
             after = {"expiresAt": expires_at.isoformat()}
             action = "token:issued"
             audit.append(
@@ -80,7 +93,7 @@ class Tokens:
         """Return a token that still opens something, for introspection (RFC 7662)."""
         t, c = tokens.c, clients.c
         query = (
-            select(t.client_id, t.issued_at, t.expires_at)
+            select(t.client_id, t.issued_at, t.expires_at, t.scope, t.key_thumbprint)
             .join(clients, c.client_id == t.client_id)
             .where(t.token_hash == token_hash, t.expires_at > microseconds(at))
             .where(c.revoked_at.is_(None))
@@ -89,7 +102,8 @@ class Tokens:
             row = connection.execute(query).one_or_none()
         if row is None:
             return None
-        return Token(row.client_id, row.issued_at, from_microseconds(row.expires_at))
+        expires = from_microseconds(row.expires_at)
+        return Token(row.client_id, row.issued_at, expires, row.scope, row.key_thumbprint)
 
     def revoke(self, token_hash: bytes, at: datetime, client_id: str | None = None) -> bool:
         """Forget a token; with ``client_id`` only its own (RFC 7009). ``False``: not there."""
@@ -107,11 +121,8 @@ class Tokens:
 
     def purge(self, at: datetime) -> int:
         """Forget what has expired; return how many rows went."""
-        expired = delete(tokens).where(tokens.c.expires_at <= microseconds(at))
-        old = microseconds(at - KEEP_ASSERTIONS)
-        used = delete(assertions).where(assertions.c.expires_at <= old)
         with self._database.write() as connection:
-            return connection.execute(expired).rowcount + connection.execute(used).rowcount
+            return _forget(connection, at)
 
     def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
         """Use up an assertion; ``False`` means it was used before, by whatever process."""
@@ -129,3 +140,10 @@ class Tokens:
                 return connection.scalar(once.returning(c)) is not None
             other = sqlite.insert(assertions).values(row).on_conflict_do_nothing()
             return connection.scalar(other.returning(c)) is not None
+
+
+def _forget(connection: Connection, at: datetime) -> int:
+    expired = delete(tokens).where(tokens.c.expires_at <= microseconds(at))
+    old = microseconds(at - KEEP_ASSERTIONS)
+    used = delete(assertions).where(assertions.c.expires_at <= old)
+    return connection.execute(expired).rowcount + connection.execute(used).rowcount

@@ -16,9 +16,9 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import DBAPIError
 
 from connectors.ledger import BrokenRow, DeliveredFile, Ledger
-from connectors.ledger.engine import WAL_ATTEMPTS, _write_ahead
+from connectors.ledger.engine import WAL_ATTEMPTS, write_ahead
 from connectors.ledger.schema import APPEND_ONLY, HEAD, METADATA
-from ipregister.authorizations import parse_withheld
+from ipregister.authorization_forms import parse_withheld
 from ipregister.deliveries import Kind, State
 from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
 from ipregister.model import Right
@@ -56,8 +56,13 @@ def test_the_chain_says_who_did_what_from_what_to_what(chain: Ledger) -> None:
         "authorization:revoked",
         "client:revoked",
     ]
-    rights = [{"right": "patents", "allowed": EVERYTHING, "withheld": []}]
-    shared = {"version": 1, "rights": rights, "validUntil": "2027-01-01"}
+    nothing = {
+        **{"rights": [], "validFrom": None, "validUntil": None, "termsOfUse": "internal_use"},
+        **{"purpose": None, "allowedAddresses": [], "reason": None},
+    }
+    classes = {"allowed": EVERYTHING, "withheld": [], "rows": {}, "freeText": True}
+    rights = [{"right": "patents"} | classes]
+    shared = nothing | {"version": 1, "rights": rights, "validUntil": "2027-01-01"}
     assert entries[4].document() == {
         "seq": 5,
         "at": "2026-03-04T05:06:07Z",
@@ -65,7 +70,7 @@ def test_the_chain_says_who_did_what_from_what_to_what(chain: Ledger) -> None:
         "action": "authorization:revoked",
         "subject": "KH:Ann",
         "before": shared,
-        "after": {"version": 2, "rights": [], "validUntil": None},
+        "after": nothing | {"version": 2},
     }
     assert (entries[3].before, entries[3].after) == (None, shared)
     assert chain.audit.entries(subject="KH:Ann") == entries[3:5]
@@ -226,7 +231,7 @@ def test_a_new_file_others_are_opening_is_waited_for(
                 raise OperationalError("database is locked")
 
     monkeypatch.setattr("connectors.ledger.engine.sleep", lambda _: None)
-    switch: Any = _write_ahead
+    switch: Any = write_ahead
     if opens:
         switch(Busy())
     else:

@@ -1,0 +1,42 @@
+"""Acceptance and Production kept apart: a ledger belongs to one of them for good.
+
+Whoever restores a backup of Production to try something on Acceptance, or points one hub at
+the other's database, is refused when the ledger is opened: every client, key and token in it
+is good in the other environment alone.
+"""
+
+from sqlalchemy import insert, select
+
+from connectors.ledger.engine import Database
+from connectors.ledger.schema import hub
+from ipregister.errors import ConfigurationError, LedgerConflict
+
+PRODUCTION = "production"
+
+
+def claim(database: Database, environment: str) -> None:
+    """Make the ledger this environment's, if it is nobody's yet.
+
+    Raises:
+        ConfigurationError: it belongs to another one.
+    """
+    owner = _owner(database)
+    if owner is None:
+        try:
+            with database.write() as connection:
+                connection.execute(insert(hub), {"only": 1, "environment": environment})
+        except LedgerConflict:  # another worker, at the same moment
+            pass
+        owner = _owner(database)
+    if owner != environment:
+        raise ConfigurationError(
+            f"this ledger belongs to the {owner} environment and IPHUB_ENVIRONMENT says "
+            f"{environment}: clients, keys and tokens of one are never good in the other. Set "
+            "IPHUB_ENVIRONMENT, or create a hub of its own: iphub init --home DIR"
+        )
+
+
+def _owner(database: Database) -> str | None:
+    with database.read() as connection:
+        owner: str | None = connection.scalar(select(hub.c.environment))
+        return owner
