@@ -9,15 +9,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import openapi
+from api.answers import caching
 from api.auth import authenticate
+from api.limits import count_rows
+from api.negotiation import FEED_FORMATS, negotiate, not_acceptable
 from api.parameters import read_limit, read_query
 from api.problems import refuse
-from api.redistribution import JSON, RIGHTS, accepts_json, caching, next_link
-from api.service import Service, service_of
+from api.redistribution import JSON, RIGHTS, next_link
+from api.service import service_of
+from connectors.exports.formats import MEDIA_TYPES, Format
 from connectors.ledger import Access
-from connectors.serving_store import Mark, PlaceUnknown, Space
+from connectors.serving_store import Changes, Mark, PlaceUnknown, Space
+from ipregister.authorizations import Grant
 from ipregister.errors import InvalidRequest
-from ipregister.model import Disclosure
 
 router = APIRouter(prefix="/v1", tags=["Changes"])
 
@@ -41,8 +45,9 @@ async def list_changes(request: Request) -> Response:
     if not access.may("changes:read"):
         return refuse(request, "forbidden")
     values = read_query(request.scope["query_string"], allowed=PARAMETERS)
-    if not accepts_json(request):
-        return refuse(request, "not_acceptable")
+    kind = negotiate(request, FEED_FORMATS)
+    if kind is None:
+        return not_acceptable(request, FEED_FORMATS)
     limit = read_limit(values)
     grants = _wanted(access, values.get("office"), values.get("right"))
     # A narrower token must not read the rest as taken away: each scope has its own cursors.
@@ -54,38 +59,34 @@ async def list_changes(request: Request) -> Response:
     # Who has retracted everything it had of an office is a stranger there, as before.
     if not grants and not marks and ("office" in values or "right" in values):
         return refuse(request, "not_found")
-    return _feed(request, service, values, grants, marks, bound_to, limit)
-
-
-def _feed(
-    request: Request,
-    service: Service,
-    values: dict[str, str],
-    grants: dict[Space, frozenset[Disclosure]],
-    marks: list[Mark] | None,
-    bound_to: tuple[str, ...],
-    limit: int,
-) -> Response:
     try:
         changes = service.serving.changes(grants, marks, limit)
     except PlaceUnknown:
         return refuse(request, "resync_required")
+    count_rows(request, len(changes.items))
     cursor = service.cursors.seal(_encode(changes.marks), bound_to)
-    headers = caching(frozenset().union(*grants.values()))
+    headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
     headers["Link"] = next_link(request, service, values, cursor)
-    more = b"true" if changes.more else b"false"
-    end = b'],"hasMore":%b,"nextCursor":"%b"}' % (more, cursor.encode())
+    return _page(changes, kind, cursor, headers)
+
+
+def _page(changes: Changes, kind: Format, cursor: str, headers: dict[str, str]) -> Response:
+    more = "true" if changes.more else "false"
+    if kind is Format.NDJSON:
+        # Lines are items and nothing else; what JSON says beside them is in the header.
+        headers |= {"Next-Cursor": cursor, "Has-More": more}
+        lines = b"".join([item + b"\n" for item in changes.items])
+        return Response(lines, 200, headers, MEDIA_TYPES[kind])
+    end = b'],"hasMore":%b,"nextCursor":"%b"}' % (more.encode(), cursor.encode())
     return Response(b'{"items":[' + b",".join(changes.items) + end, 200, headers, JSON)
 
 
-def _wanted(
-    access: Access, office: str | None, right: str | None
-) -> dict[Space, frozenset[Disclosure]]:
+def _wanted(access: Access, office: str | None, right: str | None) -> dict[Space, Grant]:
     """Return the grants a query asks for."""
     if right is not None and right not in RIGHTS:
         raise InvalidRequest(f"right: one of {', '.join(RIGHTS)}.")
     return {
-        space: allowed
-        for space, allowed in access.grants.items()
+        space: grant
+        for space, grant in access.grants.items()
         if office in (None, space[0]) and right in (None, space[1])
     }

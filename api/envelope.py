@@ -12,6 +12,7 @@ import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.limits import Meter
 from api.problems import refuse
 
 ALWAYS = (
@@ -43,14 +44,19 @@ class Envelope:
         headers = [*self._headers, (b"x-request-id", request_id.encode())]
         without_body = scope["method"] == "HEAD"
         if without_body:
-            scope = {**scope, "method": "GET"}  # a copy: the server looks at its own again
+            # A copy: the server looks at its own again.
+            scope = {**scope, "method": "GET", "sentMethod": "HEAD"}
         started = False
 
         async def wrapped(message: Message) -> None:
             nonlocal started
+            meter: Meter | None = scope.get("meter")
+            if meter is not None:
+                meter.settle()  # rows sent after the head are taken as they go
             if message["type"] == "http.response.start":
                 started = True
-                message["headers"] = [*message["headers"], *headers]
+                counted = () if meter is None else meter.headers()
+                message["headers"] = [*message["headers"], *headers, *counted]
             elif without_body:
                 message["body"] = b""
             await send(message)

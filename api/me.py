@@ -8,11 +8,12 @@ from starlette.responses import Response
 
 from api import openapi
 from api.auth import authenticate
+from api.limits import quota
 from api.parameters import read_query
 from api.redistribution import JSON
 from api.service import service_of
 from connectors.ledger import Access
-from ipregister.model import Disclosure, Right
+from ipregister.model import Right
 from ipregister.offices import originating_offices
 from ipregister.roles import Act
 
@@ -39,6 +40,7 @@ async def read_me(request: Request) -> Response:
             {"officeCode": office, "version": access.versions.get(office), "rights": rights}
             for office, rights in _rights(access).items()
         ],
+        "quota": quota(request),
     }
     return _answer({name: value for name, value in document.items() if value is not None})
 
@@ -51,14 +53,17 @@ async def list_offices(request: Request) -> Response:
     if isinstance(access, Response):
         return access
     read_query(request.scope["query_string"], allowed=frozenset())
-    counts, names = service.serving.counts(), {o.code: o.name for o in originating_offices()}
+    names = {office.code: office.name for office in originating_offices()}
+
+    def count(office: str, right: Right) -> int:
+        return service.serving.count(office, right, access.grants[office, right])
+
     items = [
         {
             "officeCode": office,
             "name": names.get(office, office),
             "rights": [
-                {**right, "records": counts.get((office, Right(str(right["right"]))), 0)}
-                for right in rights
+                {**right, "records": count(office, Right(str(right["right"])))} for right in rights
             ],
         }
         for office, rights in _rights(access).items()
@@ -70,14 +75,8 @@ def _rights(access: Access) -> dict[str, list[dict[str, object]]]:
     """Return what is shared, by office and right, each in order."""
     shared: dict[str, list[dict[str, object]]] = {}
     for office, right in sorted(access.grants):
-        allowed = access.grants[office, right]
-        shared.setdefault(office, []).append(
-            {
-                "right": right,
-                "allowed": [name for name in Disclosure if name in allowed],
-                "withheld": [name for name in Disclosure if name not in allowed],
-            }
-        )
+        seen = {"right": right} | access.grants[office, right].document()
+        shared.setdefault(office, []).append(seen)
     return shared
 
 

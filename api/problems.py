@@ -60,7 +60,6 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Field not available",
         "A parameter uses a field that is not available to this client.",
     ),
-    "not_acceptable": (406, "Not acceptable", "Available here: application/json."),
     "internal_error": (
         500,
         "Internal error",
@@ -78,8 +77,9 @@ def problem(
     detail: str,
     *,
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> Response:
-    """Return a problem document."""
+    """Return a problem document; ``more`` are members of this kind of problem."""
     document = {
         "type": f"urn:asean-ip-hub:problem:{code}",
         "title": title,
@@ -87,6 +87,7 @@ def problem(
         "detail": detail,
         "code": code,
         "requestId": request.scope.get("requestId", ""),
+        **(more or {}),
     }
     body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
     headers = {"Cache-Control": "no-store"} | dict(headers or {})

@@ -9,9 +9,13 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
+from api.addresses import Networks
+from api.limits import Limits
 from connectors.cursors import Cursors
 from connectors.ledger import Ledger
+from connectors.ledger.environments import PRODUCTION
 from connectors.serving_store import ServingStore
+from connectors.signing_keys import SigningKeys
 
 TOKEN_SECONDS = 600
 """Ten minutes, as api-conventions ask; a look-up per request makes revocation immediate."""
@@ -24,7 +28,11 @@ def utc_now() -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """The surroundings of the API; ``public_url`` has no trailing slash and is the issuer."""
+    """The surroundings of the API; ``public_url`` has no trailing slash and is the issuer.
+
+    Without ``limits`` nobody is counted, without ``keys`` nothing is signed; ``proxies`` are
+    whose word about a caller's address is taken.
+    """
 
     ledger: Ledger
     serving: ServingStore
@@ -32,6 +40,10 @@ class Service:
     public_url: str
     clock: Callable[[], datetime] = field(default=utc_now)
     token_seconds: int = TOKEN_SECONDS
+    limits: Limits | None = None
+    keys: SigningKeys | None = None
+    environment: str = PRODUCTION
+    proxies: Networks = ()
 
 
 def service_of(request: Request) -> Service:

@@ -10,7 +10,8 @@ from rich.console import Console
 from iphub.context import AnyOfficeOption, FormatOption, HomeOption, OfficeOption, open_hub
 from iphub.credentials import ActorOption
 from iphub.output import Format, emit
-from ipregister.authorizations import WITHHOLDABLE, Authorization, parse_withheld
+from ipregister.authorization_forms import parse_withheld
+from ipregister.authorizations import WITHHOLDABLE, Authorization
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 
@@ -109,12 +110,26 @@ def list_all(
 
 
 def _say(out: Console, authorization: Authorization) -> None:
-    until = f" until {authorization.validUntil}" if authorization.validUntil else ""
+    decision = authorization.decision
+    first = f" from {decision.validFrom}" if decision.validFrom else ""
+    until = f" until {decision.validUntil}" if decision.validUntil else ""
     pair = f"{authorization.office} → {authorization.thirdParty}"
-    out.out(f"{pair}, version {authorization.version}{until}")
-    for right, allowed in authorization.allowed.items():
-        closed = [name for name in WITHHOLDABLE if name not in allowed]
+    out.out(f"{pair}, version {authorization.version}{first}{until}")
+    for right, grant in decision.grants.items():
+        closed = [str(name) for name in WITHHOLDABLE if name not in grant.allowed]
+        if not grant.freeText:
+            closed.append("free text")
         out.out(f"  {right}: everything{' but ' + ', '.join(closed) if closed else ''}")
+        for name, value in grant.rule.document().items() if grant.rule else ():
+            words = ", ".join(value) if isinstance(value, list) else value
+            out.out(f"    only records with {name} {words}")
     if authorization.is_revoked:
         out.out("  nothing: revoked")
-    out.out(f"  decided by {authorization.setBy}, {authorization.setAt:%Y-%m-%d %H:%M} UTC")
+    else:
+        out.out(f"  terms of use: {decision.termsOfUse}")
+    if decision.allowedAddresses:
+        out.out(f"  from {', '.join(decision.allowedAddresses)} only")
+    if decision.purpose:
+        out.out(f"  purpose: {decision.purpose}")
+    why = f": {decision.reason}" if decision.reason else ""
+    out.out(f"  decided by {authorization.setBy}, {authorization.setAt:%Y-%m-%d %H:%M} UTC{why}")

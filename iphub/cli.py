@@ -6,7 +6,6 @@ from iphub import (
     authorizations,
     collect,
     dagster_ui,
-    decisions,
     deliveries,
     ledger,
     office_clients,
@@ -33,7 +32,7 @@ app.command()(collect.collect)
 app.command()(deliveries.submit)
 app.command()(deliveries.process)
 app.command("deliveries")(deliveries.deliveries)
-app.add_typer(decisions.app, name="delivery")
+app.add_typer(deliveries.decisions, name="delivery")
 app.add_typer(third_parties.app, name="third-party")
 app.add_typer(office_clients.app, name="office-client")
 app.add_typer(authorizations.app, name="authorization")

@@ -14,8 +14,11 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
+from api.addresses import read_networks
 from api.app import create_app
+from api.limits import Limits
 from api.service import Service
+from connectors.buckets import Buckets
 from connectors.cursors import Cursors
 from connectors.hub import Hub
 from connectors.settings import Settings
@@ -76,6 +79,23 @@ def service(hub: Hub, public_url: str) -> Service:
         serving=hub.serving,
         cursors=Cursors(hub.home.pepper()),
         public_url=public_url.rstrip("/"),
+        limits=limits(hub),
+        keys=hub.signing_keys(),
+        environment=hub.settings.environment,
+        proxies=read_networks(hub.settings.trusted_proxies),
+    )
+
+
+def limits(hub: Hub) -> Limits:
+    """Return what the workers of this host count together."""
+    folder, key = hub.home.counting, hub.home.pepper()
+    folder.mkdir(exist_ok=True)  # homes from before there were limits have none
+    return Limits(
+        quotas=Buckets(folder / "quotas", key=key),
+        # Strangers choose these names: more room, and a place of their own.
+        failures=Buckets(folder / "failures", key=key, sets=8_192),
+        requests=hub.settings.requests_per_minute,
+        rows=hub.settings.rows_per_minute,
     )
 
 

@@ -1,0 +1,70 @@
+"""Where a request comes from: the peer, or whom a proxy of ours names.
+
+``X-Forwarded-For`` is believed only from the configured proxies, and read from its end: what
+stands further left was written by whoever is asking.
+"""
+
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+from starlette.requests import Request
+
+from ipregister.errors import ConfigurationError
+
+Address = IPv4Address | IPv6Address
+Networks = tuple[IPv4Network | IPv6Network, ...]
+
+SUBSCRIBER_BITS = 64
+"""What one subscriber has of IPv6: within it, addresses can be changed at will."""
+
+
+def read_networks(text: str | None) -> Networks:
+    """Return the networks of a setting, separated by commas.
+
+    Raises:
+        ConfigurationError: one of them is none.
+    """
+    try:
+        return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
+    except ValueError as exc:
+        raise ConfigurationError(
+            f"{exc}: name the proxies by address or network, separated by commas"
+        ) from exc
+
+
+def client_address(request: Request, proxies: Networks) -> Address | None:
+    """Return the address of the caller; ``None`` when there is none (a local socket)."""
+    peer = request.scope.get("client")
+    address = _read(peer[0]) if peer else None
+    if address is None or not _is_of(address, proxies):
+        return address
+    named = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    for text in reversed(named):
+        found = _read(text.strip())
+        if found is None:  # nothing further left can be trusted
+            break
+        address = found
+        if not _is_of(address, proxies):
+            break
+    return address
+
+
+def subscriber(address: Address | None) -> str:
+    """Return what stands for one caller where addresses are counted."""
+    if isinstance(address, IPv6Address):
+        return str(ip_network((address, SUBSCRIBER_BITS), strict=False))
+    return str(address)
+
+
+@lru_cache(maxsize=4096)
+def _read(text: str) -> Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    # The same caller, however the socket spells it.
+    return getattr(address, "ipv4_mapped", None) or address
+
+
+def _is_of(address: Address, networks: Networks) -> bool:
+    return any(address in network for network in networks)

@@ -1,0 +1,184 @@
+"""Limits that explain themselves: requests and rows per client, failures per credential.
+
+A client has two buckets, one of requests and one of rows, both full after a minute of
+silence. A request takes one from the first and is refused when either is empty; the rows of
+its answer are taken when they are sent, so a large answer is never cut in the middle and is
+paid by waiting. What is told depends only on what the client asked and got.
+
+Workers of one host share the buckets (``connectors.buckets``); several hosts each count for
+themselves.
+
+Standard: draft-ietf-httpapi-ratelimit-headers-10 (``RateLimit-Policy``, ``RateLimit``).
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from math import ceil
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.problems import problem
+from connectors.buckets import Buckets, Pair, Rate
+from connectors.ledger import Access
+
+WINDOW_SECONDS = 60
+
+MAX_FAILURES = 10
+"""Failed authentications a minute, per client and address, before the next is not looked at."""
+
+_FAILURES = Rate((MAX_FAILURES, 1), (MAX_FAILURES / WINDOW_SECONDS, 1))
+_ONE: Pair = (1.0, 0.0)
+_NOTHING: Pair = (0.0, 0.0)
+_ANY: Pair = (-1e18, -1e18)
+
+REQUESTS, ROWS = "requests", "rows"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The hub's quotas a minute, for clients without their own, and what was used of them."""
+
+    quotas: Buckets
+    failures: Buckets
+    requests: int
+    rows: int
+
+    def quota_of(self, access: Access) -> tuple[int, int]:
+        """Return how many requests and rows a minute a client has."""
+        return access.requestsPerMinute or self.requests, access.rowsPerMinute or self.rows
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one request takes; kept in its scope and settled when the answer is sent."""
+
+    limits: Limits
+    name: bytes
+    rate: Rate
+    levels: Pair
+    now: float
+    rows: int = 0
+
+    def settle(self) -> None:
+        """Take the rows counted since the last time."""
+        if self.rows:
+            taken, self.rows = (0.0, float(self.rows)), 0
+            _, self.levels = self.limits.quotas.take(
+                self.name, self.rate, self.now, needed=_ANY, taken=taken
+            )
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """Return what the client may know: its quotas, what is left, when they are full."""
+        (requests, rows), (left, rows_left) = self.rate.capacity, self.levels
+        full, rows_full = seconds_until(self.rate, self.levels, self.rate.capacity)
+        state = '"%s";r=%d;t=%d, "%s";r=%d;t=%d' % (  # noqa: UP031 - a third of the time
+            *(REQUESTS, max(0, left), full),
+            *(ROWS, max(0, rows_left), rows_full),
+        )
+        policy = _policy(int(requests), int(rows))
+        return [(b"ratelimit-policy", policy), (b"ratelimit", state.encode())]
+
+
+def admit(request: Request, access: Access, limits: Limits | None, at: datetime) -> Response | None:
+    """Count a client's request; return the refusal when one of its quotas is used up."""
+    if limits is None:
+        return None
+    rate, now = _rate(*limits.quota_of(access)), at.timestamp()
+    name = _name(limits.quotas, access.clientId)
+    enough, levels = limits.quotas.take(name, rate, now, needed=(1.0, 1.0), taken=_ONE)
+    meter = request.scope["meter"] = Meter(limits, name, rate, levels, now)
+    return None if enough else _refuse(request, meter, at)
+
+
+def quota(request: Request) -> dict[str, object] | None:
+    """Return what the client of a request has and has left, for ``/v1/me``."""
+    meter: Meter | None = request.scope.get("meter")
+    if meter is None:
+        return None
+    full = seconds_until(meter.rate, meter.levels, meter.rate.capacity)
+    return {
+        name: {
+            "limit": int(meter.rate.capacity[number]),
+            "windowSeconds": WINDOW_SECONDS,
+            "remaining": int(max(0, meter.levels[number])),
+            "fullAgainInSeconds": full[number],
+        }
+        for number, name in enumerate((REQUESTS, ROWS))
+    }
+
+
+def count_rows(request: Request, rows: int) -> None:
+    """Count rows of an answer; call it before they are sent, as often as there are more."""
+    meter: Meter | None = request.scope.get("meter")
+    if meter is not None:
+        meter.rows += rows
+
+
+def try_credential(limits: Limits | None, client_id: str, address: str, at: datetime) -> int:
+    """Count a failed authentication in advance; return seconds to wait, or 0 to go on.
+
+    Counted before anything is looked at, so that guesses cost next to nothing and tell
+    nothing; given back by ``credential_was_right``. Only this client from this address waits:
+    nobody can lock a client out from elsewhere.
+    """
+    if limits is None:
+        return 0
+    name = limits.failures.name(f"{address} {client_id}")
+    enough, levels = limits.failures.take(name, _FAILURES, at.timestamp(), needed=_ONE, taken=_ONE)
+    return 0 if enough else max(1, seconds_until(_FAILURES, levels, _ONE)[0])
+
+
+def credential_was_right(limits: Limits | None, client_id: str, address: str, at: datetime) -> None:
+    """Give back what ``try_credential`` counted."""
+    if limits is not None:
+        name = limits.failures.name(f"{address} {client_id}")
+        limits.failures.take(name, _FAILURES, at.timestamp(), needed=_ANY, taken=(-1.0, 0.0))
+
+
+def seconds_until(rate: Rate, levels: Pair, wanted: Pair) -> tuple[int, int]:
+    """Return in how many whole seconds each level is as high as wanted."""
+    return (
+        ceil(max(0.0, wanted[0] - levels[0]) / rate.per_second[0]),
+        ceil(max(0.0, wanted[1] - levels[1]) / rate.per_second[1]),
+    )
+
+
+def _refuse(request: Request, meter: Meter, at: datetime) -> Response:
+    waits = seconds_until(meter.rate, meter.levels, (1.0, 1.0))
+    violated = [name for name, wait in zip((REQUESTS, ROWS), waits, strict=True) if wait]
+    wait = max(1, *waits)
+    quotas = dict(zip((REQUESTS, ROWS), meter.rate.capacity, strict=True))
+    said = " and ".join(f"{int(quotas[name])} {name}" for name in violated)
+    resets = (at.astimezone(UTC) + timedelta(seconds=wait)).replace(microsecond=0)
+    return problem(
+        request,
+        429,
+        "quota_exceeded",
+        "Too many requests",
+        f"This client may have {said} a minute and has used them up. Go on in {wait} s; "
+        "GET /v1/me and the RateLimit header say how much is left.",
+        headers={"Retry-After": str(wait)},
+        more={
+            "limits": violated,
+            "retryAfterSeconds": wait,
+            "resetsAt": resets.isoformat().replace("+00:00", "Z"),
+        },
+    )
+
+
+@lru_cache(maxsize=1024)
+def _rate(requests: int, rows: int) -> Rate:
+    return Rate((requests, rows), (requests / WINDOW_SECONDS, rows / WINDOW_SECONDS))
+
+
+@lru_cache(maxsize=1024)
+def _policy(requests: int, rows: int) -> bytes:
+    window = WINDOW_SECONDS
+    return f'"{REQUESTS}";q={requests};w={window}, "{ROWS}";q={rows};w={window}'.encode()
+
+
+@lru_cache(maxsize=4096)
+def _name(quotas: Buckets, client_id: str) -> bytes:
+    return quotas.name(client_id)
