@@ -1,9 +1,10 @@
 """Who asks: the access token of a request, looked up on every request.
 
 Nothing about rights is in a token or cached: revocation and restriction act on the next
-request, on every worker. How tokens are given out is ``oauth``.
+request, on every worker. Here too a bound token must come with its proof, and a client's
+quota is counted. How tokens are given out is ``oauth``.
 
-Standards: RFC 6750 (bearer tokens), RFC 9728 (where to get one).
+Standards: RFC 6750 (bearer tokens), RFC 9449 (bound tokens), RFC 9728 (where to get one).
 """
 
 from hashlib import sha256
@@ -11,43 +12,81 @@ from hashlib import sha256
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import limits
+from api.addresses import client_address
+from api.dpop import check_proof
+from api.jws import ALGORITHMS, Disbelieved
 from api.problems import refuse
 from api.service import Service
 from connectors.ledger import Access
+from connectors.ledger.environments import PRODUCTION
 
 MAX_TOKEN_CHARACTERS = 256
-"""Our tokens have 43; a longer one is refused before it is hashed."""
+"""Our tokens have 43, and the environment's name before them where it is not Production."""
+
+_UNKNOWN = "The access token is unknown, expired or revoked"
+_UNPROVEN = "The proof of possession does not fit the request, the token or the key"
 
 
 def authenticate(request: Request, service: Service) -> Access | Response:
     """Return what the caller may do now, or the refusal to send it."""
-    token = _token(request)
-    if token is None:
-        return _refuse(request, service, None)
-    access = None
-    if token and len(token) <= MAX_TOKEN_CHARACTERS:
-        access = service.ledger.access(sha256(token).digest(), service.clock())
-    return access or _refuse(request, service, "invalid_token")
+    scheme, token = _token(request)
+    if scheme is None:
+        return _refuse(request, service)
+    at, access = service.clock(), None
+    if len(token) <= MAX_TOKEN_CHARACTERS and _is_of_here(token, service.environment):
+        address = client_address(request, service.proxies)
+        named = None if address is None else str(address)
+        access = service.ledger.access(sha256(token).digest(), at, named)
+    if access is None:
+        return _refuse(request, service, "invalid_token", _UNKNOWN)
+    if access.keyThumbprint is not None or scheme == b"dpop":
+        if access.keyThumbprint is None or scheme != b"dpop":
+            return _refuse(request, service, "invalid_token", _UNKNOWN, bound=True)
+        signer = check_proof(request, service, at=at, token=token)
+        if isinstance(signer, Disbelieved) or signer != access.keyThumbprint:
+            return _refuse(request, service, "invalid_dpop_proof", _UNPROVEN, bound=True)
+    return limits.admit(request, access, service.limits, at) or access
 
 
-def _token(request: Request) -> bytes | None:
-    """Return the bearer token; ``None`` without one, empty when there are two headers."""
-    token: bytes | None = None
+def marked(token: str, environment: str) -> str:
+    """Return a token that says where it is good: in Production nothing, elsewhere its name."""
+    return token if environment == PRODUCTION else f"{environment}.{token}"
+
+
+def _is_of_here(token: bytes, environment: str) -> bool:
+    return token.rpartition(b".")[0] == marked("", environment).rstrip(".").encode()
+
+
+def _token(request: Request) -> tuple[bytes | None, bytes]:
+    """Return scheme and token; no scheme without one, no token when there are two headers."""
+    scheme: bytes | None = None
+    token = b""
     for name, value in request.scope["headers"]:
         if name == b"authorization":
-            if token is not None:
-                return b""
+            if scheme is not None:
+                return scheme, b""
             scheme, _, token = value.partition(b" ")
-            if scheme.lower() != b"bearer":
-                return None
-    return token
+            scheme = scheme.lower()
+            if scheme not in (b"bearer", b"dpop"):
+                return None, b""
+    return scheme, token
 
 
-def _refuse(request: Request, service: Service, error: str | None) -> Response:
-    parts = ['Bearer realm="asean-ip-hub"']
+def _refuse(
+    request: Request,
+    service: Service,
+    error: str | None = None,
+    description: str = "",
+    *,
+    bound: bool = False,
+) -> Response:
+    parts = [f'{"DPoP" if bound else "Bearer"} realm="asean-ip-hub"']
     if error:
         parts.append(f'error="{error}"')
-        parts.append('error_description="The access token is unknown, expired or revoked"')
+        parts.append(f'error_description="{description}"')
+    if bound:
+        parts.append(f'algs="{" ".join(ALGORITHMS)}"')
     address = f"{service.public_url}/.well-known/oauth-protected-resource"
     parts.append(f'resource_metadata="{address}"')
     return refuse(request, "unauthorized", headers={"WWW-Authenticate": ", ".join(parts)})

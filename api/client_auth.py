@@ -1,7 +1,8 @@
 """Which client is calling an OAuth endpoint: secret (basic, post) or signed assertion.
 
-Exactly one way at a time. Every failure is the same answer; the reason is logged with the
-client's identifier when there is such a client.
+Exactly one way at a time. Every failure is the same answer after the same work, whether the
+client exists or not; the reason is logged with the client's identifier when there is such a
+client. Who fails too often from one address has to wait there, and nowhere else.
 
 Standards: RFC 6749 §2.3, RFC 7523 §2.2.
 """
@@ -9,13 +10,16 @@ Standards: RFC 6749 §2.3, RFC 7523 §2.2.
 import binascii
 from base64 import b64decode
 from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import unquote_plus
 
 import structlog
 from starlette.requests import Request
 
-from api import client_assertions
-from api.oauth_forms import INVALID_CLIENT, Refusal, invalid_request
+from api import client_assertions, limits
+from api.addresses import client_address, subscriber
+from api.client_assertions import Audiences
+from api.oauth_forms import INVALID_CLIENT, Refusal, invalid_request, too_many_failures
 from api.service import Service
 from connectors.ledger import Client
 
@@ -25,25 +29,60 @@ MAX_CREDENTIAL_CHARACTERS = 512
 """Our identifiers have 19 characters and our secrets 43."""
 
 
+@dataclass(frozen=True, slots=True)
+class Presented:
+    """Whom a caller claims to be, and by what it wants to be believed."""
+
+    client_id: str
+    secret: str = ""
+    assertion: str = ""
+
+
 def authenticate_client(
     request: Request, form: Mapping[str, str], service: Service, *, endpoint: str
 ) -> Client | Refusal:
     """Return the client that sent ``form`` to ``endpoint`` (its URL), or the refusal."""
+    presented = _presented(request, form)
+    if isinstance(presented, Refusal):
+        return presented
+    if max(len(presented.client_id), len(presented.secret)) > MAX_CREDENTIAL_CHARACTERS:
+        return INVALID_CLIENT
+    at = service.clock()
+    who = presented.client_id, subscriber(client_address(request, service.proxies)), at
+    if wait := limits.try_credential(service.limits, *who):
+        return too_many_failures(wait)
+    if presented.assertion:
+        client = _by_assertion(presented, service, endpoint)
+    else:
+        client = _by_secret(presented, service)
+    if client is None:
+        return INVALID_CLIENT
+    limits.credential_was_right(service.limits, *who)
+    return client
+
+
+def _presented(request: Request, form: Mapping[str, str]) -> Presented | Refusal:
     headers = request.headers.getlist("authorization")
     asserted = "client_assertion" in form or "client_assertion_type" in form
     ways = len(headers) + ("client_secret" in form) + asserted
     if ways > 1:
         return invalid_request("Authenticate in one way, not in several")
     if headers:
-        return _by_basic(headers[0], form, service)
-    if asserted:
-        return _by_assertion(form, service, endpoint)
-    if "client_secret" in form and "client_id" in form:
-        return _by_secret(form["client_id"], form["client_secret"], service)
-    return INVALID_CLIENT
+        presented = _read_basic(headers[0])
+    elif asserted:
+        presented = _read_assertion(form)
+    elif "client_secret" in form and "client_id" in form:
+        return Presented(form["client_id"], secret=form["client_secret"])
+    else:
+        return INVALID_CLIENT
+    if isinstance(presented, Refusal):
+        return presented
+    if form.get("client_id", presented.client_id) != presented.client_id:
+        return invalid_request("client_id is not the client that authenticates")
+    return presented
 
 
-def _by_basic(header: str, form: Mapping[str, str], service: Service) -> Client | Refusal:
+def _read_basic(header: str) -> Presented | Refusal:
     scheme, _, encoded = header.partition(" ")
     if scheme.lower() != "basic" or len(encoded) > 4 * MAX_CREDENTIAL_CHARACTERS:
         return INVALID_CLIENT
@@ -53,44 +92,45 @@ def _by_basic(header: str, form: Mapping[str, str], service: Service) -> Client 
         return INVALID_CLIENT
     # RFC 6749 §2.3.1: both are form-encoded first; ours have nothing to encode.
     name, colon, secret = pair.partition(":")
-    client_id = unquote_plus(name)
-    if not colon:
-        return INVALID_CLIENT
-    if form.get("client_id", client_id) != client_id:
-        return invalid_request("client_id is not the client that authenticates")
-    return _by_secret(client_id, unquote_plus(secret), service)
+    return Presented(unquote_plus(name), unquote_plus(secret)) if colon else INVALID_CLIENT
 
 
-def _by_secret(client_id: str, secret: str, service: Service) -> Client | Refusal:
-    if max(len(client_id), len(secret)) > MAX_CREDENTIAL_CHARACTERS:
-        return INVALID_CLIENT
-    client = service.ledger.clients.verify_secret(client_id, secret, service.clock())
-    return client or _refuse(client_id, service, "secret")
-
-
-def _by_assertion(form: Mapping[str, str], service: Service, endpoint: str) -> Client | Refusal:
+def _read_assertion(form: Mapping[str, str]) -> Presented | Refusal:
     if "client_assertion" not in form or form.get("client_assertion_type") != ASSERTION_TYPE:
         return invalid_request("client_assertion and client_assertion_type do not fit")
     assertion = form["client_assertion"]
     subject = client_assertions.subject_of(assertion)
-    if subject is None or len(subject) > MAX_CREDENTIAL_CHARACTERS:
-        return INVALID_CLIENT
-    if form.get("client_id", subject) != subject:
-        return invalid_request("client_id is not the client that authenticates")
-    client = service.ledger.clients.by_id(subject)
+    return INVALID_CLIENT if subject is None else Presented(subject, assertion=assertion)
+
+
+def _by_secret(presented: Presented, service: Service) -> Client | None:
+    name, secret = presented.client_id, presented.secret
+    client = service.ledger.clients.verify_secret(name, secret, service.clock())
+    if client is None:
+        _log_doubt(name, service, "secret")
+    return client
+
+
+def _by_assertion(presented: Presented, service: Service, endpoint: str) -> Client | None:
+    name, assertion = presented.client_id, presented.assertion
+    client = service.ledger.clients.by_id(name)
     if client is None or not client.is_active:
-        return INVALID_CLIENT
-    audiences = (service.public_url, endpoint)
+        client_assertions.spend_as_long(assertion)
+        _log_doubt(name, service, "no such client")
+        return None
+    audiences = Audiences(issuer=service.public_url, endpoint=endpoint)
     doubt = client_assertions.verify(
         assertion, client, service.ledger, audiences=audiences, at=service.clock()
     )
-    return client if doubt is None else _refuse(subject, service, f"assertion: {doubt.reason}")
+    if doubt is not None:
+        _log_doubt(name, service, f"assertion: {doubt.reason}")
+        return None
+    return client
 
 
-def _refuse(client_id: str, service: Service, reason: str) -> Refusal:
+def _log_doubt(client_id: str, service: Service, reason: str) -> None:
     # Only identifiers we gave out are logged: people paste secrets into the wrong field.
     known = service.ledger.clients.by_id(client_id)
     structlog.get_logger().warning(
         "client_refused", client_id=known.clientId if known else None, reason=reason
     )
-    return INVALID_CLIENT

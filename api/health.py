@@ -23,7 +23,7 @@ async def is_ready(request: Request) -> Response:
     """Answer when the ledger and the serving store do; otherwise 503."""
     service = service_of(request)
     service.ledger.access(NOBODY, service.clock())
-    service.serving.counts()
+    service.serving.totals()
     return _answer("ready")
 
 

@@ -1,9 +1,10 @@
-"""OAuth endpoints: give out access tokens, take them back.
+"""OAuth endpoints: give out access tokens, take them back, say what one is worth.
 
 Only ``client_credentials``: there are no people behind these clients. Tokens are opaque, 256
-bits, stored as SHA-256, and say nothing about rights.
+bits, stored as SHA-256, and say nothing about rights. Who proves possession of a key gets a
+token bound to it.
 
-Standards: RFC 6749 §4.4, RFC 7009 (revocation).
+Standards: RFC 6749 §4.4, RFC 7009 (revocation), RFC 7662 (introspection), RFC 9449 (DPoP).
 """
 
 import secrets
@@ -14,16 +15,20 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.auth import marked
 from api.client_auth import authenticate_client
+from api.dpop import check_proof, sent_proofs
+from api.jws import Disbelieved
 from api.oauth_forms import INVALID_CLIENT, NO_STORE, Refusal, answer, invalid_request, read_form
-from api.openapi import REVOKE, TOKEN
+from api.openapi import INTROSPECT, REVOKE, TOKEN
 from api.service import Service, service_of
-from connectors.ledger import Client
+from connectors.ledger import Client, Token
 from ipregister.errors import InvalidClient
 from ipregister.roles import MAY, Act, Role
 
 TOKEN_PATH = "/oauth2/token"  # noqa: S105 - an address
 REVOKE_PATH = "/oauth2/revoke"
+INTROSPECT_PATH = "/oauth2/introspect"
 
 THIRD_PARTY_SCOPES = (
     "changes:read",
@@ -33,10 +38,15 @@ THIRD_PARTY_SCOPES = (
 )
 """What a third party's client may try; what it gets is decided by the offices."""
 
+DAS_SCOPES = ("das-api/das-access", "das-api/office-exchange")
+"""What WIPO's DAS calls its own routes, in both of its spellings."""
+
 SCOPES = (*THIRD_PARTY_SCOPES, *sorted(Act))
 """Every scope there is, for the metadata."""
 
 TOKEN_BYTES = 32
+
+BAD_PROOF = Refusal("invalid_dpop_proof", "The DPoP proof does not fit this request")
 
 router = APIRouter(tags=["OAuth"])
 
@@ -45,12 +55,10 @@ router = APIRouter(tags=["OAuth"])
 async def issue_token(request: Request) -> Response:
     """Give out an access token for the client that authenticates."""
     service = service_of(request)
-    form = await read_form(request)
-    if isinstance(form, Refusal):
-        return _answer(form, request)
-    client = authenticate_client(request, form, service, endpoint=service.public_url + TOKEN_PATH)
-    if isinstance(client, Refusal):
-        return _answer(client, request)
+    caller = await _caller(request, service, TOKEN_PATH)
+    if isinstance(caller, Response):
+        return caller
+    client, form = caller
     if (grant := form.get("grant_type")) is None:
         return invalid_request("grant_type is missing").response()
     if grant != "client_credentials":
@@ -59,18 +67,27 @@ async def issue_token(request: Request) -> Response:
     known = scopes_of(client)
     if asked and not set(asked) & set(known):
         return Refusal("invalid_scope", f"Known: {' '.join(known)}").response()
-    return _issue(client, service, [word for word in known if word in asked])
+    key: str | Disbelieved | None = None
+    if sent_proofs(request):
+        key = check_proof(request, service, at=service.clock())
+    elif client.dpopRequired:
+        return Refusal("invalid_dpop_proof", "This client must send a DPoP proof").response()
+    if isinstance(key, Disbelieved):
+        return BAD_PROOF.response()
+    return _issue(client, service, [word for word in known if word in asked], key)
 
 
 def scopes_of(client: Client) -> tuple[str, ...]:
     """Return the scopes a client of this role may ask for."""
+    das = DAS_SCOPES if client.dasCompat else ()
     if client.role is Role.THIRD_PARTY:
-        return THIRD_PARTY_SCOPES
-    return tuple(sorted(MAY[client.role]))
+        return THIRD_PARTY_SCOPES + das
+    return tuple(sorted(MAY[client.role])) + das
 
 
 @router.get(TOKEN_PATH, include_in_schema=False)
 @router.get(REVOKE_PATH, include_in_schema=False)
+@router.get(INTROSPECT_PATH, include_in_schema=False)
 async def refuse_get() -> Response:
     """Refuse credentials in a URL."""
     return invalid_request("Use POST").response({"Allow": "POST"})
@@ -80,36 +97,80 @@ async def refuse_get() -> Response:
 async def revoke_token(request: Request) -> Response:
     """Make an access token of the calling client worthless at once; always 200."""
     service = service_of(request)
-    form = await read_form(request)
-    if isinstance(form, Refusal):
-        return _answer(form, request)
-    client = authenticate_client(request, form, service, endpoint=service.public_url + REVOKE_PATH)
-    if isinstance(client, Refusal):
-        return _answer(client, request)
+    caller = await _caller(request, service, REVOKE_PATH)
+    if isinstance(caller, Response):
+        return caller
+    client, form = caller
     if "token" not in form:
         return invalid_request("token is missing").response()
     # RFC 7009 §2.1: another client's token is none of its business, and it learns nothing.
-    token_hash = sha256(form["token"].encode()).digest()
-    service.ledger.tokens.revoke(token_hash, service.clock(), client.clientId)
+    service.ledger.tokens.revoke(_hash(form["token"]), service.clock(), client.clientId)
     return Response(status_code=200, headers=NO_STORE)
 
 
-def _issue(client: Client, service: Service, scopes: list[str]) -> Response:
-    token = secrets.token_urlsafe(TOKEN_BYTES)
+@router.post(INTROSPECT_PATH, openapi_extra=INTROSPECT)
+async def introspect_token(request: Request) -> Response:
+    """Say what an access token of the calling client is worth now; operators may ask about all."""
+    service = service_of(request)
+    caller = await _caller(request, service, INTROSPECT_PATH)
+    if isinstance(caller, Response):
+        return caller
+    client, form = caller
+    if "token" not in form:
+        return invalid_request("token is missing").response()
+    token = service.ledger.tokens.find(_hash(form["token"]), service.clock())
+    # RFC 7662 §2.2: of a token that is none of the caller's business not even that it lives.
+    if token is None or (token.clientId != client.clientId and client.role is not Role.OPERATOR):
+        return answer({"active": False})
+    return answer(_description(token, service))
+
+
+def _description(token: Token, service: Service) -> dict[str, object]:
+    bound = token.keyThumbprint
+    document: dict[str, object] = {
+        "active": True,
+        "client_id": token.clientId,
+        "sub": token.clientId,
+        "iss": service.public_url,
+        "aud": service.public_url,
+        "iat": int(token.issuedAt.timestamp()),
+        "exp": int(token.expiresAt.timestamp()),
+        "token_type": "DPoP" if bound else "Bearer",
+    }
+    document |= {"scope": token.scope} if token.scope else {}
+    return document | ({"cnf": {"jkt": bound}} if bound else {})
+
+
+async def _caller(
+    request: Request, service: Service, path: str
+) -> tuple[Client, dict[str, str]] | Response:
+    """Return the client that calls an endpoint with its form, or the refusal to send it."""
+    form = await read_form(request)
+    if isinstance(form, Refusal):
+        return _answer(form, request)
+    client = authenticate_client(request, form, service, endpoint=service.public_url + path)
+    return _answer(client, request) if isinstance(client, Refusal) else (client, form)
+
+
+def _issue(client: Client, service: Service, scopes: list[str], key: str | None) -> Response:
+    token = marked(secrets.token_urlsafe(TOKEN_BYTES), service.environment)
     at = service.clock()
     expires = at + timedelta(seconds=service.token_seconds)
-    token_hash = sha256(token.encode()).digest()
+    scope = " ".join(scopes) or None
     try:
-        scope = " ".join(scopes) or None
-        service.ledger.tokens.issue(client.clientId, token_hash, expires, at, scope)
+        service.ledger.tokens.issue(client.clientId, _hash(token), expires, at, scope, key)
     except InvalidClient:  # revoked since it authenticated
         return INVALID_CLIENT.response()
     document: dict[str, object] = {
         "access_token": token,
-        "token_type": "Bearer",
+        "token_type": "Bearer" if key is None else "DPoP",
         "expires_in": service.token_seconds,
     }
     return answer(document | ({"scope": scope} if scope else {}))
+
+
+def _hash(token: str) -> bytes:
+    return sha256(token.encode("utf-8", "backslashreplace")).digest()
 
 
 def _answer(refusal: Refusal, request: Request) -> Response:

@@ -7,7 +7,7 @@ Standard: RFC 6749 §2.3, §3.2, §5 (form, errors).
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -28,15 +28,26 @@ class Refusal:
     error: str
     description: str
     status: int = 400
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         """Return it as HTTP."""
         document = {"error": self.error, "error_description": self.description}
-        return answer(document, self.status, headers)
+        return answer(document, self.status, {**self.headers, **(headers or {})})
 
 
 INVALID_CLIENT = Refusal("invalid_client", "Client authentication failed", 401)
 """The same for every cause: what was wrong is in the hub's log."""
+
+
+def too_many_failures(wait: int) -> Refusal:
+    """Return the refusal of who guessed too often: the same whether the client exists or not."""
+    return Refusal(
+        "temporarily_unavailable",
+        f"Too many failed attempts for this client from your address: try again in {wait} s",
+        429,
+        {"Retry-After": str(wait)},
+    )
 
 
 def invalid_request(description: str) -> Refusal:

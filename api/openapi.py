@@ -6,12 +6,14 @@ the description with a snapshot and answers with the description.
 Standard: OpenAPI 3.1; designed after WIPO ST.90, self-assessed, not certified.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 
+from api.negotiation import FEED_FORMATS, RECORD_FORMATS
 from api.parameters import DEFAULT_LIMIT, FILTERS, MAX_LIMIT
+from connectors.exports.formats import MEDIA_TYPES, Format
 from ipregister.model import Disclosure, Member, Right, load_tables
 
 TITLE = "ASEAN IP data-sharing hub"
@@ -50,16 +52,33 @@ _PROBLEMS = {
     "400": "A parameter is unknown, repeated, not valid, or uses a field you may not see",
     "401": "No valid access token",
     "404": "It does not exist or is not shared with you",
-    "406": "Only JSON here",
+    "406": "None of the forms you take; the answer lists those there are",
     "410": "Withdrawn by the office, or the cursor is too old",
+    "429": "A quota of this client is used up; `Retry-After` says when to go on",
 }
+
+
+_QUOTAS: Document = {
+    "RateLimit-Policy": {
+        "description": "Quotas of requests and of rows: `q` in `w` seconds",
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "What is left (`r`), and in how many seconds it is full again (`t`)",
+        "schema": {"type": "string"},
+    },
+}
+"""Headers of every answer to a client that is known."""
 
 
 def _operation(answer: Document, *codes: str, parameters: list[Document] | None = None) -> Document:
     problems = {
-        code: _json(_ref("Problem"), _PROBLEMS[code], "application/problem+json") for code in codes
+        code: _json(_ref("Problem"), _PROBLEMS[code], "application/problem+json")
+        for code in (*codes, "429")
     }
     operation: Document = {"security": BEARER, "responses": {"200": answer, **problems}}
+    for response in operation["responses"].values():
+        response["headers"] = _QUOTAS
     return operation | ({"parameters": parameters} if parameters else {})
 
 
@@ -74,25 +93,45 @@ _ANY_RECORD: Document = {"anyOf": [_ref(f"{right}Record") for right in Right]}
 _OFFICE = _path("office", "ST.3 code of the office", {"type": "string", "examples": ["KH"]})
 _RIGHT = _path("right", "Which right", {"type": "string", "enum": [str(r) for r in Right]})
 
+_FIELDS = _query(
+    "fields",
+    "Only these fields, separated by commas; `recordId` always is there",
+    {"type": "string"},
+)
+
+
+def _forms(answer: Document, kinds: Sequence[Format]) -> Document:
+    """Return an answer in JSON that is also to be had in other forms."""
+    for kind in kinds:
+        text = kind not in (Format.PARQUET, Format.ARROW)
+        schema = {"type": "string"} | ({} if text else {"format": "binary"})
+        answer["content"].setdefault(MEDIA_TYPES[kind], {"schema": schema})
+    return answer
+
+
 RECORD = _operation(
-    _json(_ANY_RECORD, "The record"),
+    _forms(_json(_ANY_RECORD, "The record"), RECORD_FORMATS),
     *("400", "401", "404", "406", "410"),
-    parameters=[_OFFICE, _RIGHT, _path("recordId", "The record", {"type": "string"})],
+    parameters=[_OFFICE, _RIGHT, _path("recordId", "The record", {"type": "string"}), _FIELDS],
 )
 RECORD["responses"]["304"] = {"description": "Unchanged for you since that `ETag`"}
 RECORDS = _operation(
-    _json(_ref("RecordPage"), "A page of records"),
+    _forms(_json(_ref("RecordPage"), "A page of records"), RECORD_FORMATS),
     *("400", "401", "404", "406"),
     parameters=[
         _OFFICE,
         _RIGHT,
         _LIMIT,
         _CURSOR,
+        _FIELDS,
         *(_query(name, f.description, dict(f.schema)) for name, f in FILTERS.items()),
     ],
 )
 CHANGES = _operation(
-    _json(_ref("ChangePage"), "Changes, oldest first within one office and right"),
+    _forms(
+        _json(_ref("ChangePage"), "Changes, oldest first within one office and right"),
+        FEED_FORMATS,
+    ),
     *("400", "401", "404", "406", "410"),
     parameters=[
         _query("office", "Only this office (ST.3 code)", {"type": "string"}),
@@ -104,6 +143,11 @@ CHANGES = _operation(
 ME = _operation(_json({"type": "object"}, "Client, third party, authorizations"), "400", "401")
 OFFICES = _operation(_json({"type": "object"}, "Offices, rights, counts"), "400", "401")
 METADATA: Document = {"responses": {"200": _json({"type": "object"}, "Metadata")}}
+KEYS: Document = {
+    "responses": {
+        "200": _json({"type": "object"}, "Keys, a JWK Set", "application/jwk-set+json"),
+    }
+}
 HEALTH: Document = {"responses": {"200": _json({"type": "object"}, "It is")}}
 
 _CREDENTIALS = {
@@ -120,7 +164,16 @@ def _form(properties: Document, required: list[str]) -> Document:
 _OAUTH_ERRORS = {
     "400": _json(_ref("OAuthError"), "The request is malformed"),
     "401": _json(_ref("OAuthError"), "Client authentication failed"),
+    "429": _json(_ref("OAuthError"), "Too many failed attempts from this address"),
 }
+_DPOP: list[Document] = [
+    {
+        "name": "DPoP",
+        "in": "header",
+        "description": "Proof of possession (RFC 9449): the token is bound to its key",
+        "schema": {"type": "string"},
+    }
+]
 TOKEN: Document = {
     "requestBody": _form(
         {
@@ -129,11 +182,16 @@ TOKEN: Document = {
         },
         ["grant_type"],
     ),
+    "parameters": _DPOP,
     "responses": {"200": _json(_ref("Token"), "An access token"), **_OAUTH_ERRORS},
 }
 REVOKE: Document = {
     "requestBody": _form({"token": {"type": "string"}}, ["token"]),
     "responses": {"200": {"description": "The token is worthless now"}, **_OAUTH_ERRORS},
+}
+INTROSPECT: Document = {
+    "requestBody": _form({"token": {"type": "string"}}, ["token"]),
+    "responses": {"200": _json(_ref("Introspection"), "What it is worth"), **_OAUTH_ERRORS},
 }
 
 
@@ -153,9 +211,17 @@ SCHEMAS: Document = {
     "Token": _object(
         "access_token token_type expires_in",
         access_token=_STRING,
-        token_type={"const": "Bearer"},
+        token_type={"type": "string", "enum": ["Bearer", "DPoP"]},
         expires_in={"type": "integer"},
         scope=_STRING,
+    ),
+    "Introspection": _object(
+        "active",
+        active={"type": "boolean"},
+        **dict.fromkeys(["client_id", "sub", "iss", "aud", "token_type", "scope"], _STRING),
+        iat={"type": "integer"},
+        exp={"type": "integer"},
+        cnf=_object("jkt", jkt=_STRING),
     ),
     "RecordPage": _object(
         "items", items={"type": "array", "items": _ANY_RECORD}, nextCursor=_STRING
@@ -198,7 +264,14 @@ def _complete(description: Document) -> Document:
     records = {f"{right}Record": _record(right) for right in Right}
     description["components"] = {
         "schemas": SCHEMAS | records,
-        "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
+        "securitySchemes": {
+            "bearer": {
+                "type": "http",
+                "scheme": "bearer",
+                "description": "Tokens that are bound to a key go with `Authorization: DPoP` "
+                "and a `DPoP` header instead (RFC 9449).",
+            }
+        },
     }
     return description
 

@@ -22,6 +22,9 @@ MAX_VALUES = 20
 
 MAX_VALUE_CHARACTERS = 200
 
+MIN_SEARCH_CHARACTERS = 2
+"""One character is in nearly every record: that is no search."""
+
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 MAX_QUERY_BYTES = 16_384
@@ -133,19 +136,49 @@ def read_limit(values: Mapping[str, str]) -> int:
     return int(text)
 
 
-def read_filters(values: Mapping[str, str]) -> Filters:
+def read_fields(
+    values: Mapping[str, str], right: Right, allowed: frozenset[Disclosure]
+) -> frozenset[str] | None:
+    """Return the fields asked for, among them always ``recordId``; without a choice, all.
+
+    Nothing is returned when one of them is not to be had: whether it is withheld or was never
+    a field is the same to the client.
+
+    Raises:
+        InvalidRequest: there is a choice, of nothing.
+    """
+    available = available_fields(right, allowed)
+    if "fields" not in values:
+        return available
+    asked = frozenset(name.strip() for name in values["fields"].split(",")) - {""}
+    if not asked:
+        raise InvalidRequest("fields: names of fields, separated by commas.")
+    return asked | {"recordId"} if asked <= available else None
+
+
+@cache
+def available_fields(right: Right, allowed: frozenset[Disclosure]) -> frozenset[str]:
+    """Return the names of the fields of a right that belong to the allowed classes."""
+    return frozenset(f.name for f in load_tables()[right].fields if f.disclosure in allowed)
+
+
+def read_filters(values: Mapping[str, str], right: Right) -> Filters:
     """Return the filters among ``values``.
 
     Raises:
-        InvalidRequest: a value is empty, too long or not of its kind.
+        InvalidRequest: a value is empty, too long, not of its kind or no word of a closed
+            vocabulary; the message says which words there are.
     """
     given: dict[str, object] = {}
     symbols: dict[str, tuple[str, ...]] = {}
     for name, text in values.items():
         if name not in FILTERS:
             continue
-        if not text.strip() or len(text) > MAX_VALUE_CHARACTERS:
-            raise InvalidRequest(f"{name}: 1 to {MAX_VALUE_CHARACTERS} characters.")
+        least = MIN_SEARCH_CHARACTERS if name == "q" else 1
+        if not least <= len(text.strip()) <= len(text) <= MAX_VALUE_CHARACTERS:
+            raise InvalidRequest(f"{name}: {least} to {MAX_VALUE_CHARACTERS} characters.")
+        if name in _CLOSED:
+            _check_words(name, _list(name, text), _CLOSED[name](right))
         if name in _SCHEMES:
             symbols[_SCHEMES[name]] = _list(name, text)
         else:
@@ -172,6 +205,36 @@ def _date(name: str, text: str) -> dt.date:
     except ValueError as exc:
         raise InvalidRequest(f"{name}: a date as YYYY-MM-DD.") from exc
 
+
+def _check_words(name: str, asked: tuple[str, ...], known: frozenset[str]) -> None:
+    """Refuse a word that no record can have: a misspelt one would find nothing, silently."""
+    if any(fold_word(word) not in known for word in asked):
+        words = sorted(known, key=lambda word: word.zfill(2) if word.isdigit() else word)
+        raise InvalidRequest(f"{name}: one or more of {', '.join(words)}.")
+
+
+def fold_word(word: str) -> str:
+    """Return a word of a vocabulary for comparison: case, and zeros before a class number."""
+    return word.lower().lstrip("0") if word.isascii() and word.isdigit() else word.lower()
+
+
+@cache
+def _statuses(right: Right) -> frozenset[str]:
+    return frozenset(load_tables()[right].field("status").values)
+
+
+NICE_CLASSES = 45
+"""Classes of the Nice Classification, 12th edition."""
+
+
+def _nice_classes(_right: Right) -> frozenset[str]:
+    return frozenset(str(number) for number in range(1, NICE_CLASSES + 1))
+
+
+_CLOSED: dict[str, Callable[[Right], frozenset[str]]] = {
+    "status": _statuses,
+    "niceClass": _nice_classes,
+}
 
 _SCHEMES = {"niceClass": "nice", "ipc": "ipc", "locarnoClass": "locarno"}
 

@@ -16,9 +16,11 @@ from connectors.serving.feed import Changes, PlaceUnknown, read_changes
 from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
 from connectors.serving.reading import START, Page
-from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of
+from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of, view_of
 from connectors.serving.schema import connect
-from ipregister.model import Disclosure, Right
+from ipregister.authorizations import Grant
+from ipregister.errors import StoreError
+from ipregister.model import Right
 
 __all__ = [
     "START",
@@ -63,35 +65,34 @@ class ServingStore:
         finally:
             connection.close()
 
-    def record(
-        self, office: str, right: Right, record_id: str, allowed: frozenset[Disclosure]
-    ) -> bytes | None:
+    def record(self, office: str, right: Right, record_id: str, grant: Grant) -> bytes | None:
         """Return the allowed part of one record as a JSON object, if it is published."""
-        space = self._space(office, right)
-        return reading.read_record(self._reader(), space, record_id, mask_of(allowed))
+        space = self._space(office, right, grant)
+        return reading.read_record(self._reader(), space, record_id, mask_of(grant.allowed))
 
-    def is_gone(self, office: str, right: Right, record_id: str) -> bool:
-        """Tell whether the office took a record away that was published once."""
-        return reading.is_gone(self._reader(), self._space(office, right), record_id)
+    def is_gone(self, office: str, right: Right, record_id: str, grant: Grant) -> bool:
+        """Tell whether a record was taken away that could be read under this grant."""
+        space = self._space(office, right, grant)
+        return reading.is_gone(self._reader(), space, record_id)
 
     def page(
         self,
         office: str,
         right: Right,
-        allowed: frozenset[Disclosure],
+        grant: Grant,
         filters: Filters,
         *,
         after: tuple[str, str] = START,
         limit: int,
     ) -> Page:
         """Return the allowed parts of up to ``limit`` records, by application number."""
-        space = self._space(office, right)
-        mask = mask_of(allowed)
+        space = self._space(office, right, grant)
+        mask = mask_of(grant.allowed)
         return reading.read_page(self._reader(), space, mask, filters, after=after, limit=limit)
 
     def changes(
         self,
-        grants: Mapping[Space, frozenset[Disclosure]],
+        grants: Mapping[Space, Grant],
         marks: Sequence[Mark] | None,
         limit: int,
     ) -> Changes:
@@ -107,13 +108,19 @@ class ServingStore:
         finally:
             connection.execute("COMMIT")
 
-    def counts(self) -> dict[Space, int]:
-        """Return how many records are published, by office and right."""
+    def count(self, office: str, right: Right, grant: Grant) -> int:
+        """Return how many records a reader may see."""
+        return reading.count(self._reader(), self._space(office, right, grant))
+
+    def totals(self) -> dict[Space, int]:
+        """Return how many records are published, by office and right: for offices only."""
         rows = self._reader().execute("SELECT office, ip_right, records FROM space")
         return {(office, Right(right)): count for office, right, count in rows}
 
-    def _space(self, office: str, right: Right) -> int:
+    def _space(self, office: str, right: Right, grant: Grant) -> int:
         """Return the number of a space, 0 when nothing was published there yet."""
+        if view_of(grant):
+            raise StoreError("this view of the register is not prepared")
         if (office, right) not in self._spaces:
             found = self._reader().execute(
                 "SELECT id FROM space WHERE office = ? AND ip_right = ?", (office, str(right))

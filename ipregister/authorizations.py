@@ -2,11 +2,12 @@
 
 Sharing is by allowing: an authorization holds the disclosure classes that are open, so a
 class invented later stays closed until an office opens it. ``core`` cannot be withheld; who
-shares a right shares at least that. Where authorizations are kept is ``connectors.ledger``.
+shares a right shares at least that. Which records, is ``row_rules``; how people write it
+down, ``authorization_forms``; where it is kept, ``connectors.ledger``.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
@@ -14,55 +15,123 @@ from typing import Any
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
 from ipregister.profiles import offices
+from ipregister.row_rules import RowRule
 
 WITHHOLDABLE = tuple(disclosure for disclosure in Disclosure if disclosure is not Disclosure.CORE)
 
 
-@dataclass(frozen=True, slots=True)
-class Authorization:
-    """One version of what one office lets one third party see.
+class TermsOfUse(StrEnum):
+    """What a third party may do with what it gets; the narrowest is the default."""
 
-    ``allowed`` has the open classes of each shared right and is empty once revoked;
-    ``validUntil`` is the last day (UTC) on which it holds.
+    INTERNAL_USE = "internal_use"
+    """Use it in its own work; show or pass it on to nobody."""
+    PUBLIC_SEARCH = "public_search"
+    """Show single records to the public, naming the office; no bulk copies."""
+    ONWARD_SHARING = "onward_sharing"
+    """Pass it on, whole or in part, naming the office and under these same terms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What of one right of one office a reader may see: classes, records, free text.
+
+    ``rule`` is ``None`` for every record. Without ``freeText``, members marked as free text
+    are left out whatever their class. ``since`` is the instant (microseconds since 1970)
+    from which these records are shared without a break; what went before it was never seen.
     """
 
-    office: str
-    thirdParty: str
-    version: int
-    allowed: Mapping[Right, frozenset[Disclosure]]
-    validUntil: date | None
-    setAt: datetime
-    setBy: str
-
-    @property
-    def is_revoked(self) -> bool:
-        """Tell whether nothing is shared any more."""
-        return not self.allowed
-
-    def holds(self, on: date) -> bool:
-        """Tell whether it is in force on a day (UTC)."""
-        return not self.is_revoked and (self.validUntil is None or on <= self.validUntil)
-
-    def withheld(self, right: Right) -> frozenset[Disclosure]:
-        """Return the classes of a right that stay closed."""
-        return frozenset(Disclosure) - self.allowed.get(right, frozenset())
+    allowed: frozenset[Disclosure]
+    rule: RowRule | None = None
+    freeText: bool = True
+    since: int = 0
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form; classes in their fixed order."""
         return {
+            "allowed": [name for name in Disclosure if name in self.allowed],
+            "withheld": [name for name in Disclosure if name not in self.allowed],
+            "rows": self.rule.document() if self.rule else {},
+            "freeText": self.freeText,
+        }
+
+
+NOTHING = Grant(frozenset())
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What an office decides about one third party, and why.
+
+    ``grants`` has the shared rights and is empty when nothing is shared any more. The days
+    (UTC) are the first and the last on which it holds; ``allowedAddresses`` are networks
+    (CIDR) requests must come from, none for anywhere.
+    """
+
+    grants: Mapping[Right, Grant] = field(default_factory=dict)
+    validFrom: date | None = None
+    validUntil: date | None = None
+    termsOfUse: TermsOfUse = TermsOfUse.INTERNAL_USE
+    purpose: str | None = None
+    allowedAddresses: tuple[str, ...] = ()
+    reason: str | None = None
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "rights": [
+                {"right": right} | self.grants[right].document()
+                for right in Right
+                if right in self.grants
+            ],
+            "validFrom": self.validFrom.isoformat() if self.validFrom else None,
+            "validUntil": self.validUntil.isoformat() if self.validUntil else None,
+            "termsOfUse": self.termsOfUse,
+            "purpose": self.purpose,
+            "allowedAddresses": list(self.allowedAddresses),
+            "reason": self.reason,
+        }
+
+    def holds(self, on: date) -> bool:
+        """Tell whether it shares anything on a day (UTC)."""
+        return (
+            bool(self.grants)
+            and (self.validFrom is None or on >= self.validFrom)
+            and (self.validUntil is None or on <= self.validUntil)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Authorization:
+    """One version of what one office lets one third party see."""
+
+    office: str
+    thirdParty: str
+    version: int
+    decision: Decision
+    setAt: datetime
+    setBy: str
+
+    @property
+    def grants(self) -> Mapping[Right, Grant]:
+        """Return what is shared of each shared right."""
+        return self.decision.grants
+
+    @property
+    def is_revoked(self) -> bool:
+        """Tell whether nothing is shared any more."""
+        return not self.decision.grants
+
+    def withheld(self, right: Right) -> frozenset[Disclosure]:
+        """Return the classes of a right that stay closed."""
+        return frozenset(Disclosure) - self.grants.get(right, NOTHING).allowed
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
             "office": self.office,
             "thirdParty": self.thirdParty,
             "version": self.version,
-            "rights": [
-                {
-                    "right": right,
-                    "allowed": [name for name in Disclosure if name in self.allowed[right]],
-                    "withheld": [name for name in Disclosure if name in self.withheld(right)],
-                }
-                for right in Right
-                if right in self.allowed
-            ],
-            "validUntil": self.validUntil.isoformat() if self.validUntil else None,
+            **self.decision.document(),
             "revoked": self.is_revoked,
             "setAt": self.setAt.isoformat().replace("+00:00", "Z"),
             "setBy": self.setBy,
@@ -73,15 +142,16 @@ class Reason(StrEnum):
     """Why an answer is no."""
 
     NO_AUTHORIZATION = "no_authorization"
+    NOT_YET = "not_yet"
     EXPIRED = "expired"
     RIGHT_NOT_SHARED = "right_not_shared"
 
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """The classes a third party may read, under which version of the authorization."""
+    """What a third party may read, under which version of the authorization."""
 
-    allowed: frozenset[Disclosure]
+    grant: Grant
     version: int
 
 
@@ -104,13 +174,16 @@ def decide(
     for authorization in authorizations:
         if (authorization.thirdParty, authorization.office) != (third_party, office):
             continue
+        decision = authorization.decision
         if authorization.is_revoked:
             return Denied(Reason.NO_AUTHORIZATION)
-        if not authorization.holds(on):
+        if decision.validFrom is not None and on < decision.validFrom:
+            return Denied(Reason.NOT_YET)
+        if not decision.holds(on):
             return Denied(Reason.EXPIRED)
-        if right not in authorization.allowed:
+        if right not in decision.grants:
             return Denied(Reason.RIGHT_NOT_SHARED)
-        return Granted(authorization.allowed[right], authorization.version)
+        return Granted(decision.grants[right], authorization.version)
     return Denied(Reason.NO_AUTHORIZATION)
 
 
@@ -122,75 +195,6 @@ def check_office(code: str) -> str:
     """
     if code not in offices():
         raise InvalidRequest(
-            f"{code!r} is not an office of this hub; there are {_words(offices())}"
+            f"{code!r} is not an office of this hub; there are {', '.join(offices())}"
         )
     return code
-
-
-def check_withheld(
-    rights: Mapping[Right, Iterable[Disclosure]],
-) -> dict[Right, frozenset[Disclosure]]:
-    """Return the open classes per right, given the withheld ones.
-
-    Raises:
-        InvalidRequest: no right at all, an unknown one, or a class that cannot be withheld.
-    """
-    if not rights:
-        raise InvalidRequest("name at least one right to share; to share nothing, revoke")
-    return {
-        _right(right): frozenset(Disclosure) - {_class(name) for name in withheld}
-        for right, withheld in rights.items()
-    }
-
-
-def parse_withheld(rights: str, withhold: Iterable[str] = ()) -> dict[Right, frozenset[Disclosure]]:
-    """Read the written form of what is shared: rights, and classes withheld from them.
-
-    Args:
-        rights: ``patents,trademarks``.
-        withhold: ``stakeholder,status_change`` for all these rights, or
-            ``trademarks:stakeholder`` for one of them; several add up.
-
-    Returns:
-        The withheld classes of every shared right.
-
-    Raises:
-        InvalidRequest: a word is unknown (the message says what is allowed), or something
-            would be withheld from a right that is not shared.
-    """
-    shared: dict[Right, frozenset[Disclosure]] = {
-        _right(name): frozenset() for name in _split(rights)
-    }
-    for entry in withhold:
-        head, colon, tail = entry.partition(":")
-        classes = frozenset(_class(name) for name in _split(tail if colon else head))
-        only = _right(head.strip()) if colon else None
-        if only is not None and only not in shared:
-            raise InvalidRequest(
-                f"{only} is not among the shared rights, so nothing is withheld from it"
-            )
-        for right in shared if only is None else [only]:
-            shared[right] |= classes
-    return shared
-
-
-def _split(words: str) -> list[str]:
-    return [word.strip() for word in words.split(",") if word.strip()]
-
-
-def _right(name: str) -> Right:
-    if name not in tuple(Right):
-        raise InvalidRequest(f"{name!r} is not a right; there are {_words(Right)}")
-    return Right(name)
-
-
-def _class(name: str) -> Disclosure:
-    if name == Disclosure.CORE:
-        raise InvalidRequest("core cannot be withheld: who shares a right shares its core data")
-    if name not in WITHHOLDABLE:
-        raise InvalidRequest(f"{name!r} cannot be withheld; choose among {_words(WITHHOLDABLE)}")
-    return Disclosure(name)
-
-
-def _words(names: Iterable[str]) -> str:
-    return ", ".join(names)

@@ -13,7 +13,6 @@ from time import perf_counter
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from ipregister.deliveries import Kind, Receipt, State
-from ipregister.holds import Hold
 
 
 @dataclass(slots=True)
@@ -49,12 +48,7 @@ class Decided:
 
 
 def move(
-    journey: Journey,
-    state: State,
-    receipt: Receipt,
-    findings: dict[str, int],
-    reason: str | None,
-    hold: Hold | None = None,
+    journey: Journey, state: State, receipt: Receipt, findings: dict[str, int], reason: str | None
 ) -> Delivery:
     """Take the delivery to the state it ends this step in, if it is still ours."""
     return journey.hub.ledger.deliveries.move(
@@ -67,7 +61,6 @@ def move(
         findings=findings,
         durations=journey.durations,
         worker=journey.worker,
-        hold=None if hold is None else hold.document(),
     )
 
 

@@ -16,7 +16,7 @@ from connectors.serving.marks import NOWHERE, Counts, Mark, Mode, adjust, restri
 from connectors.serving.reading import columns_of
 from connectors.serving.rows import BITS, Space, mask_of
 from connectors.serving.schema import COUNTS, PLACES
-from ipregister.model import Disclosure
+from ipregister.authorizations import NOTHING, Grant
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class _Walk:
 
 def read_changes(
     connection: sqlite3.Connection,
-    grants: Mapping[Space, frozenset[Disclosure]],
+    grants: Mapping[Space, Grant],
     marks: Sequence[Mark] | None,
     limit: int,
 ) -> Changes:
@@ -66,7 +66,7 @@ def read_changes(
     known = {(mark.office, mark.right): mark for mark in marks or ()}
     changes = Changes([], [], False)
     for space in sorted(known.keys() | grants.keys()):
-        mask = mask_of(grants.get(space, ()))
+        mask = mask_of(grants.get(space, NOTHING).allowed)
         walk = _walk(connection, space, known.get(space), mask, first=marks is None)
         left = limit - len(changes.items)
         place, exhausted = walk.start, True

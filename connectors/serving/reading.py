@@ -24,10 +24,11 @@ START = ("", "")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records as JSON objects; ``last`` is where the next page starts, if there is one."""
+    """Records as JSON objects, and their identifiers; ``last`` is where the next page starts."""
 
     bodies: list[bytes]
     last: tuple[str, str] | None
+    records: list[str]
 
 
 def read_record(
@@ -55,7 +56,7 @@ def read_page(
         rows.pop()
     # A join of a slice per row beats any loop that names the columns.
     bodies = [b"".join(row[2:]) + b"}" for row in rows]
-    return Page(bodies, (rows[-1][0], rows[-1][1]) if more else None)
+    return Page(bodies, (rows[-1][0], rows[-1][1]) if more else None, [row[1] for row in rows])
 
 
 def is_gone(connection: sqlite3.Connection, space: int, record_id: str) -> bool:
@@ -67,6 +68,12 @@ def is_gone(connection: sqlite3.Connection, space: int, record_id: str) -> bool:
         ).fetchone()
         is not None
     )
+
+
+def count(connection: sqlite3.Connection, space: int) -> int:
+    """Return how many records are in a space."""
+    found = connection.execute("SELECT records FROM space WHERE id = ?", (space,)).fetchone()
+    return int(found[0]) if found else 0
 
 
 @cache

@@ -1,13 +1,17 @@
 """What is published into the serving store and asked of it. No SQL here."""
 
 import datetime as dt
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
 
+from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
 
 Cause = Literal["source", "processing"]
 """Why a record changed: the office sent it, or our mapping of what it sent changed. A third
@@ -90,3 +94,17 @@ def mask_of(classes: Iterable[Disclosure]) -> int:
     for name in classes:
         mask |= BITS[name]
     return mask
+
+
+def view_of(grant: Grant) -> str:
+    """Return which records a grant opens, in one spelling; empty for all as they are.
+
+    Grants with the same view share a space of the store.
+    """
+    return "" if grant.rule is None and grant.freeText else _view(grant.rule, grant.freeText)
+
+
+@lru_cache(maxsize=1024)
+def _view(rule: RowRule | None, free_text: bool) -> str:
+    said = {"freeText": free_text, "rows": rule.document() if rule else {}}
+    return json.dumps(said, sort_keys=True, separators=(",", ":"))

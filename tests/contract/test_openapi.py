@@ -36,7 +36,9 @@ def outline(described: dict[str, Any]) -> dict[str, Any]:
             ],
             "security": operation.get("security", []),
             "responses": {
-                code: answer["content"][media]["schema"]
+                code if media.endswith(("/json", "+json")) else f"{code} {media}": answer[
+                    "content"
+                ][media]["schema"]
                 for code, answer in operation["responses"].items()
                 for media in answer.get("content", ())
             },

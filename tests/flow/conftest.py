@@ -115,3 +115,21 @@ def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     opened = office_desk.open_desk(tmp_path_factory.mktemp("shared") / "hub")
     yield opened
     opened.hub.close()
+
+
+oauth_world: Any = SimpleNamespace(
+    **runpy.run_path(str(Path(__file__).with_name("oauth_world.py")))
+)
+
+
+@pytest.fixture(scope="session")
+def oauth() -> Any:
+    """What makes hubs for OAuth tests: ``open_world``, ``Prover``."""
+    return oauth_world
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[Any]:
+    """A hub with one third party, and its own clock; see ``oauth_world.py``."""
+    with oauth_world.open_world(tmp_path) as opened:
+        yield opened

@@ -19,11 +19,12 @@ from connectors.hub import Hub
 from connectors.ledger import DeliveredFile, Delivery
 from connectors.serving_store import START, Filters
 from connectors.settings import Settings
+from ipregister.authorizations import Grant
 from ipregister.deliveries import Kind
 from ipregister.model import Disclosure, Right
 from pipelines.ingest import process_delivery
 
-EVERYTHING = frozenset(Disclosure)
+EVERYTHING = Grant(frozenset(Disclosure))
 ROOT = (
     '<Transaction xmlns="http://www.wipo.int/standards/XMLSchema/trademarks" '
     'xmlns:wo="http://www.wipo.int/standards/XMLSchema/wo-trademarks">'

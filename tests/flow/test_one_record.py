@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ipregister.authorizations import Grant
 from ipregister.deliveries import Receipt, State
 from ipregister.identifiers import record_id, record_key
 from ipregister.model import Disclosure, Right
@@ -53,9 +54,9 @@ def _read(name: str) -> bytes:
 
 def _record(journey: Any, place: tuple[str, Right, str], *classes: Disclosure) -> dict[str, Any]:
     office, right, number = place
-    allowed = frozenset({Disclosure.CORE, *classes})
+    grant = Grant(frozenset({Disclosure.CORE, *classes}))
     body = journey.hub.serving.record(
-        office, right, record_id(record_key(office, right, number)), allowed
+        office, right, record_id(record_key(office, right, number)), grant
     )
     return json.loads(body)  # type: ignore[no-any-return]
 
@@ -180,8 +181,8 @@ def test_the_log_knows_where_a_record_came_from(journey: Any) -> None:
 def test_an_answer_is_its_allowed_fragments_joined(journey: Any) -> None:
     office, right, number = TRADEMARK
     name = record_id(record_key(*TRADEMARK))
-    core = journey.hub.serving.record(office, right, name, frozenset({Disclosure.CORE}))
-    whole = journey.hub.serving.record(office, right, name, frozenset(Disclosure))
+    core = journey.hub.serving.record(office, right, name, Grant(frozenset({Disclosure.CORE})))
+    whole = journey.hub.serving.record(office, right, name, Grant(frozenset(Disclosure)))
     assert core.startswith(
         b'{"recordId":"%s","officeCode":"KH","right":"trademarks",' % name.encode()
     )
@@ -194,14 +195,14 @@ def test_an_answer_is_its_allowed_fragments_joined(journey: Any) -> None:
 
 def test_the_feed_has_one_entry_per_record(journey: Any) -> None:
     places = (TRADEMARK, PATENT, DESIGN)
-    grants = {(office, right): frozenset({Disclosure.CORE}) for office, right, _ in places}
+    grants = {(office, right): Grant(frozenset({Disclosure.CORE})) for office, right, _ in places}
     changes = journey.hub.serving.changes(grants, None, 10)
     told = [json.loads(item) for item in changes.items]
     assert [(each["changeType"], each["cause"], each["recordId"]) for each in told] == [
         ("upsert", "source", record_id(record_key(*place))) for place in places
     ]
     assert changes.more is False
-    assert journey.hub.serving.counts() == dict.fromkeys(grants, 1)
+    assert journey.hub.serving.totals() == dict.fromkeys(grants, 1)
 
 
 # 7. The receipt: what became of every record.

@@ -1,5 +1,6 @@
 """Client assertions: one way to be believed, and every known way to cheat."""
 
+import dataclasses
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from api.client_assertions import Disbelieved, subject_of, verify
+from api.client_assertions import Audiences, subject_of, verify
+from api.jws import Disbelieved
 from connectors.ledger import Client, ClientKey, Ledger
 from connectors.ledger.public_keys import read_public_key
+from ipregister.roles import Role
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 ISSUER, TOKEN = "https://hub.example", "https://hub.example/oauth2/token"
@@ -60,7 +63,7 @@ def client(keys: dict[str, Any]) -> Client:
 
     live = [registered(name) for name in ("ES256", "PS256", "EdDSA")]
     known = (*live, registered("old", NOW))
-    return Client(ME, "me", "Acme", None, known, False, NOW, "test", None)
+    return Client(ME, "me", "Acme", None, Role.THIRD_PARTY, known, False, NOW, "test", None)
 
 
 @pytest.fixture
@@ -86,7 +89,7 @@ def sign(keys: dict[str, Any], body: Claims, alg: str = "ES256", **header: Any) 
 
 def check(assertion: str, client: Client, ledger: Ledger) -> str | None:
     assert len(assertion) < 1_000_000
-    doubt = verify(assertion, client, ledger, audiences=(ISSUER, TOKEN), at=NOW)
+    doubt = verify(assertion, client, ledger, audiences=Audiences(ISSUER, TOKEN), at=NOW)
     return doubt.reason if isinstance(doubt, Disbelieved) else None
 
 
@@ -168,9 +171,9 @@ def unsigned(header: str, body: str) -> str:
     return ".".join([*parts, ""])
 
 
-def malleated(keys: dict[str, Any]) -> str:
+def malleated(keys: dict[str, Any], assertion: str | None = None) -> str:
     """The same signature in its other form: valid for ECDSA, another text."""
-    head, body, signature = sign(keys, claims()).split(".")
+    head, body, signature = (assertion or sign(keys, claims())).split(".")
     raw = urlsafe_b64decode(signature + "==")
     r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
     flipped = r.to_bytes(32, "big") + (P256_ORDER - s).to_bytes(32, "big")
@@ -272,3 +275,56 @@ def test_an_identifier_is_remembered_longer_than_the_assertion_lives(
 ) -> None:
     check(sign(keys, claims()), client, ledger)
     assert cast(OneTime, ledger.tokens).used[ME, "j1"] == NOW + timedelta(seconds=120)
+
+
+@pytest.fixture
+def das(client: Client) -> Client:
+    return dataclasses.replace(client, dasCompat=True)
+
+
+DAS_GOOD: dict[str, Claims] = {
+    "as WIPO documents it": claims(aud=TOKEN, exp=AT + 10, iat=None, jti=None),
+    "as WIPO's sample signs": claims(aud=TOKEN, exp=AT + 1_000, iat=None, jti=None),
+    "the longest": claims(aud=TOKEN, exp=AT + 1_200, iat=None, jti=None),
+    "our audience as a list": claims(aud=[TOKEN]),
+    "with a jti": claims(),
+}
+DAS_BAD: dict[str, tuple[Claims, str]] = {
+    "longer than WIPO's sample": (claims(exp=AT + 1_231), "expiry"),
+    "an audience of two servers": (claims(aud=[TOKEN, "https://other.example"]), "audience"),
+    "an empty list of audiences": (claims(aud=[]), "audience"),
+    "a jti that is no text": (claims(jti=""), "jti"),
+}
+
+
+@pytest.mark.parametrize("name", DAS_GOOD)
+def test_a_client_of_das_is_believed_as_das_documents_it_once(
+    keys: dict[str, Any], das: Client, ledger: Ledger, name: str
+) -> None:
+    assertion = sign(keys, DAS_GOOD[name])
+    assert check(assertion, das, ledger) is None
+    assert check(assertion, das, ledger) == "replay"
+
+
+@pytest.mark.parametrize("name", DAS_BAD)
+def test_das_widens_nothing_else(
+    keys: dict[str, Any], das: Client, ledger: Ledger, name: str
+) -> None:
+    body, reason = DAS_BAD[name]
+    assert check(sign(keys, body), das, ledger) == reason
+
+
+def test_without_a_jti_the_other_form_of_the_signature_is_a_replay_too(
+    keys: dict[str, Any], das: Client, ledger: Ledger
+) -> None:
+    first = sign(keys, claims(jti=None))
+    assert check(first, das, ledger) is None
+    assert check(malleated(keys, first), das, ledger) == "replay"
+
+
+@pytest.mark.parametrize(("audience", "reason"), [(ISSUER, None), (TOKEN, "audience")])
+def test_a_strict_client_names_the_issuer(
+    keys: dict[str, Any], client: Client, ledger: Ledger, audience: str, reason: str | None
+) -> None:
+    strict = dataclasses.replace(client, strictAudience=True)
+    assert check(sign(keys, claims(aud=audience)), strict, ledger) == reason

@@ -4,7 +4,15 @@ import datetime as dt
 
 import pytest
 
-from api.parameters import FILTERS, filter_classes, read_filters, read_limit, read_query
+from api.parameters import (
+    FILTERS,
+    available_fields,
+    filter_classes,
+    read_fields,
+    read_filters,
+    read_limit,
+    read_query,
+)
 from connectors.serving_store import Filters
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right, load_tables
@@ -59,7 +67,7 @@ def test_filters_are_read() -> None:
         "limit": "5",
         "cursor": "x",
     }
-    assert read_filters(values) == Filters(
+    assert read_filters(values, Right.TRADEMARKS) == Filters(
         applicationNumber="KH/1",
         applicationDateFrom=dt.date(2024, 1, 31),
         applicationDateTo=dt.date(2024, 2, 29),
@@ -74,7 +82,7 @@ def test_filters_are_read() -> None:
 @pytest.mark.parametrize("text", ["", "  ", "x" * 201])
 def test_empty_and_endless_values_are_refused(name: str, text: str) -> None:
     with pytest.raises(InvalidRequest, match=name):
-        read_filters({name: text})
+        read_filters({name: text}, Right.TRADEMARKS)
 
 
 @pytest.mark.parametrize(
@@ -82,13 +90,50 @@ def test_empty_and_endless_values_are_refused(name: str, text: str) -> None:
 )
 def test_other_dates_are_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="YYYY-MM-DD"):
-        read_filters({"applicationDateFrom": text})
+        read_filters({"applicationDateFrom": text}, Right.PATENTS)
 
 
 @pytest.mark.parametrize("text", [",", ",".join("abcdefghijklmnopqrstuvwxyz")])
 def test_too_many_values_are_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="status"):
-        read_filters({"status": text})
+        read_filters({"status": text}, Right.PATENTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "known"),
+    [
+        ("status", "nonsense", "registered"),
+        ("status", "filed,nonsense", "registered"),
+        ("niceClass", "99", "45"),
+        ("niceClass", "0", "1, 2, 3"),
+        ("niceClass", "5,x", "1, 2, 3"),
+        ("niceClass", "\u17e5", "1, 2, 3"),
+        ("q", "k", "2 to 200"),
+    ],
+)
+def test_a_word_no_record_can_have_is_refused(name: str, text: str, known: str) -> None:
+    with pytest.raises(InvalidRequest, match=known) as caught:
+        read_filters({name: text}, Right.TRADEMARKS)
+    assert "nonsense" not in caught.value.detail
+
+
+def test_words_are_known_in_any_case() -> None:
+    filters = read_filters({"status": "Filed", "niceClass": "05"}, Right.TRADEMARKS)
+    assert (filters.status, filters.symbols["nice"]) == (("Filed",), ("05",))
+
+
+def test_a_choice_of_fields() -> None:
+    allowed = frozenset({Disclosure.CORE, Disclosure.DOCUMENTS})
+    every = available_fields(Right.PATENTS, allowed)
+    assert read_fields({}, Right.PATENTS, allowed) == every
+    asked = {"fields": "titles, applicationDate,"}
+    chosen = {"recordId", "titles", "applicationDate"}
+    assert read_fields(asked, Right.PATENTS, allowed) == chosen
+    # Withheld, of another right, never heard of: there is no difference.
+    for name in ("applicants", "markKind", "nonsense"):
+        assert read_fields({"fields": f"titles,{name}"}, Right.PATENTS, allowed) is None
+    with pytest.raises(InvalidRequest, match="fields"):
+        read_fields({"fields": " ,"}, Right.PATENTS, allowed)
 
 
 @pytest.mark.parametrize("right", Right)

@@ -17,14 +17,15 @@ from connectors.serving_store import (
     ServingStore,
     Space,
 )
+from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right
 
 AT = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
 TM, PT = Right.TRADEMARKS, Right.PATENTS
 KH: Space = ("KH", TM)
-CORE, ALL = frozenset({Disclosure.CORE}), frozenset(Disclosure)
-NO_PARTIES = ALL - {Disclosure.STAKEHOLDER}
-Grants = dict[Space, frozenset[Disclosure]]
+CORE, ALL = Grant(frozenset({Disclosure.CORE})), Grant(frozenset(Disclosure))
+NO_PARTIES = Grant(ALL.allowed - {Disclosure.STAKEHOLDER})
+Grants = dict[Space, Grant]
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ class Reader:
 
 def visible(store: ServingStore, grants: Grants) -> dict[tuple[str, str, str], object]:
     held = {}
-    for (office, right), allowed in grants.items():
-        for body in store.page(office, right, allowed, Filters(), limit=1000).bodies:
+    for (office, right), grant in grants.items():
+        for body in store.page(office, right, grant, Filters(), limit=1000).bodies:
             record = msgspec.json.decode(body)
             held[office, str(right), record["recordId"]] = record
     return held
@@ -201,7 +202,7 @@ def test_replay_holds_exactly_what_is_visible(store: ServingStore, seed: int) ->
     """Deliveries, grants and pages in any order; then from every place ever given out."""
     chance = random.Random(seed)
     spaces: list[Space] = [KH, ("KH", PT), ("TH", TM)]
-    masks = [CORE, NO_PARTIES, ALL, ALL - {Disclosure.EXAMINATION}, None]
+    masks = [CORE, NO_PARTIES, ALL, Grant(ALL.allowed - {Disclosure.EXAMINATION}), None]
     grants: Grants = {KH: ALL}
     readers = [Reader(store, chance.choice([1, 2, 5])) for _ in range(3)]
     copies: list[Reader] = []

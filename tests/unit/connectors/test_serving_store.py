@@ -9,13 +9,16 @@ import msgspec
 import pytest
 
 from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
+from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right
 
 TM = Right.TRADEMARKS
 AT = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
-CORE, ALL = frozenset({Disclosure.CORE}), frozenset(Disclosure)
+CORE, ALL = Grant(frozenset({Disclosure.CORE})), Grant(frozenset(Disclosure))
 WITHHOLDABLE = [name for name in Disclosure if name is not Disclosure.CORE]
-MASKS = [ALL - set(held) for count in range(5) for held in combinations(WITHHOLDABLE, count)]
+MASKS = [
+    ALL.allowed - set(held) for count in range(5) for held in combinations(WITHHOLDABLE, count)
+]
 
 
 @pytest.fixture
@@ -48,18 +51,18 @@ def test_a_record_is_its_allowed_fragments(
     store: ServingStore, allowed: frozenset[Disclosure]
 ) -> None:
     store.publish(delivery(1, row("a", {name: f"secret {name}" for name in Disclosure})))
-    body = store.record("KH", TM, "a", allowed)
+    body = store.record("KH", TM, "a", Grant(allowed))
     assert body is not None
     expected = {"recordId": "a"} | {str(n): f"secret {n}" for n in Disclosure if n in allowed}
     assert msgspec.json.decode(body) == expected
-    page = store.page("KH", TM, allowed, Filters(), limit=10)
+    page = store.page("KH", TM, Grant(allowed), Filters(), limit=10)
     assert (page.bodies, page.last) == ([body], None)
 
 
 def test_the_same_delivery_twice_is_once(store: ServingStore) -> None:
     store.publish(delivery(1, row("a")))
     store.publish(delivery(1, row("a", {Disclosure.CORE: "other"}), row("b")))
-    assert store.counts() == {("KH", TM): 1}
+    assert store.totals() == {("KH", TM): 1}
     assert store.record("KH", TM, "a", CORE) == b'{"recordId":"a","core":"c"}'
 
 
@@ -73,13 +76,13 @@ def test_a_publication_that_fails_leaves_nothing(store: ServingStore) -> None:
 
     with pytest.raises(OSError, match="disk"):
         store.publish(Publication("KH-2", "KH", TM, AT, rows(), [("a", 2)]))
-    assert store.counts() == {("KH", TM): 1}
+    assert store.totals() == {("KH", TM): 1}
     assert store.record("KH", TM, "a", CORE) is not None
     store.publish(delivery(2, row("b"), gone=("a",)))
     assert store.record("KH", TM, "a", CORE) is None
-    assert store.is_gone("KH", TM, "a")
-    assert not store.is_gone("KH", TM, "b")
-    assert not store.is_gone("KH", TM, "never")
+    assert store.is_gone("KH", TM, "a", ALL)
+    assert not store.is_gone("KH", TM, "b", ALL)
+    assert not store.is_gone("KH", TM, "never", ALL)
 
 
 def test_a_record_of_another_space_is_not_found(store: ServingStore) -> None:

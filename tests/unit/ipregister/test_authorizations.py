@@ -6,16 +6,17 @@ from itertools import combinations, product
 
 import pytest
 
+from ipregister.authorization_forms import check_withheld, parse_withheld
 from ipregister.authorizations import (
     WITHHOLDABLE,
     Authorization,
+    Decision,
     Denied,
+    Grant,
     Granted,
     Reason,
     check_office,
-    check_withheld,
     decide,
-    parse_withheld,
 )
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
@@ -33,8 +34,8 @@ def authorization(
     third_party: str = "Ann",
 ) -> Authorization:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    allowed = dict.fromkeys(rights, ALL - set(withheld))
-    return Authorization(office, third_party, 7, allowed, until, at, "Sok")
+    grants = dict.fromkeys(rights, Grant(ALL - set(withheld)))
+    return Authorization(office, third_party, 7, Decision(grants, validUntil=until), at, "Sok")
 
 
 def ask(*authorizations: Authorization, on: date = TODAY) -> Granted | Denied:
@@ -51,7 +52,7 @@ SETS = [
 @pytest.mark.parametrize("withheld", SETS, ids=lambda names: "+".join(sorted(names)) or "nothing")
 def test_what_is_not_withheld_is_granted(withheld: frozenset[Disclosure]) -> None:
     given = authorization(Right.PATENTS, withheld=withheld)
-    assert ask(given) == Granted(ALL - withheld, 7)
+    assert ask(given) == Granted(Grant(ALL - withheld), 7)
     assert given.withheld(Right.PATENTS) == withheld
 
 
@@ -64,7 +65,7 @@ def test_the_authorization_of_another_pair_grants_nothing(office: str, third_par
     other = authorization(Right.PATENTS, office=office, third_party=third_party)
     assert ask(other) == Denied(Reason.NO_AUTHORIZATION)
     mine = authorization(Right.PATENTS)
-    assert ask(other, mine) == ask(mine, other) == Granted(ALL, 7)
+    assert ask(other, mine) == ask(mine, other) == Granted(Grant(ALL), 7)
 
 
 CASES = list(product([True, False], [None, -1, 0, 1], [True, False]))
@@ -81,7 +82,7 @@ def test_the_reasons_in_their_order(shared: bool, days_left: int | None, this_ri
     elif not this_right:
         expected = Denied(Reason.RIGHT_NOT_SHARED)
     else:
-        expected = Granted(ALL, 7)
+        expected = Granted(Grant(ALL), 7)
     assert ask(authorization(*rights, until=until)) == expected
 
 
@@ -96,13 +97,20 @@ def test_the_document_has_a_fixed_order() -> None:
     classes = {
         "allowed": ["core", "stakeholder", "status_change", "documents"],
         "withheld": ["examination"],
+        "rows": {},
+        "freeText": True,
     }
     assert given.document() == {
         "office": "KH",
         "thirdParty": "Ann",
         "version": 7,
         "rights": [{"right": "patents", **classes}, {"right": "trademarks", **classes}],
+        "validFrom": None,
         "validUntil": "2026-03-04",
+        "termsOfUse": "internal_use",
+        "purpose": None,
+        "allowedAddresses": [],
+        "reason": None,
         "revoked": False,
         "setAt": "2026-01-02T03:04:05Z",
         "setBy": "Sok",

@@ -1,0 +1,72 @@
+"""Which form a client gets: its ``Accept`` against what a route has.
+
+The most specific range that fits a form decides about it; among forms taken alike the route's
+order decides. Nobody who names no preference gets anything but the first: JSON.
+
+Standard: RFC 9110 §12.5.1 (Accept), §12.4.2 (quality values).
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.problems import problem
+from connectors.exports.formats import MEDIA_TYPES, Format
+
+MAX_ACCEPT = 1_024
+"""Characters of an ``Accept`` that are read; browsers send about 150."""
+
+RECORD_FORMATS = tuple(MEDIA_TYPES)
+FEED_FORMATS = (Format.JSON, Format.NDJSON)
+
+_QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
+
+
+def negotiate(request: Request, offered: Sequence[Format]) -> Format | None:
+    """Return the form to answer in, or nothing when the client takes none of them."""
+    accept = request.headers.getlist("accept")
+    if not accept:
+        return offered[0]
+    return _best(",".join(accept)[:MAX_ACCEPT], tuple(offered))
+
+
+def not_acceptable(request: Request, offered: Sequence[Format]) -> Response:
+    """Return the refusal that lists what the route has."""
+    available = ", ".join(MEDIA_TYPES[kind] for kind in offered)
+    return problem(
+        request, 406, "not_acceptable", "Not acceptable", f"Available here: {available}."
+    )
+
+
+@lru_cache(maxsize=1_024)
+def _best(accept: str, offered: tuple[Format, ...]) -> Format | None:
+    ranges = _ranges(accept)
+    ranked = [(_quality(MEDIA_TYPES[kind], ranges), -place) for place, kind in enumerate(offered)]
+    quality, place = max(ranked)
+    return offered[-place] if quality > 0 else None
+
+
+def _ranges(accept: str) -> dict[str, float]:
+    ranges: dict[str, float] = {}
+    for entry in accept.split(","):
+        name, *parameters = (part.strip().lower() for part in entry.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            key, _, text = parameter.partition("=")
+            if key.strip() == "q":
+                # A quality nobody can read is none: the range is not taken.
+                quality = float(text) if _QUALITY.fullmatch(text.strip()) else 0.0
+        if name:
+            ranges[name] = max(quality, ranges.get(name, 0.0))
+    return ranges
+
+
+def _quality(media_type: str, ranges: dict[str, float]) -> float:
+    whole = media_type.partition("/")[0]
+    for name in (media_type, f"{whole}/*", "*/*"):
+        if name in ranges:
+            return ranges[name]
+    return 0.0

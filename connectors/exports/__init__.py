@@ -1,0 +1,1 @@
+"""Records in other forms than JSON, and files of them made ready; one module per noun."""

@@ -1,0 +1,155 @@
+"""Records as columns: from the JSON a client may see to Arrow batches, Parquet, Arrow streams.
+
+The columns are the table's fields of the allowed classes; a column of any other class is
+absent. Everything a file says about itself (statistics, dictionaries, row groups) comes from
+the rows and columns that are in it, because nothing else is ever read here.
+
+Standards: Apache Parquet, Apache Arrow IPC streaming format.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.json as pj
+import pyarrow.parquet as pq
+
+from connectors.schema import canonical_fields
+from ipregister.model import Right
+
+ROW_GROUP = 20_000
+"""Records of a row group; constant, so that its size tells nothing but the number of rows."""
+
+
+def schema_of(right: Right, names: Iterable[str]) -> pa.Schema:
+    """Return the columns ``names`` of a right, in table order."""
+    wanted = frozenset(names)
+    return pa.schema([field for field in canonical_fields(right) if field.name in wanted])
+
+
+def to_table(schema: pa.Schema, bodies: Sequence[bytes]) -> pa.Table:
+    """Return records (JSON objects) as a table; a member the schema lacks is left out."""
+    if not bodies:
+        return schema.empty_table()
+    text = b"\n".join(bodies)
+    read = pj.read_json(
+        pa.BufferReader(text),
+        # One block: a record may not straddle two, and no batch of ours is large.
+        read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),
+        parse_options=pj.ParseOptions(
+            explicit_schema=pa.schema([_as_text(field) for field in schema]),
+            unexpected_field_behavior="ignore",
+        ),
+    )
+    return read.select(schema.names).cast(schema)
+
+
+class ParquetEncoder:
+    """Records to Parquet (zstd), piece by piece; memory of one row group."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        """Start a file with the columns of ``schema``."""
+        self._schema = schema
+        self._sink = _Sink()
+        self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd", version="2.6")
+        self._waiting: list[pa.Table] = []
+        self._rows = 0
+
+    def encode(self, bodies: Sequence[bytes]) -> bytes:
+        """Take records in and return the bytes that became ready."""
+        self._waiting.append(to_table(self._schema, bodies))
+        self._rows += len(bodies)
+        while self._rows >= ROW_GROUP:
+            self._write(ROW_GROUP)
+        return self._sink.drain()
+
+    def finish(self) -> bytes:
+        """Return the rest of the file."""
+        if self._rows:
+            self._write(self._rows)
+        self._writer.close()
+        return self._sink.drain()
+
+    def _write(self, rows: int) -> None:
+        table = pa.concat_tables(self._waiting)
+        self._writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=rows)
+        rest = table.slice(rows)
+        self._waiting, self._rows = ([rest] if len(rest) else []), len(rest)
+
+
+class ArrowEncoder:
+    """Records to an Arrow IPC stream, one batch per call."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        """Start a stream with the columns of ``schema``."""
+        self._schema = schema
+        self._sink = _Sink()
+        self._writer = pa.ipc.new_stream(self._sink, schema)
+
+    def encode(self, bodies: Sequence[bytes]) -> bytes:
+        """Return records as a batch."""
+        for batch in to_table(self._schema, bodies).to_batches():
+            self._writer.write_batch(batch)
+        return self._sink.drain()
+
+    def finish(self) -> bytes:
+        """Return the end of the stream."""
+        self._writer.close()
+        return self._sink.drain()
+
+
+class _Sink:
+    """A file that only grows, and gives up what was written to it; what pyarrow writes into."""
+
+    closed = False
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._place = 0
+
+    def write(self, data: bytes) -> int:
+        self._parts.append(bytes(data))
+        self._place += len(data)
+        return len(data)
+
+    def tell(self) -> int:
+        return self._place
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Stay readable: the last bytes are drained after the writer has closed."""
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def drain(self) -> bytes:
+        data = b"".join(self._parts)
+        self._parts.clear()
+        return data
+
+
+def _as_text(field: pa.Field) -> pa.Field:
+    return pa.field(field.name, _text_dates(field.type))
+
+
+def _text_dates(kind: pa.DataType) -> pa.DataType:
+    """Return a type with dates as text: the JSON reader knows no dates, a cast does."""
+    if pa.types.is_date32(kind):
+        return pa.string()
+    if pa.types.is_list(kind):
+        return pa.list_(_text_dates(kind.value_type))
+    if pa.types.is_struct(kind):
+        return pa.struct(list(_members(kind)))
+    return kind
+
+
+def _members(kind: pa.DataType) -> Iterator[pa.Field]:
+    for place in range(kind.num_fields):
+        yield _as_text(kind.field(place))

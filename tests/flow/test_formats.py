@@ -1,0 +1,164 @@
+"""Third parties read in the form they ask for: the same records, nothing that is withheld."""
+
+import csv
+import datetime as dt
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+from lxml import etree
+
+from api.app import create_app
+from api.service import Service
+from connectors.cursors import Cursors
+from connectors.exports.formats import MEDIA_TYPES, Format
+from connectors.ledger import Ledger
+from connectors.rendering import render_fragments
+from connectors.serving_store import Publication, ServingRow, ServingStore
+from ipregister.model import Disclosure, Right, load_tables
+
+NOW = dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC)
+TM = Right.TRADEMARKS
+BASE = "/v1/offices/KH/trademarks/records"
+
+
+def mark(number: int, **values: Any) -> ServingRow:
+    row: dict[str, Any] = {
+        "recordId": f"r{number:04d}",
+        "officeCode": "KH",
+        "applicationNumber": f"KH/{number:04d}",
+        "markVerbalElements": [{"text": f"ដំរី {number}", "languageCode": "km"}],
+        "applicants": [{"identifier": "Dara"}],
+        "status": "filed",
+    } | values
+    return ServingRow(
+        row["recordId"],
+        1,
+        row["applicationNumber"],
+        render_fragments(load_tables()[TM], row),
+        applicationNumber=row["applicationNumber"],
+        status="filed",
+    )
+
+
+@pytest.fixture
+def http(tmp_path: Path) -> Iterator[TestClient]:
+    """A client that may see trademarks of KH, but no stakeholders."""
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", pepper=b"p" * 32)
+    serving = ServingStore(tmp_path / "serving.sqlite")
+    serving.publish(Publication("D-1", "KH", TM, NOW, [mark(number) for number in range(25)]))
+    service = Service(ledger, serving, Cursors(b"k" * 32), "http://hub.test", lambda: NOW)
+    client, secret = ledger.clients.add(name="one", third_party="Acme", at=NOW, by="test")
+    ledger.authorizations.set("KH", "Acme", {TM: {Disclosure.STAKEHOLDER}}, None, NOW, "test")
+    form = {"grant_type": "client_credentials", "client_id": client.clientId}
+    with TestClient(create_app(service), raise_server_exceptions=False) as opened:
+        token = opened.post("/oauth2/token", data=form | {"client_secret": str(secret)}).json()
+        opened.headers["Authorization"] = f"Bearer {token['access_token']}"
+        yield opened
+    serving.close()
+    ledger.close()
+
+
+def records(kind: Format, answer: httpx.Response) -> list[dict[str, Any]]:
+    """Return what an answer holds; of XML only the identifiers."""
+    match kind:
+        case Format.JSON:
+            document = answer.json()
+            return list(document.get("items", [document]))
+        case Format.NDJSON:
+            return [json.loads(line) for line in answer.text.splitlines()]
+        case Format.CSV:
+            return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+        case Format.PARQUET:
+            return list(pq.read_table(pa.BufferReader(answer.content)).to_pylist())
+        case Format.ARROW:
+            return list(pa.ipc.open_stream(answer.content).read_all().to_pylist())
+        case Format.XML:
+            name = "{urn:asean-ip-hub:register:1}recordId"
+            return [{"recordId": node.findtext(name)} for node in etree.fromstring(answer.content)]
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_pages_and_records_are_to_be_had_in_every_form(http: TestClient, kind: Format) -> None:
+    accept = {"Accept": MEDIA_TYPES[kind]}
+    seen: list[str] = []
+    url: str | None = f"{BASE}?limit=10"
+    while url:
+        page = http.get(url, headers=accept)
+        assert page.status_code == 200, page.text
+        assert page.headers["content-type"].startswith(MEDIA_TYPES[kind])
+        assert page.headers["vary"] == "Authorization, Accept"
+        found = records(kind, page)
+        assert "applicants" not in found[0]
+        assert b"Dara" not in page.content
+        seen += [item["recordId"] for item in found]
+        url = page.links["next"]["url"].removeprefix("http://hub.test") if page.links else None
+    assert seen == [f"r{number:04d}" for number in range(25)]
+    one = http.get(f"{BASE}/r0003", headers=accept)
+    assert [item["recordId"] for item in records(kind, one)] == ["r0003"]
+    name = one.headers.get("content-disposition")
+    assert name == (None if kind is Format.JSON else f'attachment; filename="KH-trademarks.{kind}"')
+
+
+def test_every_form_has_its_own_etag(http: TestClient) -> None:
+    etags = {}
+    for kind in Format:
+        accept = {"Accept": MEDIA_TYPES[kind]}
+        etags[kind] = http.get(f"{BASE}/r0003", headers=accept).headers["etag"]
+        same = http.get(f"{BASE}/r0003", headers=accept | {"If-None-Match": etags[kind]})
+        assert (same.status_code, same.content, same.headers["etag"]) == (304, b"", etags[kind])
+    assert len(set(etags.values())) == len(Format)
+
+
+def test_a_form_nobody_has_is_refused_with_those_there_are(http: TestClient) -> None:
+    for path in (BASE, f"{BASE}/r0003"):
+        answer = http.get(path, headers={"Accept": "image/png, text/html"})
+        assert (answer.status_code, answer.json()["code"]) == (406, "not_acceptable")
+        for media_type in MEDIA_TYPES.values():
+            assert media_type in answer.json()["detail"]
+    feed = http.get("/v1/changes", headers={"Accept": "text/csv"})
+    assert feed.json()["detail"] == "Available here: application/json, application/x-ndjson."
+
+
+@pytest.mark.parametrize("kind", Format)
+def test_fields_narrow_every_form(http: TestClient, kind: Format) -> None:
+    for path in (f"{BASE}?limit=1&", f"{BASE}/r0000?"):
+        query = f"{path}fields=applicationNumber,status"
+        answer = http.get(query, headers={"Accept": MEDIA_TYPES[kind]})
+        assert answer.status_code == 200, answer.text
+        assert b"KH/0000" in answer.content
+        if kind is not Format.XML:
+            (found,) = records(kind, answer)
+            assert found.keys() == {"recordId", "applicationNumber", "status"}
+        assert "ដំរី" not in answer.content.decode(errors="replace")
+
+
+def test_a_field_that_is_withheld_and_one_that_never_was_are_alike(http: TestClient) -> None:
+    for path in (f"{BASE}?", f"{BASE}/r0000?", f"{BASE}/never?"):
+        answers = [
+            http.get(f"{path}fields=status,{name}", headers={"X-Request-Id": "the-same-id"})
+            for name in ("applicants", "nonsense", "owners")
+        ]
+        assert {(a.status_code, a.content) for a in answers} == {(400, answers[0].content)}
+        assert answers[0].json()["code"] == "field_not_available"
+
+
+def test_the_feed_is_to_be_had_line_by_line(http: TestClient) -> None:
+    whole = http.get("/v1/changes").json()
+    lines: list[Any] = []
+    path, more = "/v1/changes?limit=10", "true"
+    while more == "true":
+        page = http.get(path, headers={"Accept": "application/x-ndjson"})
+        lines += [json.loads(line) for line in page.text.splitlines()]
+        more = page.headers["has-more"]
+        assert page.headers["next-cursor"] in page.links["next"]["url"]
+        path = f"/v1/changes?limit=10&cursor={page.headers['next-cursor']}"
+    assert lines == whole["items"]
+    assert len(lines) == 25
