@@ -27,7 +27,7 @@ from ipregister.profiles import Override, load_profile
 from ipregister.quality import Severity, rules_for
 
 SAME_NUMBER_TWICE, SUPERSEDED_IN_UPDATE = "ALL.UNQ.001", "ALL.UNQ.006"
-OUTDATED = "ALL.CNS.019"
+OUTDATED, UNKNOWN_REMOVAL = "ALL.CNS.019", "ALL.CNS.020"
 
 
 @dataclass(slots=True)
@@ -97,7 +97,7 @@ def note_appearances(
         checked: the delivery.
         office: whose delivery.
         right: of which right.
-        code: ``SAME_NUMBER_TWICE``, ``SUPERSEDED_IN_UPDATE`` or ``OUTDATED``.
+        code: one of the codes above.
         places: where the records stand.
     """
     if not places:
@@ -127,6 +127,7 @@ def note_comparison(
     twice = SAME_NUMBER_TWICE if kind is Kind.FULL_EXTRACTION else SUPERSEDED_IN_UPDATE
     note_appearances(checked, office, right, twice, changes.conflicts)
     note_appearances(checked, office, right, OUTDATED, changes.outdated)
+    note_appearances(checked, office, right, UNKNOWN_REMOVAL, changes.unknown)
 
 
 def collect_findings(

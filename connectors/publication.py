@@ -29,9 +29,9 @@ class Changes:
     """What one delivery changes, decided and placed.
 
     ``plan`` is as ``connectors.register.difference`` wrote it, ``rows`` are the staged rows it
-    refers to, ``first_change`` is the ``changeSeq`` of its first change, ``order`` the
-    delivery's place in the office's order, ``at`` when it was received (UTC). ``cause`` is
-    ``processing`` when our own rules or mappings changed and not the office's data.
+    refers to, ``first_change`` is the ``changeSeq`` of its first change, ``at`` when the
+    delivery was received (UTC). ``cause`` is ``processing`` when our own rules or mappings
+    changed and not the office's data.
     """
 
     delivery_id: str
@@ -40,7 +40,6 @@ class Changes:
     plan: Path
     rows: Sequence[Path]
     first_change: int
-    order: str
     at: datetime
     cause: Cause = "source"
 
@@ -48,26 +47,8 @@ class Changes:
 def append_to_register(store: RegisterStore, changes: Changes) -> None:
     """Append a delivery's changes to the register's log, in one commit."""
     with store.connect() as con:
-        columns = ", ".join(
-            f'r."{field.name}"'
-            for field in canonical_fields(changes.right)
-            if field.name != "recordId"
-        )
         _define_views(con, changes)
-        query = con.sql(
-            f"""
-            SELECT {literal(changes.office)} AS office,
-                   ({changes.first_change} + p.place)::BIGINT AS changeSeq,
-                   p.op,
-                   {literal(changes.delivery_id)} AS deliveryId,
-                   {literal(changes.order)} AS officeOrder,
-                   TIMESTAMPTZ {literal(changes.at.isoformat())} AS recordedAt,
-                   {literal(changes.cause)} AS cause,
-                   p.held, p.recordKey, r.contentHash, r.classHashes, p.changedClasses,
-                   r.source, r.derived, p.recordId, {columns}
-            FROM plan p LEFT JOIN staged r USING (part, sequence)
-            """
-        )
+        query = con.sql(" UNION ALL BY NAME ".join(_log_rows(con, store, changes)))
         schema = log_schema(changes.right)
         batches = (
             pa.RecordBatch.from_arrays(
@@ -80,6 +61,44 @@ def append_to_register(store: RegisterStore, changes: Changes) -> None:
         store.append(changes.right, reader, changes.delivery_id)
 
 
+def _log_rows(con: duckdb.DuckDBPyConnection, store: RegisterStore, changes: Changes) -> list[str]:
+    """Return the SELECTs of the log's new rows: from what was staged, and from the log itself."""
+    staged = _log_rows_from(changes, "staged", "USING (part, sequence)", "NOT copied", "r.source")
+    con.execute("CREATE TEMP TABLE copies AS SELECT recordId, contentHash FROM plan WHERE copied")
+    if con.execute("SELECT 1 FROM copies LIMIT 1").fetchone() is None:
+        return [staged]
+    store.define_log(con, changes.right, changes.office, "log")
+    con.execute(
+        """
+        CREATE TEMP TABLE originals AS
+        SELECT max(changeSeq) AS changeSeq
+        FROM log SEMI JOIN copies USING (recordId, contentHash)
+        GROUP BY recordId, contentHash
+        """
+    )
+    known = "(SELECT * FROM log SEMI JOIN originals USING (changeSeq))"
+    join = "USING (recordId, contentHash)"
+    return [staged, _log_rows_from(changes, known, join, "copied", "p.source")]
+
+
+def _log_rows_from(changes: Changes, content: str, join: str, condition: str, source: str) -> str:
+    columns = ", ".join(
+        f'r."{field.name}"' for field in canonical_fields(changes.right) if field.name != "recordId"
+    )
+    own = literal(changes.delivery_id)
+    return f"""
+        SELECT {literal(changes.office)} AS office,
+               ({changes.first_change} + p.place)::BIGINT AS changeSeq,
+               p.op, p.deliveryId, p.officeOrder,
+               CASE WHEN p.deliveryId <> {own} THEN {own} END AS amendedBy,
+               TIMESTAMPTZ {literal(changes.at.isoformat())} AS recordedAt,
+               {literal(changes.cause)} AS cause,
+               p.held, p.recordKey, r.contentHash, r.classHashes, p.changedClasses,
+               {source} AS source, r.derived, p.recordId, {columns}
+        FROM (SELECT * FROM plan WHERE {condition}) p LEFT JOIN {content} r {join}
+    """
+
+
 def publish_to_serving(register: RegisterStore, serving: ServingStore, changes: Changes) -> None:
     """Make a delivery's changes visible to third parties, all at once."""
     with register.connect() as con, cycle_collector_paused():
@@ -88,7 +107,7 @@ def publish_to_serving(register: RegisterStore, serving: ServingStore, changes: 
             f"""
             SELECT recordId, {changes.first_change} + place
             FROM plan
-            WHERE op = 'vanish' AND wasVisible
+            WHERE op = 'vanish' AND wasVisible AND shown
             ORDER BY place
             """
         ).fetchall()
@@ -122,7 +141,7 @@ def _serving_rows(
                r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
                {_CLASSES[right]} AS classes, {_WORDS[right]} AS words, {fragments}
         FROM plan p JOIN staged r USING (part, sequence)
-        WHERE NOT p.held AND p.op NOT IN ('vanish', 'confirm')
+        WHERE NOT p.held AND p.op <> 'vanish' AND p.shown
         """
     )
     for batch in query.to_arrow_reader(BATCH_ROWS):

@@ -20,6 +20,24 @@ SOURCE = pa.struct(
 )
 """Where a row came from: delivered file, its address in landing, member of the archive, line."""
 
+SOURCE_SQL = "STRUCT(file VARCHAR, sha256 VARCHAR, member VARCHAR, line INTEGER)"
+"""The same as a DuckDB type."""
+
+REMOVALS = pa.schema(
+    [
+        ("recordId", pa.string()),
+        ("recordKey", pa.string()),
+        ("applicationNumber", pa.string()),
+        ("source", SOURCE),
+        ("sourceFile", pa.string()),
+        ("sourceLine", pa.int32()),
+        ("critical", pa.bool_()),
+        ("part", pa.int32()),
+        ("sequence", pa.int32()),
+    ]
+)
+"""Records a delivery says to delete; columns as in ``staged_schema``."""
+
 FINDINGS = pa.schema(
     [
         ("ruleCode", pa.string()),
@@ -99,7 +117,10 @@ def staged_schema(right: Right) -> pa.Schema:
 
 @cache
 def log_schema(right: Right) -> pa.Schema:
-    """Return the columns of the register's log and base."""
+    """Return the columns of the register's log and base.
+
+    ``amendedBy`` is the late delivery that made this row of a newer one necessary.
+    """
     return pa.schema(
         [
             ("office", pa.string()),
@@ -107,6 +128,7 @@ def log_schema(right: Right) -> pa.Schema:
             ("op", pa.string()),
             ("deliveryId", pa.string()),
             ("officeOrder", pa.string()),
+            ("amendedBy", pa.string()),
             ("recordedAt", pa.timestamp("us", "UTC")),
             ("cause", pa.string()),
             ("held", pa.bool_()),

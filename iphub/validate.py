@@ -19,6 +19,7 @@ from rich.table import Table
 
 from connectors.checking import check, collect_findings, note_comparison
 from connectors.register.difference import difference
+from connectors.register.incoming import Arriving
 from connectors.register.store import RegisterStore
 from connectors.reports.documents import write_json, write_sarif
 from connectors.reports.findings import FindingsFile
@@ -110,13 +111,15 @@ class _Check:
         # An empty register: every record is new, and only the delivery itself is compared.
         changes = difference(
             RegisterStore(self.directory / "register"),
-            office=self.office,
-            right=self.right,
-            kind=self.kind,
-            rows=staged.rows,
-            findings=checked.findings,
-            plan=self.directory / "plan.parquet",
-            rejected=staged.rejected,
+            Arriving(
+                office=self.office,
+                right=self.right,
+                kind=self.kind,
+                rows=staged.rows,
+                findings=checked.findings,
+                rejected=staged.rejected,
+            ),
+            self.directory / "plan.parquet",
         )
         note_comparison(checked, self.office, self.right, self.kind, changes)
         collect_findings(checked, found)

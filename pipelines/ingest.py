@@ -22,7 +22,9 @@ from connectors.checking import (
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register, publish_to_serving
-from connectors.register.difference import Difference, difference
+from connectors.register.difference import MANIFEST, Difference, difference
+from connectors.register.incoming import Arriving
+from connectors.register.manifests import keep_manifest
 from connectors.staging.stage import WRONG_OFFICE, StagedFile
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.guards import judge_vanishing
@@ -30,8 +32,9 @@ from pipelines.journey import (
     Decided,
     Journey,
     earlier_findings,
-    latest_full_extraction,
+    manifest_of,
     move,
+    newer_deliveries,
     remember,
     remembered,
     was_held,
@@ -122,15 +125,19 @@ def _check_and_publish(journey: Journey) -> Delivery:
     started = perf_counter()
     changes = difference(
         hub.register,
-        office=delivery.office,
-        right=delivery.right,
-        kind=delivery.kind,
-        rows=checked.staged.rows,
-        findings=checked.findings,
-        plan=journey.directory / "plan.parquet",
-        rejected=checked.staged.rejected,
-        order=delivery.order,
-        latest_full=latest_full_extraction(journey),
+        Arriving(
+            office=delivery.office,
+            right=delivery.right,
+            kind=delivery.kind,
+            rows=checked.staged.rows,
+            removals=checked.staged.removals,
+            findings=checked.findings,
+            rejected=checked.staged.rejected,
+            delivery_id=delivery.deliveryId,
+            order=delivery.order,
+            newer=newer_deliveries(journey),
+        ),
+        journey.directory / "plan.parquet",
     )
     note_comparison(checked, delivery.office, delivery.right, delivery.kind, changes)
     findings = collect_findings(
@@ -148,6 +155,7 @@ def _check_and_publish(journey: Journey) -> Delivery:
         else 0,
         receipt=changes.receipt,
         findings=findings,
+        amendments=changes.amendments,
     )
     remember(journey, decided)
     return _publish(journey, decided)
@@ -198,6 +206,7 @@ def _all_held(receipt: Receipt) -> Receipt:
 
 def _publish(journey: Journey, decided: Decided) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
+    keep_manifest(decided.plan.with_name(MANIFEST), manifest_of(hub, delivery))
     if decided.first_change:
         changes = Changes(
             delivery_id=delivery.deliveryId,
@@ -206,7 +215,6 @@ def _publish(journey: Journey, decided: Decided) -> Delivery:
             plan=decided.plan,
             rows=decided.rows,
             first_change=decided.first_change,
-            order=delivery.order,
             at=delivery.receivedAt,
         )
         started = perf_counter()
@@ -221,4 +229,6 @@ def _publish(journey: Journey, decided: Decided) -> Delivery:
     state = State.PUBLISHED_WITH_FINDINGS if has_findings else State.PUBLISHED
     held = decided.receipt.held
     reason = f"{held:,} records stay held: they have a critical finding." if held else None
-    return move(journey, state, decided.receipt, decided.findings, reason)
+    return move(
+        journey, state, decided.receipt, decided.findings, reason, amendments=decided.amendments
+    )

@@ -4,7 +4,7 @@ The order of the steps is ``ingest``'s.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +12,8 @@ from time import perf_counter
 
 from connectors.hub import Hub
 from connectors.ledger import Delivery
-from ipregister.deliveries import Kind, Receipt, State
+from connectors.register.manifests import Effective
+from ipregister.deliveries import Receipt, State
 
 
 @dataclass(slots=True)
@@ -45,10 +46,16 @@ class Decided:
     first_change: int
     receipt: Receipt
     findings: dict[str, int]
+    amendments: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def move(
-    journey: Journey, state: State, receipt: Receipt, findings: dict[str, int], reason: str | None
+    journey: Journey,
+    state: State,
+    receipt: Receipt,
+    findings: dict[str, int],
+    reason: str | None,
+    amendments: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Delivery:
     """Take the delivery to the state it ends this step in, if it is still ours."""
     return journey.hub.ledger.deliveries.move(
@@ -61,6 +68,7 @@ def move(
         findings=findings,
         durations=journey.durations,
         worker=journey.worker,
+        amendments=amendments,
     )
 
 
@@ -69,19 +77,27 @@ def was_held(journey: Journey) -> bool:
     return journey.delivery.receipt is not None
 
 
-def latest_full_extraction(journey: Journey) -> str | None:
-    """Return the place of the newest full extraction of this right that took effect."""
-    delivery = journey.delivery
-    orders = [
-        other.order
-        for other in journey.hub.ledger.deliveries.list(
-            office=delivery.office,
-            right=delivery.right,
-            states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
-        )
-        if other.kind is Kind.FULL_EXTRACTION
+def newer_deliveries(journey: Journey) -> list[Effective]:
+    """Return the deliveries behind this one in the office's order that took effect, oldest first.
+
+    There are some only when this one is late, or was held meanwhile.
+    """
+    delivery, hub = journey.delivery, journey.hub
+    published = hub.ledger.deliveries.list(
+        office=delivery.office,
+        right=delivery.right,
+        states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
+    )
+    newer = [other for other in published if other.order > delivery.order]
+    return [
+        Effective(other.deliveryId, other.kind, other.order, manifest_of(hub, other))
+        for other in sorted(newer, key=lambda other: other.order)
     ]
-    return max(orders, default=None)
+
+
+def manifest_of(hub: Hub, delivery: Delivery) -> Path:
+    """Return where the manifest of a delivery that took effect is kept."""
+    return hub.register.manifest(delivery.right, delivery.office, delivery.deliveryId)
 
 
 def earlier_findings(journey: Journey) -> list[Path]:
@@ -103,6 +119,7 @@ def remember(journey: Journey, decided: Decided) -> None:
         "firstChange": decided.first_change,
         "receipt": {name: getattr(decided.receipt, name) for name in Receipt.__dataclass_fields__},
         "findings": decided.findings,
+        "amendments": decided.amendments,
     }
     unfinished = journey.directory / "publication.unfinished"
     unfinished.write_text(json.dumps(document), "utf-8")
@@ -118,4 +135,5 @@ def remembered(journey: Journey) -> Decided:
         first_change=document["firstChange"],
         receipt=Receipt(**document["receipt"]),
         findings=document["findings"],
+        amendments=document["amendments"],
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, false, insert, or_, select, update
 
+from connectors.ledger.amendments import amend
 from connectors.ledger.columns import utc
 from connectors.ledger.counters import next_numbers
 from connectors.ledger.delivery_rows import one, unknown, with_files
@@ -217,6 +218,7 @@ class Deliveries:
         durations: Mapping[str, float] | None = None,
         expected: State | None = None,
         worker: str | None = None,
+        amendments: Mapping[str, Mapping[str, int]] | None = None,
     ) -> Delivery:
         """Take a delivery one step further.
 
@@ -231,6 +233,7 @@ class Deliveries:
             durations: seconds by step.
             expected: the state the caller saw.
             worker: who must still hold the lease.
+            amendments: by how much this one, being late, changes the receipts of newer ones.
 
         Raises:
             UnknownDelivery: there is none of this identifier.
@@ -254,6 +257,10 @@ class Deliveries:
                 raise unknown(delivery_id)
             refuse_wrong_step(row, to, expected, worker)
             connection.execute(update(deliveries).where(mine).values(values))
+            amended = [
+                amend(connection, other, change, delivery_id)
+                for other, change in sorted((amendments or {}).items())
+            ]
             note_step(
                 connection,
                 delivery_id,
@@ -264,6 +271,8 @@ class Deliveries:
                 before=State(row.state),
                 results={name: value for name, value in results.items() if name != "durations"},
             )
+            for step in amended:
+                note_step(connection, at=at, by=by, **step)
             return one(connection, delivery_id)
 
     def allocate(self, right: Right, count: int) -> int:

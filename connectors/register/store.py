@@ -24,6 +24,7 @@ from deltalake import (
 
 from connectors.register import engine
 from connectors.register.engine import literal, parquet
+from connectors.register.ordering import ranked
 from connectors.schema import log_schema
 from ipregister.errors import StoreError
 from ipregister.model import Right
@@ -93,13 +94,17 @@ class RegisterStore:
             ),
         )
 
+    def manifest(self, right: Right, office: str, delivery_id: str) -> Path:
+        """Return where the manifest of a delivery stays (``connectors.register.manifests``)."""
+        return self.root / right / "manifests" / office / f"{delivery_id}.parquet"
+
     def define_history(
         self, con: duckdb.DuckDBPyConnection, right: Right, office: str, name: str
     ) -> None:
         """Define the view ``name``: base rows and newer log rows of one office.
 
         It has the columns of ``connectors.schema.log_schema``; of each record it holds at
-        least the latest row, and the latest that was not held.
+        least the newest row by the office's order, and the newest that was not held.
         """
         folded = self._folded_through(con, right, office)
         con.execute(
@@ -125,8 +130,8 @@ class RegisterStore:
             self.define_history(con, right, office, view)
             views.append(
                 f"""
-                SELECT * FROM {view} WHERE NOT held
-                QUALIFY row_number() OVER (PARTITION BY recordId ORDER BY changeSeq DESC) = 1
+                SELECT * EXCLUDE (rank) FROM ({ranked(view)}) WHERE NOT held
+                QUALIFY row_number() OVER (PARTITION BY recordId ORDER BY rank DESC) = 1
                 """
             )
         every = " UNION ALL ".join(f"({view})" for view in views)
@@ -151,20 +156,20 @@ class RegisterStore:
     def fold(self, right: Right, office: str) -> None:
         """Write what every record of one office is now into the base; the log stays as it is.
 
-        Of each record the base gets its latest row and, when that one is held, the latest
-        that was not. Readers see the old or the new base, both say the same.
+        Of each record the base gets its newest row by the office's order and, when that one
+        is held, the newest that was not. Readers see the old or the new base, both say the same.
         """
         with self.connect() as con:
             self.define_history(con, right, office, "history")
             through = _one(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
             con.execute(
-                """
+                f"""
                 CREATE TEMP TABLE kept AS
                 SELECT changeSeq
-                FROM (SELECT recordId, changeSeq, held FROM history)
-                QUALIFY row_number() OVER (PARTITION BY recordId ORDER BY changeSeq DESC) = 1
+                FROM (SELECT recordId, changeSeq, held, rank FROM ({ranked("history")}))
+                QUALIFY row_number() OVER (PARTITION BY recordId ORDER BY rank DESC) = 1
                      OR (NOT held AND row_number() OVER (
-                            PARTITION BY recordId, held ORDER BY changeSeq DESC) = 1)
+                            PARTITION BY recordId, held ORDER BY rank DESC) = 1)
                 """
             )
             columns = ", ".join(f'"{field.name}"' for field in log_schema(right))

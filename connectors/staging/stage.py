@@ -38,8 +38,9 @@ NO_RECORDS, UNUSED_IMAGE, UNKNOWN_ELEMENT = "ALL.PKG.010", "ALL.PKG.012", "ALL.P
 class Staged:
     """A staged delivery: counts of records, and its Parquet files in delivery order.
 
-    ``rows`` are ``connectors.schema.staged_schema``, ``findings`` are
-    ``connectors.schema.FINDINGS``. A file that cannot be read counts as one rejected record.
+    ``rows`` are ``connectors.schema.staged_schema``, ``removals`` are
+    ``connectors.schema.REMOVALS``, ``findings`` are ``connectors.schema.FINDINGS``. A file that
+    cannot be read counts as one rejected record.
     """
 
     directory: Path
@@ -51,6 +52,11 @@ class Staged:
     def rows(self) -> Sequence[Path]:
         """Return the files of canonical rows."""
         return sorted(self.directory.glob("rows-*.parquet"))
+
+    @property
+    def removals(self) -> Sequence[Path]:
+        """Return the files of records the delivery says to delete."""
+        return sorted(self.directory.glob("removals-*.parquet"))
 
     @property
     def findings(self) -> Sequence[Path]:

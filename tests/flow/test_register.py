@@ -123,7 +123,7 @@ def logged(desk: Any, delivery: Any) -> dict[str, set[str]]:
         desk.hub.register.define_log(con, MARKS, "KH", "log")
         rows = con.execute(
             "SELECT applicationNumber, changedClasses FROM log "
-            "WHERE deliveryId = ? AND op NOT IN ('vanish', 'confirm')",
+            "WHERE deliveryId = ? AND op <> 'vanish'",
             [delivery.deliveryId],
         ).fetchall()
     return {number: set(classes) for number, classes in rows}
@@ -293,15 +293,28 @@ def test_an_older_extraction_released_late_takes_nothing_a_newer_one_has(
     extract(marks, "20260901")
     late = extract([Version(marks[0].number, "OLD")], "20261001")
     assert late.state is State.HELD
-    extract([*marks, D], "20261101")
+    newest = extract([*marks, D], "20261101")
+    assert newest.receipt == Receipt(recordsRead=21, accepted=1, unchanged=20, inserted=1)
     before = desk.served_bytes()
     desk.hub.ledger.deliveries.move(
         late.deliveryId, State.CHECKING, desk.now, "KH", expected=State.HELD
     )
     done = desk.process(late)
-    assert done.receipt == Receipt(recordsRead=1, unchanged=1)
+    assert done.receipt == Receipt(recordsRead=1, accepted=1, updated=1, vanished=19)
     assert [each["ruleCode"] for each in desk.findings(done)].count("ALL.CNS.019") == 1
     assert desk.served_bytes() == before
+    # What the newest extraction means is what it would mean, had the other come in time.
+    amended = desk.hub.ledger.deliveries.get(newest.deliveryId)
+    assert amended.state is newest.state
+    assert amended.receipt == Receipt(
+        recordsRead=21, accepted=21, inserted=1, updated=1, restored=19
+    )
+    told = desk.hub.ledger.deliveries.events(newest.deliveryId)[-1]
+    assert told.reason == (
+        f"amended: delivery {late.deliveryId} came later but is older "
+        "(accepted 1 → 21, restored 0 → 19, unchanged 20 → 0, updated 0 → 1)"
+    )
+    assert desk.hub.ledger.audit.verify() is None
 
 
 def test_an_update_vouches_for_what_it_found_unchanged(desk: Any, ipas: Any) -> None:
@@ -315,8 +328,12 @@ def test_an_update_vouches_for_what_it_found_unchanged(desk: Any, ipas: Any) -> 
     assert confirmed.receipt == Receipt(recordsRead=1, unchanged=1)
     assert desk.served_bytes() == seen
     late = hand_in([A], FULL, "20261001")
-    assert late.receipt == Receipt(recordsRead=1, unchanged=1, vanished=1)
+    assert late.receipt == Receipt(recordsRead=1, unchanged=1, vanished=2)
     assert set(desk.served()) == {A.number, B.number}
+    amended = desk.hub.ledger.deliveries.get(confirmed.deliveryId)
+    assert amended.receipt == Receipt(recordsRead=1, accepted=1, restored=1)
+    desk.hub.register.fold(MARKS, "KH")
+    assert registered(desk) == {A.number, B.number}
 
 
 def test_a_released_empty_extraction_lets_everything_vanish(desk: Any, ipas: Any) -> None:
@@ -343,3 +360,13 @@ def test_an_older_delivery_that_comes_late_overwrites_nothing(desk: Any, ipas: A
     for version, day in ((newer, "20261120"), (older, "20261101")):
         desk.deliver(ipas.marks(version.write(ipas)), names=(f"KH_{day}_0001.xml",))
     assert desk.served()[A.number]["markVerbalElements"][0]["text"] == "NEWER"
+
+
+def test_a_good_version_that_comes_after_its_held_one_is_seen(desk: Any, ipas: Any) -> None:
+    good, held = Version(A.number, "GOOD"), Version(A.number, "HELD", office="VN")
+    for version, day in ((held, "20261120"), (good, "20261101")):
+        document = ipas.marks(version.write(ipas), Version(f"KH/8000{day[-2]}/2019").write(ipas))
+        desk.deliver(document, names=(f"KH_{day}_0001.xml",))
+    assert desk.served()[A.number]["markVerbalElements"][0]["text"] == "GOOD"
+    desk.hub.register.fold(MARKS, "KH")
+    assert A.number in registered(desk)

@@ -1,0 +1,53 @@
+"""Receipts that change because an older delivery came later.
+
+What a delivery means must not depend on when its neighbours arrived, so its receipt is put
+right; the one it had stays in the history and in the audit chain.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from connectors.ledger.delivery_rows import unknown
+from connectors.ledger.schema import deliveries
+from ipregister.deliveries import Receipt, State
+from ipregister.errors import StoreError
+
+
+def amend(
+    connection: Connection, delivery_id: str, change: Mapping[str, int], because_of: str
+) -> dict[str, Any]:
+    """Add to the counts of a delivery's receipt; return the step to be noted.
+
+    The step is noted later because what writes the audit chain comes last in a transaction.
+
+    Args:
+        connection: the transaction in which the late delivery takes effect.
+        delivery_id: whose receipt.
+        change: by how much each count differs, by its name.
+        because_of: the late delivery.
+
+    Raises:
+        UnknownDelivery: there is none of this identifier.
+        StoreError: the amended receipt does not add up.
+    """
+    mine = deliveries.c.delivery_id == delivery_id
+    query = select(deliveries.c.state, deliveries.c.receipt).where(mine).with_for_update()
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise unknown(delivery_id)
+    before = asdict(Receipt(**(row.receipt or {})))
+    after = before | {name: before[name] + count for name, count in change.items()}
+    if not Receipt(**after).adds_up() or min(after.values()) < 0:
+        raise StoreError(f"the amended receipt of {delivery_id} does not add up: {after}")
+    connection.execute(update(deliveries).where(mine).values(receipt=after))
+    told = ", ".join(f"{name} {before[name]:,} → {after[name]:,}" for name in sorted(change))
+    return {
+        "delivery_id": delivery_id,
+        "state": State(row.state),
+        "reason": f"amended: delivery {because_of} came later but is older ({told})",
+        "before": State(row.state),
+        "results": {"receipt": after},
+    }
