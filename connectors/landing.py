@@ -1,25 +1,25 @@
 """Immutable landing zone: what an office sent, exactly as it was sent.
 
 Files are stored once, under the SHA-256 of their bytes, and never changed or deleted here.
-Nothing in this module looks inside a file.
+Nothing in this module looks inside a file. What is only half here is ``arriving``.
 """
 
 import hashlib
 import os
 import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
+
+from connectors.arriving import NOTE, Arriving, Readable, is_still, locked, storing, write
 
 CHUNK_BYTES = 1 << 20
 
-
-class Readable(Protocol):
-    """Anything bytes can be read from, a file or a network stream."""
-
-    def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, none at the end."""
-        ...
+KEPT_FOR = timedelta(days=14)
+"""A part of a large file outlasts a server that is down for a week, with time to spare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +43,63 @@ class Landing:
 
         The bytes are on disk (fsync) before the file has its name, so a crash leaves either
         the whole file or a nameless one that ``sweep`` removes.
+
+        Raises:
+            StoreError: there is no room, or the disk failed; nothing is left behind.
         """
-        self.root.mkdir(parents=True, exist_ok=True)
         digest, size = hashlib.sha256(), 0
-        descriptor, name = tempfile.mkstemp(prefix=".arriving-", dir=self.root)
-        arriving = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as sink:
-                while chunk := source.read(CHUNK_BYTES):
-                    digest.update(chunk)
-                    size += len(chunk)
-                    sink.write(chunk)
-                sink.flush()
-                os.fsync(sink.fileno())
-            sha256 = digest.hexdigest()
-            target = self.path(sha256)
-            if not target.exists():
-                target.parent.mkdir(exist_ok=True)
-                arriving.chmod(0o440)
-                arriving.replace(target)
-            return Landed(sha256, size, target)
-        finally:
-            arriving.unlink(missing_ok=True)
+        with self._nameless() as (descriptor, arriving):
+            while chunk := source.read(CHUNK_BYTES):
+                digest.update(chunk)
+                size += len(chunk)
+                write(descriptor, chunk)
+            return self._store(descriptor, arriving, digest.hexdigest(), size)
 
     def put_file(self, path: Path) -> Landed:
         """Store a local file."""
         with path.open("rb") as source:
             return self.put(source)
+
+    @contextmanager
+    def arriving(self, key: str) -> Iterator[Arriving]:
+        """Lend the part of a large file that is here, for ``go_on``; nobody else gets it.
+
+        Args:
+            key: names the file as it is on the server (its version, not only its path); what
+                may stand in a file name.
+
+        Raises:
+            IncompleteDelivery: another process is fetching this file.
+        """
+        with storing():
+            self.root.mkdir(parents=True, exist_ok=True)
+        with Arriving.open(self._part(key)) as arriving:
+            yield arriving
+
+    def go_on(self, source: Readable, arriving: Arriving) -> Landed:
+        """Store a large file from where it stopped; what came stays when it stops again.
+
+        Args:
+            source: the file's bytes from ``arriving.resumes_at`` to its end.
+            arriving: what is here of it.
+
+        Raises:
+            IncompleteDelivery: the bytes there are not the ones fetched before.
+            StoreError: there is no room, or the disk failed; the part is removed.
+        """
+        arriving.receive(source, CHUNK_BYTES)
+        return self._store(arriving.descriptor, arriving.path, arriving.sha256, arriving.bytes)
+
+    def has_part(self, key: str) -> bool:
+        """Tell whether a part of this file is here."""
+        return self._part(key).exists()
+
+    def forget_parts(self, prefix: str, wanted: Collection[str]) -> None:
+        """Remove the parts whose key begins with ``prefix`` and is not ``wanted`` any more."""
+        keep = {self._part(key) for key in wanted}
+        for part in self.root.glob(f"{self._part(prefix).name}*"):
+            if _of_note(part) not in keep:
+                _remove(part)
 
     def has(self, sha256: str) -> bool:
         """Tell whether these bytes are here."""
@@ -83,9 +113,76 @@ class Landing:
         """Open stored bytes for reading."""
         return self.path(sha256).open("rb")
 
-    def sweep(self) -> int:
-        """Remove what interrupted arrivals left behind; return how many files."""
+    def sweep(self, at: datetime | None = None) -> int:
+        """Remove what interrupted arrivals left behind; return how many files.
+
+        What a living process writes to stays. Parts of large files stay for ``KEPT_FOR``
+        after their last byte; without an instant they all stay.
+        """
         leftovers = list(self.root.glob(".arriving-*"))
-        for leftover in leftovers:
-            leftover.unlink(missing_ok=True)
-        return len(leftovers)
+        if at is not None:
+            old = (at - KEPT_FOR).timestamp()
+            leftovers += [part for part in self.root.glob(".part-*") if _written(part) < old]
+        return sum(map(_remove, leftovers))
+
+    def _part(self, key: str) -> Path:
+        return self.root / f".part-{key}"
+
+    @contextmanager
+    def _nameless(self) -> Iterator[tuple[int, Path]]:
+        """Lend a new file that only this process writes to; it is gone afterwards."""
+        descriptor, arriving = self._new_file()
+        try:
+            yield descriptor, arriving
+        finally:
+            os.close(descriptor)
+            arriving.unlink(missing_ok=True)
+
+    def _new_file(self) -> tuple[int, Path]:
+        while True:
+            with storing():
+                self.root.mkdir(parents=True, exist_ok=True)
+                descriptor, name = tempfile.mkstemp(prefix=".arriving-", dir=self.root)
+            arriving = Path(name)
+            if locked(descriptor) and is_still(arriving, descriptor):
+                return descriptor, arriving
+            os.close(descriptor)  # a sweep saw it before it was locked
+
+    def _store(self, descriptor: int, arriving: Path, sha256: str, size: int) -> Landed:
+        """Give a file that is complete its name."""
+        target = self.path(sha256)
+        with storing():
+            if not target.exists():
+                os.fsync(descriptor)
+                target.parent.mkdir(exist_ok=True)
+                os.fchmod(descriptor, 0o440)
+                arriving.replace(target)
+        return Landed(sha256, size, target)
+
+
+def _remove(leftover: Path) -> bool:
+    """Remove a file, with its note, unless a living process writes to it."""
+    part = _of_note(leftover)
+    try:
+        with part.open("rb") as opened:
+            if not locked(opened.fileno()):
+                return False
+            part.unlink(missing_ok=True)
+    except FileNotFoundError:
+        if part == leftover:
+            return False
+    part.with_name(part.name + NOTE).unlink(missing_ok=True)
+    return True
+
+
+def _of_note(path: Path) -> Path:
+    """Return the part that a note speaks of; the part itself where it is none."""
+    return path.with_name(path.name.removesuffix(NOTE))
+
+
+def _written(path: Path) -> float:
+    """Return when a file was written last; a file that has just gone is not old."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return float("inf")
