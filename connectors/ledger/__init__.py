@@ -8,6 +8,7 @@ from connectors.ledger.access import Access
 from connectors.ledger.audit import BrokenRow, Entry, Head
 from connectors.ledger.client_profiles import ClientChanges
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty
+from connectors.ledger.contacts import Contact
 from connectors.ledger.ledger import Ledger
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent
@@ -20,6 +21,7 @@ __all__ = [
     "Client",
     "ClientChanges",
     "ClientKey",
+    "Contact",
     "DeliveredFile",
     "Delivery",
     "DeliveryEvent",

@@ -7,6 +7,7 @@ from connectors.ledger.access import Access, AccessReader
 from connectors.ledger.audit import Audit, BrokenRow
 from connectors.ledger.authorizations import Authorizations
 from connectors.ledger.clients import Clients
+from connectors.ledger.contacts import Contacts
 from connectors.ledger.deliveries import Deliveries
 from connectors.ledger.engine import Database
 from connectors.ledger.environments import PRODUCTION, claim
@@ -27,6 +28,7 @@ class Ledger:
         self._database = Database(url)
         self.deliveries = Deliveries(self._database)
         self.observations = Observations(self._database)
+        self.contacts = Contacts(self._database)
         self.clients = Clients(self._database, pepper)
         self.authorizations = Authorizations(self._database)
         self.tokens = Tokens(self._database)

@@ -112,6 +112,18 @@ observations = Table(
     Column("delivery_id", String(32)),
 )
 
+contacts = Table(
+    "contacts",
+    METADATA,
+    Column("office", String(2), primary_key=True),
+    Column("succeeded_at", Instant),
+    Column("failing_since", Instant),
+    Column("failures", Integer, nullable=False),
+    Column("next_attempt_at", Instant),
+    Column("refused", Boolean, nullable=False),
+    Column("reason", Words),
+)
+
 third_parties = Table(
     "third_parties",
     METADATA,
