@@ -36,6 +36,7 @@ NEVER_REACHES_HTTP: frozenset[type[errors.HubError]] = frozenset(
         errors.ConfigurationError,  # we refuse to start
         errors.OfficeUnreachable,  # only collection talks to offices' servers
         errors.OfficeRefused,
+        errors.OutOfTime,
         errors.SnapshotMissing,  # the serving store answers with nothing, not with an error
     }
 )

@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     known_hosts: Path | None = Field(
         default=None, description="Host keys of the SFTP server, as OpenSSH writes them."
     )
+    collect_seconds: int = Field(
+        default=3600,
+        ge=10,
+        description="Time for one visit to an office; a large file goes on at the next.",
+    )
     poll_seconds: int = Field(
         default=15, ge=1, description="How often Dagster's sensors look for new files."
     )

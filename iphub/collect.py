@@ -40,8 +40,13 @@ def collect(
     hub = Hub.open(Settings(home=home, **{k: v for k, v in given.items() if v is not None}))
     try:
         with progress.status("Looking into the offices' folders …"):
+            # Who names an office wants to know now whether it works.
             reports = collect_offices(
-                hub, at=datetime.now(UTC), only=[office] if office else (), wait=wait
+                hub,
+                at=datetime.now(UTC),
+                only=[office] if office else (),
+                wait=wait,
+                insist=office is not None,
             )
     finally:
         hub.close()
@@ -60,9 +65,8 @@ def _code(reports: list[CollectReport]) -> int:
 
 
 def _say(out: Console, reports: list[CollectReport]) -> None:
+    _say_failures(out, reports)
     for report in reports:
-        if report.error is not None:
-            out.print(f"{report.office}: {report.error}", style="red", markup=False)
         for delivery in report.deliveries:
             names = ", ".join(file.name for file in delivery.files)
             told = f": {delivery.reason}" if delivery.reason else ""
@@ -75,5 +79,27 @@ def _say(out: Console, reports: list[CollectReport]) -> None:
             out.print(
                 f"{report.office}: left alone, {problem.reason}: {problem.path}", markup=False
             )
-    if not any(report.deliveries for report in reports):
-        out.print(f"Nothing new at {len(reports)} offices.")
+    looked_at = [report for report in reports if report.visited]
+    if looked_at and not any(report.deliveries for report in looked_at):
+        out.print(f"Nothing new at {len(looked_at)} offices.")
+
+
+def _say_failures(out: Console, reports: list[CollectReport]) -> None:
+    """Say each trouble once, with the offices that have it and what happens next."""
+    troubles: dict[str, list[CollectReport]] = {}
+    for report in reports:
+        if report.error is not None:
+            troubles.setdefault(report.error, []).append(report)
+    for error, failed in troubles.items():
+        names = ", ".join(report.office for report in failed)
+        out.print(f"{names}: {error}", style="red", markup=False)
+        for contact in [report.contact for report in failed if report.contact]:
+            if contact.failingSince is None or contact.nextAttemptAt is None:
+                continue
+            out.print(
+                f"  {contact.office} fails since {contact.failingSince:%Y-%m-%d %H:%M} UTC"
+                f" ({contact.failures}x); next attempt not before"
+                f" {contact.nextAttemptAt:%Y-%m-%d %H:%M} UTC, or at once with"
+                f" iphub collect --office {contact.office}",
+                markup=False,
+            )

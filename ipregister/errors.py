@@ -68,6 +68,13 @@ class OfficeUnreachable(ExchangeError):
     retryable = True
 
 
+class OutOfTime(ExchangeError):
+    """The time an office gets in one pass is used up; the next pass goes on."""
+
+    code = "out_of_time"
+    retryable = True
+
+
 class OfficeRefused(ExchangeError):
     """Host key or credentials were rejected; a person must look."""
 

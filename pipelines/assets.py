@@ -74,3 +74,8 @@ RECEIPT_ADDS_UP = dg.AssetCheckSpec(
     asset=RECEIPTS.key,
     description="Records read = accepted + held + rejected + unchanged + duplicates.",
 )
+OFFICES_REACHABLE = dg.AssetCheckSpec(
+    "offices_reachable",
+    asset=LANDING.key,
+    description="Every office's SFTP folder was read within 24 hours, and none refused us.",
+)

@@ -1,10 +1,11 @@
 """Asset checks a person can run again: what the ledger says about the latest deliveries."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import dagster as dg
 
-from connectors.ledger import Delivery
+from connectors.ledger import Contact, Delivery
 from ipregister.model import Right
 from ipregister.profiles import offices
 from pipelines import assets
@@ -37,6 +38,36 @@ def latest_deliveries(hub: HubResource) -> Iterator[dg.AssetCheckResult]:
         check_name=assets.RECEIPT_ADDS_UP.name,
         passed=not wrong,
         metadata={"deliveries": len(every), "wrong": wrong},
+    )
+
+
+@dg.multi_asset_check(
+    specs=[assets.OFFICES_REACHABLE], description="Judge how collecting from the offices goes."
+)
+def sftp_contacts(hub: HubResource) -> Iterator[dg.AssetCheckResult]:
+    """Yield the one result."""
+    with hub.open() as stores:
+        contacts = stores.ledger.contacts.all()
+    yield offices_reachable(contacts, datetime.now(UTC))
+
+
+def offices_reachable(contacts: list[Contact], at: datetime) -> dg.AssetCheckResult:
+    """Return whether no office's server needs a person, and which do."""
+    troubled = {
+        contact.office: {
+            "failingSince": str(contact.failingSince),
+            "nextAttemptAt": str(contact.nextAttemptAt),
+            "reason": contact.reason or "",
+        }
+        for contact in contacts
+        if contact.needs_person(at)
+    }
+    return dg.AssetCheckResult(
+        asset_key=assets.OFFICES_REACHABLE.asset_key,
+        check_name=assets.OFFICES_REACHABLE.name,
+        passed=not troubled,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"offices": len(contacts), "needAPerson": troubled},
     )
 
 

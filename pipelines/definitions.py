@@ -6,7 +6,7 @@ import dagster as dg
 
 from connectors.settings import Settings
 from pipelines.assets import ASSETS
-from pipelines.checks import latest_deliveries
+from pipelines.checks import latest_deliveries, sftp_contacts
 from pipelines.jobs import maintain_register, process_deliveries
 from pipelines.resources import HubResource
 from pipelines.sensors import nightly_maintenance, sftp_arrivals, waiting_deliveries
@@ -16,7 +16,7 @@ def build_definitions(home: str) -> dg.Definitions:
     """Return assets, checks, jobs, sensors and schedules of the hub in ``home``."""
     return dg.Definitions(
         assets=ASSETS,
-        asset_checks=[latest_deliveries],
+        asset_checks=[latest_deliveries, sftp_contacts],
         jobs=[process_deliveries, maintain_register],
         sensors=[waiting_deliveries, sftp_arrivals],
         schedules=[nightly_maintenance],

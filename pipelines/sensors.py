@@ -1,18 +1,25 @@
 """What starts runs: files on the offices' SFTP server, deliveries that wait, the night."""
 
 import hashlib
+from datetime import datetime
 
 import dagster as dg
 
 from connectors.collection.collecting import collect_offices
-from connectors.ledger import Delivery
+from connectors.collection.pacing import Patience
+from connectors.ledger import Contact, Delivery
 from ipregister.deliveries import Kind
+from pipelines import assets
+from pipelines.checks import offices_reachable
 from pipelines.jobs import maintain_register, now, process_deliveries
 from pipelines.resources import HubResource
 from pipelines.workers import is_dead
 
 MAX_DELIVERIES, MAX_BYTES = 500, 1 << 30
 """What one run takes: beyond either, the rest waits for the next tick."""
+
+BETWEEN_TICKS = Patience(answer_seconds=15, pass_seconds=30, pauses=(1, 5))
+"""Dagster gives a tick 60 s; a large file goes on at the next."""
 
 
 def _requests(waiting: list[Delivery], attempts: dict[str, int]) -> list[dg.RunRequest]:
@@ -72,17 +79,45 @@ def waiting_deliveries(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Fetches new files from the offices' folders on the SFTP server.",
 )
-def sftp_arrivals(context: dg.SensorEvaluationContext, hub: HubResource) -> dg.SkipReason:
-    """Collect once; what arrived is processed by ``waiting_deliveries``."""
+def sftp_arrivals(
+    context: dg.SensorEvaluationContext, hub: HubResource
+) -> dg.SensorResult | dg.SkipReason:
+    """Collect once; what arrived is processed by ``waiting_deliveries``.
+
+    The cursor holds the offices a person must look at; the asset check is evaluated when they
+    change.
+    """
+    at = now()
     with hub.open() as stores:
         if stores.settings.sftp is None:
             return dg.SkipReason("No SFTP server is configured (IPHUB_SFTP).")
-        reports = collect_offices(stores, at=now())
+        reports = collect_offices(stores, at=at, patience=BETWEEN_TICKS)
+        contacts = stores.ledger.contacts.all()
     arrived = sum(len(report.deliveries) for report in reports)
-    for report in reports:
+    visited = [report for report in reports if report.visited]
+    for report in visited:
         if report.error is not None:
             context.log.warning(f"{report.office}: {report.error}")
-    return dg.SkipReason(f"{len(reports)} offices looked at, {arrived} deliveries arrived.")
+    troubled = ",".join(contact.office for contact in contacts if contact.needs_person(at))
+    changed = troubled != (context.cursor or "")
+    if changed and troubled:
+        context.log.error(f"A person must look at the SFTP collection of {troubled}.")
+    return dg.SensorResult(
+        skip_reason=f"{len(visited)} offices looked at, {arrived} deliveries arrived.",
+        cursor=troubled,
+        asset_events=[_reachable(contacts, at)] if changed else [],
+    )
+
+
+def _reachable(contacts: list[Contact], at: datetime) -> dg.AssetCheckEvaluation:
+    result = offices_reachable(contacts, at)
+    return dg.AssetCheckEvaluation(
+        asset_key=assets.OFFICES_REACHABLE.asset_key,
+        check_name=assets.OFFICES_REACHABLE.name,
+        passed=result.passed,
+        severity=result.severity,
+        metadata=result.metadata,
+    )
 
 
 nightly_maintenance = dg.ScheduleDefinition(

@@ -4,16 +4,18 @@ How the pass is made is ``collector``; which files belong together is ``grouping
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.collection import sidecars
 from connectors.collection.grouping import Group, name_in_lane
+from connectors.ledger.contacts import Contact
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Delivery
 from connectors.sftp.files import RemoteFile
 from connectors.sftp.listing import Problem
+from ipregister.errors import OfficeUnreachable
 
 UNFINISHED_FOR = timedelta(hours=1)
 """How long an unchanged temporary file still counts as an upload under way."""
@@ -33,7 +35,8 @@ class CollectReport:
     """What one pass over an office brought.
 
     ``deliveries`` are those recorded, completed or still incomplete; ``error`` is why the
-    office could not be collected at all.
+    office could not be collected, or not to the end; ``received`` counts bytes; ``contact`` is
+    what is remembered of the office's server, ``visited`` whether it was tried at all.
     """
 
     office: str
@@ -41,15 +44,25 @@ class CollectReport:
     waiting: list[Waiting] = field(default_factory=list)
     quarantined: list[Problem] = field(default_factory=list)
     error: str | None = None
+    received: int = 0
+    lost: OfficeUnreachable | None = None
+    contact: Contact | None = None
+    visited: bool = True
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
+        contact = self.contact or Contact(self.office)
+        since, again = contact.failingSince, contact.nextAttemptAt
         return {
             "office": self.office,
             "deliveries": [delivery.document() for delivery in self.deliveries],
             "waiting": [{"files": list(w.files), "reason": w.reason} for w in self.waiting],
             "quarantined": [{"path": p.path, "reason": p.reason} for p in self.quarantined],
             "error": self.error,
+            "visited": self.visited,
+            "failingSince": since.isoformat() if since else None,
+            "failures": contact.failures,
+            "nextAttemptAt": again.isoformat() if again else None,
         }
 
     @property
@@ -57,20 +70,40 @@ class CollectReport:
         """Return how long until everything that only waits for quiet may be taken."""
         return max((waiting.seconds or 0.0 for waiting in self.waiting), default=0.0)
 
+    def after(self, before: "CollectReport") -> "CollectReport":
+        """Return this report with what an earlier one of the same office brought."""
+        again = {delivery.deliveryId for delivery in self.deliveries}
+        kept = [delivery for delivery in before.deliveries if delivery.deliveryId not in again]
+        return replace(
+            self,
+            deliveries=[*kept, *self.deliveries],
+            received=before.received + self.received,
+        )
+
 
 @dataclass(slots=True)
 class Fetched:
-    """Digests by path of members, text by path of checksum files and manifests, failures."""
+    """Digests by path of members, text by path of checksum files and manifests, failures.
+
+    ``received`` counts bytes; ``stopped`` is why the rest was not fetched, ``lost`` the lost
+    connection where it was that.
+    """
 
     digests: dict[str, str] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
+    received: int = 0
+    stopped: str | None = None
+    lost: OfficeUnreachable | None = None
 
     def blocks(self, group: Group) -> str | None:
         """Return why a group cannot be judged in this pass."""
         for file in needed(group):
             if file.path in self.failures:
                 return self.failures[file.path]
+            is_here = file.path in self.digests or file.path in self.texts
+            if self.stopped is not None and not is_here and file in group.members:
+                return f"{name_in_lane(file)} is not here yet: {self.stopped}"
         names = [member.path.rpartition("/")[2] for member in group.members]
         for marker in group.markers:
             if lacking := sidecars.missing(self.texts.get(marker.path, ""), names):

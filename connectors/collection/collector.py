@@ -3,48 +3,35 @@
 New is what differs from the ledger's observations in path, size or time, then in content;
 never "newer than the last poll". A file is taken when it is proven complete, not because
 nobody wrote to it for a while: an upload that died looks exactly like a finished one.
-Nothing is written or deleted at the office. Which belong together is ``grouping``.
+Nothing is written or deleted at the office. Which belong together is ``grouping``, how they
+are fetched ``fetching``; connecting, and trying again, is ``visits``.
 """
 
-import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
-from typing import Protocol
 
 from connectors.collection import sidecars
-from connectors.collection.arrivals import CollectReport, Fetched, Waiting, needed, not_yet
+from connectors.collection.arrivals import CollectReport, Fetched, Waiting, not_yet
+from connectors.collection.fetching import Fetcher, Source
 from connectors.collection.grouping import Group, name_in_lane, plan, readable
-from connectors.landing import Landing, Readable
+from connectors.collection.pacing import Budget, Patience
+from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Channel, DeliveredFile, Delivery
-from connectors.sftp.files import RemoteFile
-from connectors.sftp.listing import Listing, Problem
+from connectors.sftp.listing import Problem
 from ipregister.deliveries import State, identity
-from ipregister.errors import DeliveryError, HubError, IncompleteDelivery, OfficeRefused
+from ipregister.errors import DeliveryError, IncompleteDelivery
 from ipregister.profiles import Profile
 
 COLLECTED_BY = "sftp"
 
-MAX_PASSES = 10
-"""With ``wait``: an office that never stops writing does not keep us for ever."""
+DEFAULT_PATIENCE = Patience()
 
 RECENT = 20
 """Deliveries looked at after a crash: at most the last one lacks its note in the memory."""
-
-
-class Source(Protocol):
-    """Where the offices' files are; ``connectors.sftp.source`` is the real one."""
-
-    def list(self, office: str) -> Listing:
-        """Return every file of one office."""
-
-    def fetch(self, office: str, files: Sequence[RemoteFile]) -> Iterator[Readable]:
-        """Yield one stream per file, in order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +75,7 @@ class Collector:
         profiles: the office's profile by its ST.3 code.
         prove: raises ``IncompleteDelivery`` for a file that ends too early, another
             ``DeliveryError`` for one that is whole but unreadable.
-        sleep: how to wait, in seconds.
+        patience: how slow an office may be.
     """
 
     def __init__(
@@ -98,16 +85,16 @@ class Collector:
         profiles: Callable[[str], Profile],
         prove: Callable[[Path], None],
         *,
-        sleep: Callable[[float], None] = time.sleep,
+        patience: Patience = DEFAULT_PATIENCE,
     ) -> None:
         self._ledger = ledger
         self._landing = landing
         self._profiles = profiles
         self._prove = prove
-        self._sleep = sleep
+        self._patience = patience
 
     def collect(
-        self, source: Source, office: str, *, at: datetime, wait: bool = False
+        self, source: Source, office: str, *, at: datetime, budget: Budget | None = None
     ) -> CollectReport:
         """Take what is new and complete at one office.
 
@@ -115,60 +102,14 @@ class Collector:
             source: the office's server.
             office: ST.3 code.
             at: instant of the pass.
-            wait: stay until what only waits for the quiet time was taken too; the instants
-                of further passes are ``at`` plus the time waited.
+            budget: the time there is; that of ``patience`` when not given.
 
         Raises:
-            OfficeUnreachable: the connection was lost; what was fetched so far is kept.
+            OfficeUnreachable: the connection was lost before the folders were listed; when it
+                is lost later, what was whole is taken and the report says so.
             OfficeRefused: the office's folder may not be listed.
+            OutOfTime: the budget was used up by the listing.
         """
-        report = self._pass(source, office, at)
-        for _ in range(MAX_PASSES if wait else 0):
-            if not report.wait_seconds:
-                break
-            at = self._later(at, report.wait_seconds)
-            report = _joined(report, self._pass(source, office, at))
-        return report
-
-    def collect_each(
-        self,
-        offices: Iterable[str],
-        connect: Callable[[str], AbstractContextManager[Source]],
-        *,
-        at: datetime,
-        wait: bool = False,
-    ) -> list[CollectReport]:
-        """Take what is new at several offices; trouble with one does not stop the others.
-
-        Every office is looked at once before anybody is waited for.
-        """
-        reports = {office: self._one(office, connect, at) for office in offices}
-        for _ in range(MAX_PASSES if wait else 0):
-            seconds = max((report.wait_seconds for report in reports.values()), default=0.0)
-            if not seconds:
-                break
-            at = self._later(at, seconds)
-            for office, report in reports.items():
-                if report.wait_seconds:
-                    reports[office] = _joined(report, self._one(office, connect, at))
-        return list(reports.values())
-
-    def _later(self, at: datetime, seconds: float) -> datetime:
-        """Wait, and return the instant after that; whole milliseconds, never a bit too short."""
-        seconds = math.ceil(seconds * 1000) / 1000
-        self._sleep(seconds)
-        return at + timedelta(seconds=seconds)
-
-    def _one(
-        self, office: str, connect: Callable[[str], AbstractContextManager[Source]], at: datetime
-    ) -> CollectReport:
-        try:
-            with connect(office) as source:
-                return self._pass(source, office, at)
-        except HubError as exc:
-            return CollectReport(office, error=exc.detail)
-
-    def _pass(self, source: Source, office: str, at: datetime) -> CollectReport:
         listing = source.list(office)
         habits = self._profiles(office).delivery
         planned = plan(listing.files, mask=habits.group)
@@ -183,7 +124,10 @@ class Collector:
                 report.waiting.append(waiting)
             else:
                 ready.append(group)
-        fetched = self._fetch(source, office, ready, memory)
+        budget = budget or Budget(self._patience.pass_seconds)
+        fetcher = Fetcher(office, self._landing, self._ledger.observations, self._patience, budget)
+        fetched = fetcher.bring(source, ready, memory.known)
+        report.received, report.lost = fetched.received, fetched.lost
         for group in ready:
             if blocked := fetched.blocks(group):
                 names = tuple(name_in_lane(member) for member in group.members)
@@ -204,32 +148,6 @@ class Collector:
         ]
         recent = self._ledger.deliveries.list(office, limit=RECENT)
         return _Memory(self._ledger.observations.known(office), by_sftp, recent)
-
-    def _fetch(
-        self, source: Source, office: str, groups: Sequence[Group], memory: _Memory
-    ) -> Fetched:
-        """Bring the members we do not have, and the words of checksum files and manifests."""
-        fetched = Fetched()
-        members = {member.path for group in groups for member in group.members}
-        wanted: dict[str, RemoteFile] = {}
-        for file in (file for group in groups for file in needed(group)):
-            sha256 = memory.known[file.path].sha256
-            if file.path in members and sha256 is not None and self._landing.has(sha256):
-                fetched.digests[file.path] = sha256
-            elif file.path in members or file.size <= sidecars.MAX_BYTES:
-                wanted[file.path] = file
-        streams = source.fetch(office, list(wanted.values()))
-        for file, stream in zip(wanted.values(), streams, strict=True):
-            try:
-                if file.path in members:
-                    landed = self._landing.put(stream)
-                    fetched.digests[file.path] = landed.sha256
-                    self._ledger.observations.set_digest(office, file.path, landed.sha256)
-                else:
-                    fetched.texts[file.path] = _text(stream)
-            except (IncompleteDelivery, OfficeRefused) as exc:
-                fetched.failures[file.path] = exc.detail
-        return fetched
 
     def _take(
         self, office: str, group: Group, fetched: Fetched, memory: _Memory, at: datetime
@@ -286,14 +204,3 @@ class Collector:
                 self._ledger.deliveries.move(
                     old.deliveryId, State.WITHDRAWN, at, COLLECTED_BY, reason
                 )
-
-
-def _joined(before: CollectReport, after: CollectReport) -> CollectReport:
-    """Return the later report with what the earlier ones brought."""
-    again = {delivery.deliveryId for delivery in after.deliveries}
-    kept = [delivery for delivery in before.deliveries if delivery.deliveryId not in again]
-    return replace(after, deliveries=[*kept, *after.deliveries])
-
-
-def _text(stream: Readable) -> str:
-    return b"".join(iter(lambda: stream.read(sidecars.MAX_BYTES), b"")).decode("utf-8", "replace")

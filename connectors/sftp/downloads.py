@@ -11,7 +11,7 @@ once, and one file after the other (figures: ``benchmarks/sftp.py``).
 
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from connectors.sftp.files import Download, RemoteFile, ignore, nothing_more
 from connectors.sftp.protocol import Op, Payload, Reader, Status, Wire, raise_for_status, text
@@ -35,19 +35,22 @@ _READ = struct.Struct(">QI")
 
 
 def fetch(
-    wire: Wire, files: Sequence[RemoteFile], *, start: int = 0, hashed: bool = True
+    wire: Wire,
+    files: Sequence[RemoteFile],
+    *,
+    starts: Mapping[str, int] | None = None,
+    hashed: bool = True,
 ) -> Iterator[Download]:
     """Yield one download per file, in order; each is read before the next is taken.
 
     Args:
         wire: used by nothing else until the iterator is exhausted or closed.
         files: as a listing saw them.
-        start: the byte at which the first file goes on, after an interruption.
+        starts: by path, the byte at which a file goes on that was interrupted before.
         hashed: keep a running SHA-256; leave it out where the sink computes one.
     """
-    pump = _Pump(wire, [Download(file, 0, hashed) for file in files[1:]])
-    if files:
-        pump.waiting.appendleft(Download(files[0], start, hashed))
+    begin = starts or {}
+    pump = _Pump(wire, [Download(file, begin.get(file.path, 0), hashed) for file in files])
     try:
         while (download := pump.head()) is not None:
             yield download
@@ -87,8 +90,12 @@ class _Pump:
         self._give_up(self.active.popleft(), None)
 
     def drain(self) -> None:
-        """Close what is open and take the answers still under way, so that the wire is free."""
+        """Close what is open and take the answers still under way, so that the wire is free.
+
+        A server that sends them too slowly is given up instead.
+        """
         self.waiting.clear()
+        self.wire.hurry()
         while self.active:
             self._give_up(self.active.popleft(), None)
         while self.pending and not self.broken:

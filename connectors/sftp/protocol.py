@@ -2,11 +2,12 @@
 
 Only what a reader of other people's folders needs: open for reading, read, stat, list,
 close. There is no code here that could write, rename or delete at an office. When requests
-are sent, and how many at a time, is ``engine``; hosts and keys are ``session``.
+are sent, and how many at a time, is ``downloads``; hosts and keys are ``session``.
 
 Standard: draft-ietf-secsh-filexfer-02 (SFTP v3) and OpenSSH's ``limits@openssh.com``.
 """
 
+import math
 import stat
 import struct
 import time
@@ -15,7 +16,13 @@ from enum import IntEnum
 
 import paramiko
 
-from ipregister.errors import IncompleteDelivery, OfficeRefused, OfficeUnreachable
+from ipregister.errors import (
+    ExchangeError,
+    IncompleteDelivery,
+    OfficeRefused,
+    OfficeUnreachable,
+    OutOfTime,
+)
 
 SAFE_READ_BYTES = 32_768
 """What every server answers (the draft asks for at least this much)."""
@@ -174,15 +181,26 @@ class Wire:
         channel: an open SSH channel with the ``sftp`` subsystem; closed by its owner.
         timeout_seconds: the longest wait for one complete answer. A server that trickles
             single bytes is as dead as one that sends none.
+        budget_seconds: the longest time for everything.
 
     Raises:
         OfficeUnreachable: from every method, when the connection is lost or silent.
+        OutOfTime: from every method, when the budget is used up.
     """
 
-    def __init__(self, channel: paramiko.Channel, *, timeout_seconds: float) -> None:
+    def __init__(
+        self,
+        channel: paramiko.Channel,
+        *,
+        timeout_seconds: float,
+        budget_seconds: float | None = None,
+    ) -> None:
         """Agree on the version and ask for the server's limits."""
         self._channel = channel
         self._timeout = timeout_seconds
+        self._budget = budget_seconds
+        budget = math.inf if budget_seconds is None else budget_seconds
+        self._ends_at = time.monotonic() + budget
         self._out = bytearray()
         self._in = b""
         self._at = 0
@@ -197,6 +215,10 @@ class Wire:
         payload = b"".join(fields)
         self._out += _HEADER.pack(len(payload) + 5, op, self._number) + payload
         return self._number
+
+    def hurry(self) -> None:
+        """Leave no more time than for one answer: what is still to come is of no interest."""
+        self._ends_at = min(self._ends_at, time.monotonic() + self._timeout)
 
     def flush(self) -> None:
         """Send what is queued."""
@@ -234,17 +256,15 @@ class Wire:
         """Read until ``wanted`` bytes are there."""
         parts = [self._in[self._at :]]
         have = len(parts[0])
-        deadline = time.monotonic() + self._timeout
+        answer_by = time.monotonic() + self._timeout
         while have < wanted:
             try:
-                if (left := deadline - time.monotonic()) <= 0:
+                if (left := min(answer_by, self._ends_at) - time.monotonic()) <= 0:
                     raise TimeoutError
                 self._channel.settimeout(left)
                 part = self._channel.recv(RECEIVE_BYTES)
             except TimeoutError as exc:
-                raise OfficeUnreachable(
-                    f"the server sent no complete answer within {self._timeout:g} s"
-                ) from exc
+                raise self._too_late(answer_by) from exc
             except (paramiko.SSHException, OSError, EOFError) as exc:
                 raise OfficeUnreachable(f"the SFTP connection was lost: {exc or 'closed'}") from exc
             if not part:
@@ -252,6 +272,11 @@ class Wire:
             parts.append(part)
             have += len(part)
         self._in, self._at = b"".join(parts), 0
+
+    def _too_late(self, answer_by: float) -> ExchangeError:
+        if self._ends_at < answer_by and self._budget is not None:
+            return OutOfTime(f"the server was not done within {self._budget:.0f} s")
+        return OfficeUnreachable(f"the server sent no complete answer within {self._timeout:g} s")
 
     def _greet(self) -> None:
         self._out += _HEADER.pack(5, Op.INIT, 3)

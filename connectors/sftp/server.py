@@ -25,7 +25,7 @@ from paramiko.common import (
 
 from connectors.sftp.jail import Jail
 from connectors.sftp.keys import key_pair, public_line
-from connectors.sftp.session import CIPHERS, MACS, Address, Login, quiet_log
+from connectors.sftp.session import Address, Login, harden, quiet_log
 from ipregister.deliveries import FOLDERS, RIGHT_FOLDERS
 from ipregister.errors import ConfigurationError
 
@@ -172,8 +172,7 @@ class EmbeddedServer:
 
     def _serve(self, connection: socket.socket) -> None:
         transport = paramiko.Transport(connection)
-        options = transport.get_security_options()
-        options.ciphers, options.digests = CIPHERS, MACS
+        harden(transport.get_security_options())
         transport.add_server_key(self._host_key)
         transport.set_subsystem_handler("sftp", _Session, self.root, self.accounts)
         # With an event this returns at once; the transport's own thread does the rest.

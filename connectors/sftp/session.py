@@ -9,6 +9,7 @@ Standards: RFC 4251-4254 (SSH), RFC 5647 (AES-GCM).
 import logging
 import re
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +29,24 @@ WINDOW_BYTES = 64 * 1024 * 1024
 MIN_RSA_BITS = 3072
 """NIST SP 800-57: 128 bits of security."""
 
+KEY_EXCHANGES = (
+    "mlkem768x25519-sha256",
+    "curve25519-sha256@libssh.org",
+    "diffie-hellman-group16-sha512",
+)
+"""What ssh-audit calls sound: no SHA-1, no NIST curve, no group of less than 3072 bits. A server
+limited to FIPS algorithms has the last."""
+
+HOST_KEYS = (
+    "ssh-ed25519",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "rsa-sha2-512",
+    "rsa-sha2-256",
+)
+"""No ssh-rsa (SHA-1), no DSA. Which of these a server may show is what is pinned for it."""
+
 CIPHERS = (
     "aes128-gcm@openssh.com",
     "aes256-gcm@openssh.com",
@@ -43,6 +62,7 @@ MACS = (
     "hmac-sha2-256",
     "hmac-sha2-512",
 )
+"""Only for CTR ciphers. The last two are for servers that know no ``etm``, and come last."""
 
 KEEPALIVE_SECONDS = 30
 
@@ -95,7 +115,12 @@ class Login:
 
 @contextmanager
 def connect(
-    address: Address, login: Login, *, known_hosts: Path, timeout_seconds: float = 60.0
+    address: Address,
+    login: Login,
+    *,
+    known_hosts: Path,
+    timeout_seconds: float = 60.0,
+    budget_seconds: float | None = None,
 ) -> Iterator[Wire]:
     """Log in and open one SFTP channel; everything is closed at the end.
 
@@ -103,7 +128,8 @@ def connect(
         address: where to go.
         login: the key (RSA of 3072 bits or more, ECDSA or Ed25519) or password.
         known_hosts: the pinned host keys.
-        timeout_seconds: for connecting, and for each answer after that.
+        timeout_seconds: for connecting, for logging in, and for each answer after that.
+        budget_seconds: for everything from the first answer on; no end when not given.
 
     Raises:
         OfficeUnreachable: no connection, or it was lost; worth trying again.
@@ -114,11 +140,28 @@ def connect(
     key = _private_key(login.key_file) if login.key_file is not None else None
     transport = _transport(address, pinned, timeout_seconds)
     try:
-        _shake_hands(transport, address, pinned, known_hosts, timeout_seconds)
-        _authenticate(transport, address, key, login.password)
-        yield _open_wire(transport, address, timeout_seconds)
+        with _closed_after(transport, timeout_seconds):
+            _shake_hands(transport, address, pinned, known_hosts, timeout_seconds)
+            _authenticate(transport, address, key, login.password)
+            channel = _open_channel(transport, address, timeout_seconds)
+        yield Wire(channel, timeout_seconds=timeout_seconds, budget_seconds=budget_seconds)
     finally:
         transport.close()
+
+
+@contextmanager
+def _closed_after(transport: paramiko.Transport, seconds: float) -> Iterator[None]:
+    """Give up a server that does not let us in within a time.
+
+    Paramiko waits for ever for the answer to some requests.
+    """
+    watch = threading.Timer(seconds, transport.close)
+    watch.daemon = True
+    watch.start()
+    try:
+        yield
+    finally:
+        watch.cancel()
 
 
 def _transport(
@@ -134,10 +177,16 @@ def _transport(
     transport = paramiko.Transport(connection, default_window_size=WINDOW_BYTES)
     transport.banner_timeout = transport.auth_timeout = timeout_seconds
     options = transport.get_security_options()
+    harden(options)
+    options.key_types = _key_types(HOST_KEYS, address, pinned)
+    return transport
+
+
+def harden(options: paramiko.SecurityOptions) -> None:
+    """Offer only what is sound; the first key exchange needs a recent OpenSSL."""
+    options.kex = tuple(name for name in KEY_EXCHANGES if name in options.kex)
     options.ciphers = CIPHERS
     options.digests = MACS
-    options.key_types = _key_types(options.key_types, address, pinned)
-    return transport
 
 
 _SILENT = logging.NullHandler()
@@ -207,15 +256,19 @@ def _authenticate(
         raise OfficeUnreachable(f"{address}: the connection was lost at login: {exc}") from exc
 
 
-def _open_wire(transport: paramiko.Transport, address: Address, timeout_seconds: float) -> Wire:
+def _open_channel(
+    transport: paramiko.Transport, address: Address, timeout_seconds: float
+) -> paramiko.Channel:
     try:
         transport.set_keepalive(KEEPALIVE_SECONDS)
         channel = transport.open_session(timeout=timeout_seconds)
         channel.settimeout(timeout_seconds)
         channel.invoke_subsystem("sftp")
     except (paramiko.SSHException, EOFError, OSError) as exc:
+        if not transport.is_active():
+            raise OfficeUnreachable(f"{address}: the connection was lost at login: {exc}") from exc
         raise OfficeRefused(f"{address} offers no SFTP: {exc or 'closed'}") from exc
-    return Wire(channel, timeout_seconds=timeout_seconds)
+    return channel
 
 
 def _pinned_keys(known_hosts: Path) -> paramiko.HostKeys:

@@ -6,10 +6,11 @@ that the same tree under another root is the same tree. What the files mean is
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 from connectors.sftp.downloads import fetch
 from connectors.sftp.files import Download, RemoteFile
@@ -48,14 +49,25 @@ class SftpSource:
             [Problem(problem.path[skip:], problem.reason) for problem in found.problems],
         )
 
-    def fetch(self, office: str, files: Sequence[RemoteFile]) -> Iterator[Download]:
+    def fetch(
+        self,
+        office: str,
+        files: Sequence[RemoteFile],
+        starts: Mapping[str, int] = MappingProxyType({}),
+    ) -> Iterator[Download]:
         """Yield a download per file, in order; read each before taking the next.
+
+        Args:
+            office: whose files.
+            files: as a listing saw them.
+            starts: by path, the byte at which a file goes on that was interrupted before.
 
         The digest is left to the landing zone, which computes one anyway.
         """
         root = self._root(office).rstrip("/")
         remote = [replace(file, path=f"{root}/{file.path}") for file in files]
-        return fetch(self._wire, remote, hashed=False)
+        there = {f"{root}/{path}": start for path, start in starts.items()}
+        return fetch(self._wire, remote, starts=there, hashed=False)
 
     def _root(self, office: str) -> str:
         try:
@@ -85,8 +97,19 @@ class SftpSource:
 
 @contextmanager
 def open_source(
-    address: Address, login: Login, *, known_hosts: Path, timeout_seconds: float = 60.0
+    address: Address,
+    login: Login,
+    *,
+    known_hosts: Path,
+    timeout_seconds: float = 60.0,
+    budget_seconds: float | None = None,
 ) -> Iterator[SftpSource]:
     """Connect and find the offices' folders; raises as :func:`session.connect` does."""
-    with connect(address, login, known_hosts=known_hosts, timeout_seconds=timeout_seconds) as wire:
+    with connect(
+        address,
+        login,
+        known_hosts=known_hosts,
+        timeout_seconds=timeout_seconds,
+        budget_seconds=budget_seconds,
+    ) as wire:
         yield SftpSource(wire, address.folder)

@@ -2,6 +2,7 @@
 
 import io
 import runpy
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +14,23 @@ from typing import Any
 import pytest
 
 from connectors.collection.collector import Collector
+from connectors.collection.pacing import Clock, Patience
+from connectors.collection.visits import Visits
 from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.readers.archives import prove_complete
 from ipregister.profiles import DeliveryHabits, Profile
 
+
 # pytest imports each file by its path, so a helper beside this file is loaded by its own.
+def import_helper(name: str) -> Any:
+    """Return the names of a helper beside this file."""
+    return SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name(name))))
+
+
 start_sshd: Any = runpy.run_path(str(Path(__file__).with_name("sshd.py")))["start"]
+
+IN_TESTS = Patience(answer_seconds=5, pass_seconds=30, pauses=(1, 5, 15))
 
 
 @pytest.fixture(scope="session")
@@ -39,15 +50,34 @@ def openssh_logging(sshd_path: str, tmp_path: Path) -> Iterator[Any]:
     server.stop()
 
 
+@pytest.fixture(scope="session")
+def relays() -> Any:
+    """What makes relays with faults: ``Relay``, ``Faults``."""
+    return import_helper("relay.py")
+
+
 @dataclass
 class Intake:
-    """Ledger, landing and collector of one hub; time passes when the collector waits."""
+    """Ledger, landing and collector of one hub; time passes when somebody waits."""
 
     ledger: Ledger
     landing: Landing
     collector: Collector
     now: datetime
     slept: list[float]
+
+    def visits(
+        self, connect: Any, patience: Patience = IN_TESTS, clock: Clock = time.monotonic
+    ) -> Visits:
+        """Return visits to offices that are reached by ``connect(office, budget)``."""
+        return Visits(
+            self.collector,
+            self.ledger.contacts,
+            connect,
+            patience=patience,
+            sleep=self.slept.append,
+            clock=clock,
+        )
 
     def later(self, **span: float) -> datetime:
         """Let time pass and return the new instant."""
@@ -66,7 +96,7 @@ def intake(tmp_path: Path) -> Iterator[Intake]:
         habits = DeliveryHabits.model_validate({"quietSeconds": quiet})
         return Profile(office=office, name=office, languages=("en",), delivery=habits, rights={})
 
-    collector = Collector(ledger, landing, profile, prove_complete, sleep=slept.append)
+    collector = Collector(ledger, landing, profile, prove_complete, patience=IN_TESTS)
     yield Intake(ledger, landing, collector, datetime(2026, 11, 22, 3, tzinfo=UTC), slept)
     ledger.close()
 

@@ -95,7 +95,8 @@ def test_an_office_uploads_and_the_hub_collects(running, intake, zipped, tmp_pat
         )
     with hub_source(running) as source:
         assert source.offices() == ["KH", "TH"]
-        report = intake.collector.collect(source, "KH", at=intake.now, wait=True)
+        intake.collector.collect(source, "KH", at=intake.now)
+        report = intake.collector.collect(source, "KH", at=intake.later(seconds=2))
     assert [delivery.state for delivery in report.deliveries] == [State.RECEIVED]
     assert report.deliveries[0].files[0].bytes == (tmp_path / "a.zip").stat().st_size
 

@@ -37,7 +37,7 @@ def updates(tree):
 @pytest.fixture
 def opened(openssh, tree):
     @contextmanager
-    def connection(office="KH"):
+    def connection(office="KH", budget=None):
         address = Address("127.0.0.1", openssh.port, openssh.user, str(tree))
         with open_source(address, Login(openssh.key), known_hosts=openssh.known_hosts) as source:
             yield source
@@ -49,8 +49,9 @@ def opened(openssh, tree):
 def collect(opened, intake):
     def once(*, wait=True, **span):
         intake.later(**(span or {"minutes": 1}))
-        with opened() as source:
-            return intake.collector.collect(source, "KH", at=intake.now, wait=wait)
+        report = intake.visits(opened).one("KH", at=intake.now, wait=wait)
+        assert report.error is None
+        return report
 
     return once
 
@@ -232,15 +233,14 @@ def test_one_office_in_trouble_does_not_stop_the_others(tree, opened, intake, zi
         )
 
     @contextmanager
-    def connection(office):
+    def connection(office, budget):
         if office == "KH":
             raise OfficeUnreachable("no route to the office")
         with opened() as source:
             yield source
 
-    reports = intake.collector.collect_each(
-        ["KH", "LA", "TH"], connection, at=intake.now, wait=True
-    )
+    visits = intake.visits(connection)
+    reports = visits.all(["KH", "LA", "TH"], at=intake.now, wait=True)
     assert [report.error for report in reports] == [
         "no route to the office",
         "the server has no folder ipob_la",
@@ -266,7 +266,8 @@ def test_the_hub_writes_nothing_at_the_office(openssh_logging, tree, updates, in
     (updates / "a.zip").write_bytes(zipped("a.xml"))
     address = Address("127.0.0.1", server.port, server.user, str(tree))
     with open_source(address, Login(server.key), known_hosts=server.known_hosts) as source:
-        report = intake.collector.collect(source, "KH", at=intake.now, wait=True)
+        intake.collector.collect(source, "KH", at=intake.now)
+        report = intake.collector.collect(source, "KH", at=intake.later(seconds=2))
     assert len(report.deliveries) == 1
     operations = {line.split()[0] for line in server.requests if not line.startswith("debug")}
     assert "open" in operations

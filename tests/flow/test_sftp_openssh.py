@@ -48,7 +48,7 @@ def test_a_download_goes_on_where_it_was_interrupted(wire, tmp_path):
     data = random.Random(2).randbytes(1_000_000)
     (tmp_path / "large.bin").write_bytes(data)
     files = walk(wire, str(tmp_path)).files
-    downloads = fetch(wire, files, start=600_001)
+    downloads = fetch(wire, files, starts={files[0].path: 600_001})
     assert next(downloads).read() == data[600_001:]
     assert next(downloads, None) is None
 

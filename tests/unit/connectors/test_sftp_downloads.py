@@ -42,6 +42,9 @@ class Server:
             self.asked_of[name] = self.asked_of.get(name, 0) + fresh
         return self._number
 
+    def hurry(self) -> None:
+        """All answers are there at once."""
+
     def receive(self) -> tuple[int, int, bytes]:
         if self.lost_after is not None:
             self.lost_after -= 1
