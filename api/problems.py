@@ -61,6 +61,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Field not available",
         "A parameter uses a field that is not available to this client.",
     ),
+    "busy": (503, "Busy", "Too many streams at this moment. Try again in a few seconds."),
     "internal_error": (
         500,
         "Internal error",

@@ -7,7 +7,7 @@ in ``openapi``: the framework's own reading costs as much as the whole answer.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from urllib.parse import urlencode
 
 import msgspec
@@ -31,6 +31,7 @@ from api.parameters import (
     read_query,
 )
 from api.problems import refuse
+from api.record_stream import stream
 from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.ledger import Access
@@ -84,7 +85,8 @@ async def list_records(request: Request) -> Response:
     """Return a page of records, by application number.
 
     Fewer items than asked for do not mean the last page; the absence of `nextCursor`, or in
-    other forms than JSON of the `Link` to the next page, does.
+    other forms than JSON of the `Link` to the next page, does. NDJSON without a `limit` is
+    everything there is, in one state of the register.
     """
     service = service_of(request)
     access = authenticate(request, service)
@@ -108,9 +110,14 @@ async def list_records(request: Request) -> Response:
     if "cursor" in values:
         after = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=Sort)
 
+    every = available_fields(right, allowed)
+    if kind is Format.NDJSON and "limit" not in values:
+        empty = Answer(office, right, allowed, every, (), ())
+        reading = partial(service.serving.reading, office, right, grant, filters, after=after)
+        return await stream(request, service, empty, columns, reading)
+
     def read() -> tuple[Answer, Sort | None]:
         page = service.serving.page(office, right, grant, filters, after=after, limit=limit)
-        every = available_fields(right, allowed)
         answer = Answer(office, right, allowed, every, page.records, page.bodies)
         return answer.only(columns), page.last
 

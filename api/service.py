@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from api.addresses import Networks
 from api.limits import Limits
+from api.streams import Slots
 from connectors.cursors import Cursors
 from connectors.ledger import Ledger
 from connectors.ledger.environments import PRODUCTION
@@ -44,6 +45,7 @@ class Service:
     keys: SigningKeys | None = None
     environment: str = PRODUCTION
     proxies: Networks = ()
+    streams: Slots = field(default_factory=Slots)
 
 
 def service_of(request: Request) -> Service:

@@ -18,6 +18,7 @@ from connectors.serving.marks import Mark
 from connectors.serving.reading import START, Page
 from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of, view_of
 from connectors.serving.schema import connect
+from connectors.serving.streaming import Piece, Reading
 from ipregister.authorizations import Grant
 from ipregister.errors import StoreError
 from ipregister.model import Right
@@ -28,8 +29,10 @@ __all__ = [
     "Filters",
     "Mark",
     "Page",
+    "Piece",
     "PlaceUnknown",
     "Publication",
+    "Reading",
     "ServingRow",
     "ServingStore",
     "Space",
@@ -89,6 +92,20 @@ class ServingStore:
         space = self._space(office, right, grant)
         mask = mask_of(grant.allowed)
         return reading.read_page(self._reader(), space, mask, filters, after=after, limit=limit)
+
+    def reading(
+        self,
+        office: str,
+        right: Right,
+        grant: Grant,
+        filters: Filters,
+        *,
+        after: tuple[str, str] = START,
+    ) -> Reading:
+        """Return a reading of the allowed parts of all records, in one state; close it."""
+        space = self._space(office, right, grant)
+        connection = connect(self._path, writer=False)
+        return Reading(connection, space, mask_of(grant.allowed), filters, after=after)
 
     def changes(
         self,

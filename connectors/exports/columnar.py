@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.json as pj
 import pyarrow.parquet as pq
 
+from connectors.exports.sink import Sink
 from connectors.schema import canonical_fields
 from ipregister.model import Right
 
@@ -49,7 +50,7 @@ class ParquetEncoder:
     def __init__(self, schema: pa.Schema) -> None:
         """Start a file with the columns of ``schema``."""
         self._schema = schema
-        self._sink = _Sink()
+        self._sink = Sink()
         self._writer = pq.ParquetWriter(self._sink, schema, compression="zstd", version="2.6")
         self._waiting: list[pa.Table] = []
         self._rows = 0
@@ -82,7 +83,7 @@ class ArrowEncoder:
     def __init__(self, schema: pa.Schema) -> None:
         """Start a stream with the columns of ``schema``."""
         self._schema = schema
-        self._sink = _Sink()
+        self._sink = Sink()
         self._writer = pa.ipc.new_stream(self._sink, schema)
 
     def encode(self, bodies: Sequence[bytes]) -> bytes:
@@ -95,44 +96,6 @@ class ArrowEncoder:
         """Return the end of the stream."""
         self._writer.close()
         return self._sink.drain()
-
-
-class _Sink:
-    """A file that only grows, and gives up what was written to it; what pyarrow writes into."""
-
-    closed = False
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._place = 0
-
-    def write(self, data: bytes) -> int:
-        self._parts.append(bytes(data))
-        self._place += len(data)
-        return len(data)
-
-    def tell(self) -> int:
-        return self._place
-
-    def flush(self) -> None:
-        """Nothing is held back."""
-
-    def close(self) -> None:
-        """Stay readable: the last bytes are drained after the writer has closed."""
-
-    def readable(self) -> bool:
-        return False
-
-    def writable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return False
-
-    def drain(self) -> bytes:
-        data = b"".join(self._parts)
-        self._parts.clear()
-        return data
 
 
 def _as_text(field: pa.Field) -> pa.Field:

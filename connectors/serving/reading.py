@@ -49,7 +49,7 @@ def read_page(
     limit: int,
 ) -> Page:
     """Return up to ``limit`` records after a place, ordered by application number."""
-    statement, values = _page_statement(space, mask, filters, after)
+    statement, values = page_statement(space, mask, filters, after)
     rows = connection.execute(statement, (*values, limit + 1)).fetchall()
     more = len(rows) > limit
     if more:
@@ -90,7 +90,7 @@ def _record_statement(mask: int) -> str:
     )
 
 
-def _page_statement(
+def page_statement(
     space: int, mask: int, filters: Filters, after: tuple[str, str]
 ) -> tuple[str, list[object]]:
     """Return the statement of a page and its values, all but the limit.

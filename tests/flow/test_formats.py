@@ -162,3 +162,41 @@ def test_the_feed_is_to_be_had_line_by_line(http: TestClient) -> None:
         path = f"/v1/changes?limit=10&cursor={page.headers['next-cursor']}"
     assert lines == whole["items"]
     assert len(lines) == 25
+
+
+def test_a_stream_has_everything_whatever_its_number(http: TestClient) -> None:
+    accept = {"Accept": MEDIA_TYPES[Format.NDJSON], "Accept-Encoding": "identity"}
+    one_by_one: list[Any] = []
+    url: str | None = f"{BASE}?limit=7"
+    while url:
+        page = http.get(url)
+        one_by_one += page.json()["items"]
+        url = page.links["next"]["url"].removeprefix("http://hub.test") if page.links else None
+    answer = http.get(BASE, headers=accept)
+    assert [json.loads(line) for line in answer.text.splitlines()] == one_by_one
+    assert answer.headers["vary"] == "Authorization, Accept, Accept-Encoding"
+    assert "content-length" not in answer.headers
+    assert b"Dara" not in answer.content
+    some = http.get(f"{BASE}?fields=status&status=filed", headers=accept)
+    assert some.text.splitlines()[-1] == '{"recordId":"r0024","status":"filed"}'
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("gzip", "gzip"),
+        ("zstd, gzip", "zstd"),
+        ("zstd;q=0.1, gzip;q=0.9", "gzip"),
+        ("gzip;q=0, identity", None),
+        ("br", None),
+    ],
+)
+def test_a_stream_is_compressed_on_request(http: TestClient, asked: str, given: str | None) -> None:
+    accept = {"Accept": MEDIA_TYPES[Format.NDJSON]}
+    plain = http.get(BASE, headers=accept | {"Accept-Encoding": "identity"}).content
+    with http.stream("GET", BASE, headers=accept | {"Accept-Encoding": asked}) as answer:
+        assert answer.headers.get("content-encoding") == given
+        data = b"".join(answer.iter_raw())
+    if given:
+        data = pa.CompressedInputStream(pa.BufferReader(data), given).read()
+    assert data == plain

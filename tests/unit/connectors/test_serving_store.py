@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from connectors.serving import streaming
 from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right
@@ -195,3 +196,20 @@ def test_other_threads_read_too(store: ServingStore) -> None:
     with ThreadPoolExecutor(2) as pool:
         bodies = list(pool.map(lambda _: store.record("KH", TM, "a", CORE), range(8)))
     assert len(set(bodies)) == 1
+
+
+def test_a_reading_is_of_one_state(store: ServingStore) -> None:
+    numbers = [f"r{number:04d}" for number in range(streaming.PIECE + 10)]
+    store.publish(delivery(1, *[row(number) for number in numbers]))
+    reading = store.reading("KH", TM, ALL, Filters())
+    first = reading.read()
+    store.publish(delivery(2, row("r9999"), gone=("r0509",)))
+    second = reading.read()
+    assert first is not None
+    assert second is not None
+    assert first.records + second.records == numbers
+    assert [
+        msgspec.json.decode(body)["recordId"] for body in first.bodies + second.bodies
+    ] == numbers
+    assert reading.read() is None
+    reading.close()

@@ -1,0 +1,132 @@
+"""Many records in one answer, whatever their number: read, encoded and sent piece by piece.
+
+While one piece goes out the next is read in a thread. A client that leaves, or stops reading,
+or takes too long, frees the reading; what it got is then visibly incomplete, because the last
+chunk of the transfer is missing. The body never repeats anything from the request, so
+compressing it gives nothing away.
+
+Standards: RFC 9110 §12.5.3 (Accept-Encoding), RFC 8878 (zstd), RFC 1952 (gzip).
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from connectors.exports.compression import Compressor
+
+STALL_SECONDS = 30
+"""How long a client may take to accept one piece of about a megabyte."""
+
+WHOLE_SECONDS = 1_800
+"""How long a stream may last: until then the store's log cannot shrink. 2 GB at 10 Mbit/s."""
+
+MAX_STREAMS = 16
+"""Streams of one worker at a time; more would wait for the same two cores anyway."""
+
+ENCODINGS = ("zstd", "gzip")
+
+Produce = Callable[[], bytes | None]
+"""Returns the next bytes, ``None`` at the end; called in a thread, never twice at a time."""
+
+
+class Slots:
+    """How many streams a worker may have open: each holds a connection and a megabyte or two."""
+
+    def __init__(self, limit: int = MAX_STREAMS) -> None:
+        """Start with ``limit`` free slots."""
+        self._free = limit
+
+    def take(self) -> bool:
+        """Take a slot, if there is one."""
+        taken = self._free > 0
+        self._free -= taken
+        return taken
+
+    def give_back(self) -> None:
+        """Free a slot; each is given back once."""
+        self._free += 1
+
+
+class Streamed(Response):
+    """An answer made while it is sent."""
+
+    def __init__(
+        self, produce: Produce, close: Callable[[], None], headers: Mapping[str, str]
+    ) -> None:
+        """Prepare to send what ``produce`` returns; ``close`` is called in any case."""
+        super().__init__(None, 200, dict(headers))
+        del self.headers["content-length"]
+        self._produce = produce
+        self._close = close
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the answer."""
+        gone = asyncio.ensure_future(_disconnected(receive))
+        ahead: asyncio.Future[bytes | None] | None = None
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            if scope.get("sentMethod") != "HEAD":
+                async with asyncio.timeout(WHOLE_SECONDS):
+                    ahead = asyncio.ensure_future(run_in_threadpool(self._produce))
+                    while (data := await ahead) is not None and not gone.done():
+                        ahead = asyncio.ensure_future(run_in_threadpool(self._produce))
+                        if data:
+                            await _send(send, data)
+            if not gone.done():
+                await send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            # Not an error of ours: without the last chunk the client knows it has a part only.
+            return
+        finally:
+            gone.cancel()
+            if ahead is not None:
+                await asyncio.wait([ahead])  # a thread cannot be stopped, only waited for
+                ahead.exception()
+            await run_in_threadpool(self._close)
+
+
+async def _send(send: Send, data: bytes) -> None:
+    async with asyncio.timeout(STALL_SECONDS):
+        await send({"type": "http.response.body", "body": data, "more_body": True})
+
+
+async def _disconnected(receive: Receive) -> None:
+    """Return when the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def encoding_of(request: Request) -> str | None:
+    """Return the content encoding a client prefers among ours, ``None`` for none."""
+    best, quality = None, 0.0
+    asked = ",".join(request.headers.getlist("accept-encoding")).lower()
+    for entry in asked.split(","):
+        name, _, parameter = (part.strip() for part in entry.partition(";"))
+        try:
+            wanted = float(parameter.removeprefix("q=")) if parameter else 1.0
+        except ValueError:
+            continue
+        if name in ENCODINGS and (wanted, name == ENCODINGS[0]) > (quality, best == ENCODINGS[0]):
+            best, quality = name, wanted
+    return best
+
+
+def compressed(produce: Produce, encoding: str) -> Produce:
+    """Return the same bytes, compressed as they come."""
+    compressor, ended = Compressor(encoding), False
+
+    def next_bytes() -> bytes | None:
+        nonlocal ended
+        if ended:
+            return None
+        data = produce()
+        if data is None:
+            ended = True
+            return compressor.finish()
+        return compressor.compress(data)
+
+    return next_bytes
