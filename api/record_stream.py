@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import Answer, caching, disposition
+from api.limits import count_rows
 from api.problems import refuse
 from api.service import Service
 from api.streams import Streamed, compressed, encoding_of
@@ -44,6 +45,7 @@ async def stream(
         piece = reading.read()
         if piece is None:
             return None
+        count_rows(request, len(piece.records))
         answer = replace(empty, records=piece.records, bodies=piece.bodies).only(columns)
         return made.encode(answer.bodies)
 
