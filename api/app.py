@@ -7,7 +7,19 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from api import changes, health, me, metadata, oauth, openapi, problems, redistribution
+from api import (
+    changes,
+    deliveries,
+    findings,
+    health,
+    jobs,
+    me,
+    metadata,
+    oauth,
+    openapi,
+    problems,
+    redistribution,
+)
 from api.envelope import Envelope
 from api.service import Service
 from ipregister.errors import HubError
@@ -31,7 +43,8 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     # The routes themselves, most used first: FastAPI's included routers match a path several
     # times over, 60 of the 150 microseconds of a point read.
-    for part in (redistribution, changes, me, oauth, metadata, health):
+    served = (redistribution, changes, me, oauth, deliveries, findings, jobs, metadata, health)
+    for part in served:
         app.router.routes.extend(part.router.routes)
     app.add_exception_handler(HubError, problems.answer_error)
     app.add_exception_handler(HTTPException, problems.answer_http)

@@ -27,26 +27,38 @@ _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 def negotiate(request: Request, offered: Sequence[Format]) -> Format | None:
     """Return the form to answer in, or nothing when the client takes none of them."""
+    place = accepted(request, tuple(MEDIA_TYPES[kind] for kind in offered))
+    return None if place is None else offered[place]
+
+
+def accepted(request: Request, media_types: tuple[str, ...]) -> int | None:
+    """Return the place of the form to answer in, or nothing when the client takes none."""
     accept = request.headers.getlist("accept")
-    if not accept:
-        return offered[0]
-    return _best(",".join(accept)[:MAX_ACCEPT], tuple(offered))
+    return _best(",".join(accept)[:MAX_ACCEPT], media_types) if accept else 0
+
+
+def accepts_json(request: Request) -> bool:
+    """Tell whether the client takes JSON, where there is nothing else."""
+    return accepted(request, (MEDIA_TYPES[Format.JSON],)) is not None
 
 
 def not_acceptable(request: Request, offered: Sequence[Format]) -> Response:
     """Return the refusal that lists what the route has."""
-    available = ", ".join(MEDIA_TYPES[kind] for kind in offered)
-    return problem(
-        request, 406, "not_acceptable", "Not acceptable", f"Available here: {available}."
-    )
+    return available(request, [MEDIA_TYPES[kind] for kind in offered])
+
+
+def available(request: Request, media_types: Sequence[str]) -> Response:
+    """Return the refusal that lists these media types."""
+    detail = f"Available here: {', '.join(media_types)}."
+    return problem(request, 406, "not_acceptable", "Not acceptable", detail)
 
 
 @lru_cache(maxsize=1_024)
-def _best(accept: str, offered: tuple[Format, ...]) -> Format | None:
+def _best(accept: str, offered: tuple[str, ...]) -> int | None:
     ranges = _ranges(accept)
-    ranked = [(_quality(MEDIA_TYPES[kind], ranges), -place) for place, kind in enumerate(offered)]
+    ranked = [(_quality(name, ranges), -place) for place, name in enumerate(offered)]
     quality, place = max(ranked)
-    return offered[-place] if quality > 0 else None
+    return -place if quality > 0 else None
 
 
 def _ranges(accept: str) -> dict[str, float]:

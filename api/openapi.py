@@ -7,12 +7,26 @@ Standard: OpenAPI 3.1; designed after WIPO ST.90, self-assessed, not certified.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from fastapi import FastAPI
 
+from api import openapi_offices
 from api.negotiation import FEED_FORMATS, RECORD_FORMATS
-from api.parameters import DEFAULT_LIMIT, FILTERS, MAX_LIMIT
+from api.openapi_parts import (
+    CURSOR,
+    LIMIT,
+    OFFICE,
+    RIGHT,
+    STRING,
+    Document,
+    json_answer,
+    object_schema,
+    operation,
+    path_parameter,
+    query_parameter,
+    reference,
+)
+from api.parameters import FILTERS
 from connectors.exports.formats import MEDIA_TYPES, Format
 from ipregister.model import Disclosure, Member, Right, load_tables
 
@@ -26,74 +40,9 @@ DESCRIPTION = (
     "self-assessed, not certified."
 )
 
-Document = dict[str, Any]
-"""A part of the description; its form is OpenAPI's."""
+_ANY_RECORD: Document = {"anyOf": [reference(f"{right}Record") for right in Right]}
 
-BEARER: list[Document] = [{"bearer": []}]
-
-
-def _ref(name: str) -> Document:
-    return {"$ref": f"#/components/schemas/{name}"}
-
-
-def _json(schema: Document, description: str, media_type: str = "application/json") -> Document:
-    return {"description": description, "content": {media_type: {"schema": schema}}}
-
-
-def _query(name: str, description: str, schema: Document) -> Document:
-    return {"name": name, "in": "query", "description": description, "schema": schema}
-
-
-def _path(name: str, description: str, schema: Document) -> Document:
-    return _query(name, description, schema) | {"in": "path", "required": True}
-
-
-_PROBLEMS = {
-    "400": "A parameter is unknown, repeated, not valid, or uses a field you may not see",
-    "401": "No valid access token",
-    "404": "It does not exist or is not shared with you",
-    "406": "None of the forms you take; the answer lists those there are",
-    "410": "Withdrawn by the office, or the cursor is too old",
-    "429": "A quota of this client is used up; `Retry-After` says when to go on",
-}
-
-
-_QUOTAS: Document = {
-    "RateLimit-Policy": {
-        "description": "Quotas of requests and of rows: `q` in `w` seconds",
-        "schema": {"type": "string"},
-    },
-    "RateLimit": {
-        "description": "What is left (`r`), and in how many seconds it is full again (`t`)",
-        "schema": {"type": "string"},
-    },
-}
-"""Headers of every answer to a client that is known."""
-
-
-def _operation(answer: Document, *codes: str, parameters: list[Document] | None = None) -> Document:
-    problems = {
-        code: _json(_ref("Problem"), _PROBLEMS[code], "application/problem+json")
-        for code in (*codes, "429")
-    }
-    operation: Document = {"security": BEARER, "responses": {"200": answer, **problems}}
-    for response in operation["responses"].values():
-        response["headers"] = _QUOTAS
-    return operation | ({"parameters": parameters} if parameters else {})
-
-
-_LIMIT = _query(
-    "limit",
-    "How many at most",
-    {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-)
-_CURSOR = _query("cursor", "`nextCursor` of an answer to the same query", {"type": "string"})
-_ANY_RECORD: Document = {"anyOf": [_ref(f"{right}Record") for right in Right]}
-
-_OFFICE = _path("office", "ST.3 code of the office", {"type": "string", "examples": ["KH"]})
-_RIGHT = _path("right", "Which right", {"type": "string", "enum": [str(r) for r in Right]})
-
-_FIELDS = _query(
+_FIELDS = query_parameter(
     "fields",
     "Only these fields, separated by commas; `recordId` always is there",
     {"type": "string"},
@@ -109,46 +58,51 @@ def _forms(answer: Document, kinds: Sequence[Format]) -> Document:
     return answer
 
 
-RECORD = _operation(
-    _forms(_json(_ANY_RECORD, "The record"), RECORD_FORMATS),
+RECORD = operation(
+    _forms(json_answer(_ANY_RECORD, "The record"), RECORD_FORMATS),
     *("400", "401", "404", "406", "410"),
-    parameters=[_OFFICE, _RIGHT, _path("recordId", "The record", {"type": "string"}), _FIELDS],
-)
-RECORD["responses"]["304"] = {"description": "Unchanged for you since that `ETag`"}
-RECORDS = _operation(
-    _forms(_json(_ref("RecordPage"), "A page of records"), RECORD_FORMATS),
-    *("400", "401", "404", "406"),
     parameters=[
-        _OFFICE,
-        _RIGHT,
-        _LIMIT,
-        _CURSOR,
+        OFFICE,
+        RIGHT,
+        path_parameter("recordId", "The record", {"type": "string"}),
         _FIELDS,
-        *(_query(name, f.description, dict(f.schema)) for name, f in FILTERS.items()),
     ],
 )
-CHANGES = _operation(
+RECORD["responses"]["304"] = {"description": "Unchanged for you since that `ETag`"}
+RECORDS = operation(
+    _forms(json_answer(reference("RecordPage"), "A page of records"), RECORD_FORMATS),
+    *("400", "401", "404", "406"),
+    parameters=[
+        OFFICE,
+        RIGHT,
+        LIMIT,
+        CURSOR,
+        _FIELDS,
+        *(query_parameter(name, f.description, dict(f.schema)) for name, f in FILTERS.items()),
+    ],
+)
+CHANGES = operation(
     _forms(
-        _json(_ref("ChangePage"), "Changes, oldest first within one office and right"),
+        json_answer(reference("ChangePage"), "Changes, oldest first within one office and right"),
         FEED_FORMATS,
     ),
     *("400", "401", "404", "406", "410"),
     parameters=[
-        _query("office", "Only this office (ST.3 code)", {"type": "string"}),
-        _query("right", "Only this right", {"type": "string", "enum": [str(r) for r in Right]}),
-        _CURSOR,
-        _LIMIT,
+        query_parameter("office", "Only this office (ST.3 code)", {"type": "string"}),
+        query_parameter("right", "Only this right", RIGHT["schema"]),
+        CURSOR,
+        LIMIT,
     ],
 )
-ME = _operation(_json({"type": "object"}, "Client, third party, authorizations"), "400", "401")
-OFFICES = _operation(_json({"type": "object"}, "Offices, rights, counts"), "400", "401")
-METADATA: Document = {"responses": {"200": _json({"type": "object"}, "Metadata")}}
+ME = operation(json_answer({"type": "object"}, "Client, third party, authorizations"), "400", "401")
+OFFICES = operation(json_answer({"type": "object"}, "Offices, rights, counts"), "400", "401")
+METADATA: Document = {"responses": {"200": json_answer({"type": "object"}, "Metadata")}}
 KEYS: Document = {
     "responses": {
-        "200": _json({"type": "object"}, "Keys, a JWK Set", "application/jwk-set+json"),
+        "200": json_answer({"type": "object"}, "Keys, a JWK Set", "application/jwk-set+json"),
     }
 }
-HEALTH: Document = {"responses": {"200": _json({"type": "object"}, "It is")}}
+HEALTH: Document = {"responses": {"200": json_answer({"type": "object"}, "It is")}}
 
 _CREDENTIALS = {
     name: {"type": "string"}
@@ -162,9 +116,9 @@ def _form(properties: Document, required: list[str]) -> Document:
 
 
 _OAUTH_ERRORS = {
-    "400": _json(_ref("OAuthError"), "The request is malformed"),
-    "401": _json(_ref("OAuthError"), "Client authentication failed"),
-    "429": _json(_ref("OAuthError"), "Too many failed attempts from this address"),
+    "400": json_answer(reference("OAuthError"), "The request is malformed"),
+    "401": json_answer(reference("OAuthError"), "Client authentication failed"),
+    "429": json_answer(reference("OAuthError"), "Too many failed attempts from this address"),
 }
 _DPOP: list[Document] = [
     {
@@ -183,7 +137,7 @@ TOKEN: Document = {
         ["grant_type"],
     ),
     "parameters": _DPOP,
-    "responses": {"200": _json(_ref("Token"), "An access token"), **_OAUTH_ERRORS},
+    "responses": {"200": json_answer(reference("Token"), "An access token"), **_OAUTH_ERRORS},
 }
 REVOKE: Document = {
     "requestBody": _form({"token": {"type": "string"}}, ["token"]),
@@ -191,54 +145,51 @@ REVOKE: Document = {
 }
 INTROSPECT: Document = {
     "requestBody": _form({"token": {"type": "string"}}, ["token"]),
-    "responses": {"200": _json(_ref("Introspection"), "What it is worth"), **_OAUTH_ERRORS},
+    "responses": {
+        "200": json_answer(reference("Introspection"), "What it is worth"),
+        **_OAUTH_ERRORS,
+    },
 }
 
 
-def _object(required: str, **properties: Document) -> Document:
-    return {"type": "object", "properties": properties, "required": required.split()}
-
-
-_STRING: Document = {"type": "string"}
-
 SCHEMAS: Document = {
-    "Problem": _object(
+    "Problem": object_schema(
         "type title status detail code requestId",
-        **dict.fromkeys(("type", "title", "detail", "code", "requestId"), _STRING),
+        **dict.fromkeys(("type", "title", "detail", "code", "requestId"), STRING),
         status={"type": "integer"},
     ),
-    "OAuthError": _object("error", error=_STRING, error_description=_STRING),
-    "Token": _object(
+    "OAuthError": object_schema("error", error=STRING, error_description=STRING),
+    "Token": object_schema(
         "access_token token_type expires_in",
-        access_token=_STRING,
+        access_token=STRING,
         token_type={"type": "string", "enum": ["Bearer", "DPoP"]},
         expires_in={"type": "integer"},
-        scope=_STRING,
+        scope=STRING,
     ),
-    "Introspection": _object(
+    "Introspection": object_schema(
         "active",
         active={"type": "boolean"},
-        **dict.fromkeys(["client_id", "sub", "iss", "aud", "token_type", "scope"], _STRING),
+        **dict.fromkeys(["client_id", "sub", "iss", "aud", "token_type", "scope"], STRING),
         iat={"type": "integer"},
         exp={"type": "integer"},
-        cnf=_object("jkt", jkt=_STRING),
+        cnf=object_schema("jkt", jkt=STRING),
     ),
-    "RecordPage": _object(
-        "items", items={"type": "array", "items": _ANY_RECORD}, nextCursor=_STRING
+    "RecordPage": object_schema(
+        "items", items={"type": "array", "items": _ANY_RECORD}, nextCursor=STRING
     ),
-    "ChangePage": _object(
+    "ChangePage": object_schema(
         "items hasMore nextCursor",
-        items={"type": "array", "items": _ref("Change")},
+        items={"type": "array", "items": reference("Change")},
         hasMore={"type": "boolean"},
-        nextCursor=_STRING,
+        nextCursor=STRING,
     ),
-    "Change": _object(
+    "Change": object_schema(
         "changeType cause officeCode right recordId",
         changeType={"type": "string", "enum": ["upsert", "delete", "retract"]},
         cause={"type": "string", "enum": ["source", "processing", "authorization"]},
-        officeCode=_STRING,
+        officeCode=STRING,
         right={"type": "string", "enum": [str(right) for right in Right]},
-        recordId=_STRING,
+        recordId=STRING,
         record=_ANY_RECORD,
     ),
 }
@@ -259,11 +210,11 @@ def install(app: FastAPI) -> None:
 def _complete(description: Document) -> Document:
     """Add our schemas; take out the framework's validation errors, which we do not answer."""
     for path in description["paths"].values():
-        for operation in path.values():
-            operation["responses"].pop("422", None)
+        for described in path.values():
+            described["responses"].pop("422", None)
     records = {f"{right}Record": _record(right) for right in Right}
     description["components"] = {
-        "schemas": SCHEMAS | records,
+        "schemas": SCHEMAS | openapi_offices.SCHEMAS | records,
         "securitySchemes": {
             "bearer": {
                 "type": "http",
@@ -294,7 +245,7 @@ _SCALARS: dict[str, Document] = {
     "integer": {"type": "integer"},
     "boolean": {"type": "boolean"},
 }
-_TEXT = _object("text", text=_STRING, languageCode=_STRING)
+_TEXT = object_schema("text", text=STRING, languageCode=STRING)
 
 
 def _schema(member: Member) -> Document:
@@ -307,7 +258,7 @@ def _schema(member: Member) -> Document:
         case "texts":
             schema = {"type": "array", "items": _TEXT}
         case "strings":
-            schema = {"type": "array", "items": _STRING}
+            schema = {"type": "array", "items": STRING}
         case scalar:
             schema = dict(_SCALARS[scalar])
     values: Document = {"enum": list(member.values)} if member.values else {}

@@ -23,6 +23,9 @@ PROBLEM_TYPE = "application/problem+json"
 STATUSES: dict[type[errors.HubError], int] = {
     errors.InvalidRequest: 400,
     errors.InvalidClient: 401,
+    errors.UnsupportedMedia: 415,
+    errors.ContentMismatch: 422,
+    errors.KeyReused: 422,
     errors.UnknownDelivery: 404,
     errors.LedgerConflict: 409,
     errors.OversizedDelivery: 413,
@@ -49,6 +52,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         404,
         "Not found",
         "There is nothing here for this client: it does not exist or is not shared with it.",
+    ),
+    "changed_meanwhile": (
+        412,
+        "Changed meanwhile",
+        "It changed since you read it. Read it again, then decide.",
     ),
     "record_withdrawn": (410, "Withdrawn", "The office has taken this record away."),
     "resync_required": (

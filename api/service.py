@@ -13,10 +13,12 @@ from api.addresses import Networks
 from api.limits import Limits
 from api.streams import Slots
 from connectors.cursors import Cursors
+from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.environments import PRODUCTION
 from connectors.serving_store import ServingStore
 from connectors.signing_keys import SigningKeys
+from ipregister.errors import ConfigurationError
 
 TOKEN_SECONDS = 600
 """Ten minutes, as api-conventions ask; a look-up per request makes revocation immediate."""
@@ -46,6 +48,17 @@ class Service:
     environment: str = PRODUCTION
     proxies: Networks = ()
     streams: Slots = field(default_factory=Slots)
+    hub: Hub | None = None
+
+    def files(self) -> Hub:
+        """Return the hub whose files (landing, findings, register) offices' routes work on.
+
+        Raises:
+            ConfigurationError: this API was opened without one.
+        """
+        if self.hub is None:
+            raise ConfigurationError("this API was opened without the hub's files")
+        return self.hub
 
 
 def service_of(request: Request) -> Service:

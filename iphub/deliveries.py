@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.hub import Hub
-from connectors.ledger import DeliveredFile, Delivery
+from connectors.ledger import DeliveredFile, Delivery, DeliveryQuery
 from iphub.context import (
     AnyOfficeOption,
     ByOption,
@@ -24,6 +24,7 @@ from iphub.context import (
 )
 from iphub.output import DONE, FINDINGS, Format, emit, progress
 from ipregister.deliveries import Kind, State
+from ipregister.model import Right
 from ipregister.profiles import load_profile
 
 decisions = typer.Typer(no_args_is_help=True, help="Decide a delivery that is held.")
@@ -91,11 +92,30 @@ def process(
 def deliveries(
     home: HomeOption = Path("hub"),
     office: AnyOfficeOption = None,
+    right: Annotated[Right | None, typer.Option("--right", help="Only this right.")] = None,
+    state: Annotated[
+        list[State] | None, typer.Option("--state", help="Only in this state; may be repeated.")
+    ] = None,
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            help="Only what arrived on this day or at this time (UTC) or later.",
+            formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"],
+        ),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Show the exchange history, newest first."""
+    wanted = DeliveryQuery(
+        office=office,
+        right=right,
+        states=state or None,
+        since=since and since.replace(tzinfo=UTC),
+        limit=limit,
+    )
     with open_hub(home) as hub:
-        found = hub.ledger.deliveries.list(office=office)
+        found = hub.ledger.deliveries.search(wanted)
     emit(
         {"items": [delivery.document() for delivery in found]},
         lambda out: _table(out, found),

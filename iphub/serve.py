@@ -79,6 +79,7 @@ def service(hub: Hub, public_url: str) -> Service:
         serving=hub.serving,
         cursors=Cursors(hub.home.pepper()),
         public_url=public_url.rstrip("/"),
+        hub=hub,
         limits=limits(hub),
         keys=hub.signing_keys(),
         environment=hub.settings.environment,

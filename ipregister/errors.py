@@ -93,6 +93,24 @@ class InvalidRequest(RequestError):
     code = "invalid_request"
 
 
+class UnsupportedMedia(RequestError):
+    """The body comes in a form this route does not take."""
+
+    code = "unsupported_media_type"
+
+
+class ContentMismatch(RequestError):
+    """The body is not what its sender said it is: another digest or length."""
+
+    code = "content_mismatch"
+
+
+class KeyReused(RequestError):
+    """An idempotency key came again with another request."""
+
+    code = "idempotency_key_reused"
+
+
 class InvalidClient(RequestError):
     """Client authentication failed (the OAuth name)."""
 

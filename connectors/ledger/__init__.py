@@ -9,6 +9,7 @@ from connectors.ledger.audit import BrokenRow, Entry, Head
 from connectors.ledger.client_profiles import ClientChanges
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty
 from connectors.ledger.contacts import Contact
+from connectors.ledger.delivery_search import DeliveryQuery
 from connectors.ledger.ledger import Ledger
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent
@@ -25,6 +26,7 @@ __all__ = [
     "DeliveredFile",
     "Delivery",
     "DeliveryEvent",
+    "DeliveryQuery",
     "Entry",
     "Head",
     "Ledger",

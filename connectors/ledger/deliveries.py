@@ -16,6 +16,7 @@ from connectors.ledger.amendments import amend
 from connectors.ledger.columns import utc
 from connectors.ledger.counters import next_numbers
 from connectors.ledger.delivery_rows import one, unknown, with_files
+from connectors.ledger.delivery_search import DeliveryQuery, search
 from connectors.ledger.delivery_steps import note_step, refuse_wrong_step
 from connectors.ledger.engine import Database
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent, office_date
@@ -291,16 +292,12 @@ class Deliveries:
         limit: int | None = None,
     ) -> builtins.list[Delivery]:
         """Return deliveries, newest first; all, or at most ``limit``."""
-        c = deliveries.c
-        query = select(deliveries).order_by(c.received_at.desc(), c.delivery_id.desc()).limit(limit)
-        if office is not None:
-            query = query.where(c.office == office)
-        if right is not None:
-            query = query.where(c.right == right)
-        if states is not None:
-            query = query.where(c.state.in_(states))
+        return self.search(DeliveryQuery(office, right, states=states, limit=limit))
+
+    def search(self, wanted: DeliveryQuery) -> builtins.list[Delivery]:
+        """Return the deliveries somebody wants to see, newest first."""
         with self._database.read() as connection:
-            return with_files(connection, connection.execute(query).all())
+            return search(connection, wanted)
 
 
 def _taken(connection: Connection, content: str) -> str | None:

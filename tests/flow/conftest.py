@@ -163,3 +163,25 @@ def world(tmp_path: Path) -> Iterator[Any]:
     """A hub with one third party, and its own clock; see ``oauth_world.py``."""
     with oauth_world.open_world(tmp_path) as opened:
         yield opened
+
+
+# ``Callers``: clients of every role, calling the API of a desk's hub.
+Callers: Any = runpy.run_path(str(Path(__file__).with_name("callers.py")))["Callers"]
+
+
+@pytest.fixture(scope="session")
+def at_the_api() -> Any:
+    """What makes clients of every role at a desk's hub; see ``callers.py``."""
+    return Callers
+
+
+@pytest.fixture
+def callers(desk: Any) -> Any:
+    """Clients of every role at a new hub."""
+    return Callers(desk)
+
+
+@pytest.fixture(scope="module")
+def shared_callers(shared_desk: Any) -> Any:
+    """Clients of every role at the hub of all tests of a file."""
+    return Callers(shared_desk)

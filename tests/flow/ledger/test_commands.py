@@ -19,9 +19,12 @@ from cryptography.hazmat.primitives.serialization import (
 from typer.testing import CliRunner
 
 from connectors.hub import Hub
+from connectors.ledger import DeliveredFile
 from connectors.settings import Settings
-from iphub import authorizations, ledger, office_clients, third_parties
+from iphub import authorizations, deliveries, ledger, office_clients, third_parties
+from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest
+from ipregister.model import Right
 
 Command = Callable[..., Any]
 
@@ -38,6 +41,7 @@ def command(home: Path) -> Command:
     app = typer.Typer()
     app.add_typer(third_parties.app, name="third-party")
     app.add_typer(authorizations.app, name="authorization")
+    app.command("deliveries")(deliveries.deliveries)
     app.add_typer(ledger.app, name="ledger")
     app.add_typer(office_clients.app, name="office-client")
 
@@ -185,3 +189,25 @@ def test_a_third_partys_client_is_not_revoked_as_an_offices(command: Command) ->
     client = command("third-party", "add", "Ann")["clientId"]
     with pytest.raises(InvalidRequest, match="no office client"):
         command("office-client", "revoke", client)
+
+
+def test_the_history_is_narrowed_as_the_api_narrows_it(command: Command, home: Path) -> None:
+    hub = Hub.open(Settings(home=home))
+    day = datetime(2026, 3, 4, tzinfo=UTC)
+    for number, right in enumerate([Right.PATENTS, Right.DESIGNS, Right.PATENTS]):
+        state = State.REJECTED if number == 2 else State.RECEIVED
+        files = [DeliveredFile("a.zip", f"{number:064}", 1)]
+        at = day.replace(day=4 + number)
+        hub.ledger.deliveries.record("VN", right, Kind.UPDATE, "local", files, at, "Lan", state)
+    hub.close()
+
+    def days(*words: str) -> list[str]:
+        found = command("deliveries", "--office", "vn", *words)["items"]
+        return [item["receivedAt"][8:10] for item in found]
+
+    assert days() == ["06", "05", "04"]
+    assert days("--right", "patents") == ["06", "04"]
+    assert days("--state", "rejected") == ["06"]
+    assert days("--state", "rejected", "--state", "received", "--limit", "2") == ["06", "05"]
+    assert days("--since", "2026-03-05") == ["06", "05"]
+    assert days("--since", "2026-03-05T00:00:01Z") == ["06"]

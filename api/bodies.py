@@ -1,0 +1,65 @@
+"""Small JSON in, small JSON out: read strictly and bounded, written without a copy kept.
+
+An unknown member is refused: whoever sends ``officeCode`` to a route that ignores it believes
+something that is not so. Large bodies (packages, files) never come here.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ipregister.errors import InvalidRequest, OversizedDelivery, UnsupportedMedia
+
+JSON = "application/json"
+HEADERS = {"Cache-Control": "private, no-store", "Vary": "Authorization, Accept"}
+
+MAX_DOCUMENT_BYTES = 65_536
+"""A decision is a sentence, an intent a name and a digest; a thousand file ids are 40 kB."""
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+
+class Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a caller may send; members that are not there are refused."""
+
+
+def media_type(request: Request) -> str:
+    """Return the declared media type without parameters, in lower case; empty for none."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def read_document(request: Request, kind: type[T]) -> T:
+    """Return the JSON document of a request.
+
+    Raises:
+        UnsupportedMedia: it is not said to be JSON.
+        OversizedDelivery: more than ``MAX_DOCUMENT_BYTES``.
+        InvalidRequest: not JSON, or not with the members this route takes.
+    """
+    if media_type(request) != JSON:
+        raise UnsupportedMedia(f"Send {JSON}.")
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_DOCUMENT_BYTES:
+            raise OversizedDelivery(f"Here at most {MAX_DOCUMENT_BYTES} bytes are taken.")
+    try:
+        return msgspec.json.decode(bytes(body), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        members = ", ".join(kind.__struct_fields__)
+        # Our own words only: what was sent is not repeated in an answer.
+        raise InvalidRequest(f"Send one JSON object with these members: {members}.") from exc
+
+
+def answer(
+    document: object, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return a JSON answer that nobody keeps."""
+    body = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    # A lone surrogate (a file name that is not UTF-8) stays a JSON escape.
+    content = body.encode("utf-8", "backslashreplace")
+    return Response(content, status, HEADERS | dict(headers or {}), JSON)

@@ -1,0 +1,143 @@
+"""The findings of one delivery, as data: what is wrong, where, and how to mend it.
+
+JSON comes in pages; CSV and NDJSON are a whole work list, streamed. The page people read is
+``quality_reports``.
+"""
+
+import csv
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import msgspec
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from api import openapi_offices as openapi
+from api.bodies import HEADERS, JSON, answer
+from api.deliveries import own_delivery
+from api.negotiation import accepted, available
+from api.office_access import office_access
+from api.office_parameters import read_choices
+from api.parameters import MAX_VALUE_CHARACTERS, read_limit, read_query
+from api.problems import refuse
+from api.redistribution import next_link
+from api.service import Service, service_of
+from connectors.reports.finding_pages import FINDING_FIELDS, Finding, FindingQuery, read_findings
+from connectors.reports.safe_cells import for_csv
+from ipregister.errors import InvalidRequest
+from ipregister.quality import Severity
+from ipregister.roles import Act
+
+router = APIRouter(prefix="/v1/offices/{office}/deliveries", tags=["Deliveries"])
+
+FILTERS = ("ruleCode", "severity", "recordId")
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+FORMS = (JSON, CSV, NDJSON)
+
+BATCH = 5_000
+"""Findings in memory at a time of a work list; some 5 MB."""
+
+
+@router.get("/{deliveryId}/findings", openapi_extra=openapi.FINDINGS)
+async def list_findings(request: Request) -> Response:
+    """Return what is wrong with one delivery, in the order of the report.
+
+    CSV and NDJSON hold all findings; `limit` and `cursor` are for JSON.
+    """
+    service, path = service_of(request), request.path_params
+    access = office_access(request, service, path["office"], may=Act.READ_REPORTS)
+    if isinstance(access, Response):
+        return access
+    place = accepted(request, FORMS)
+    form = None if place is None else FORMS[place]
+    paging = ("limit", "cursor") if form == JSON else ()
+    values = read_query(request.scope["query_string"], allowed=frozenset({*FILTERS, *paging}))
+    wanted = _query(values)
+    delivery = own_delivery(service, path)
+    if delivery is None:
+        return refuse(request, "not_found")
+    if form is None:
+        return available(request, FORMS)
+    hub = service.files()
+    source = Source(hub.home.findings(delivery.deliveryId), wanted, hub.register.root / ".spill")
+    if form != JSON:
+        lines = _csv if form == CSV else _ndjson
+        return StreamingResponse(lines(source.batches()), 200, HEADERS, form)
+    asked = {name: text for name, text in sorted(values.items()) if name in FILTERS}
+    bound_to = ("findings", access.clientId, delivery.deliveryId, urlencode(asked))
+    return await _page(request, service, source, values, bound_to)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The findings somebody wants of one delivery."""
+
+    path: Path
+    wanted: FindingQuery
+    spill: Path
+
+    def page(self, after: int, limit: int) -> list[tuple[int, Finding]]:
+        """Return the next findings with their places."""
+        return read_findings(self.path, self.wanted, after=after, limit=limit, temporary=self.spill)
+
+    def batches(self) -> Iterator[list[Finding]]:
+        """Yield all, ``BATCH`` at a time."""
+        after = 0
+        while found := self.page(after, BATCH):
+            yield [row for _, row in found]
+            after = found[-1][0]
+
+
+async def _page(
+    request: Request,
+    service: Service,
+    source: Source,
+    values: Mapping[str, str],
+    bound_to: tuple[str, ...],
+) -> Response:
+    limit, after = read_limit(values), 0
+    if "cursor" in values:
+        after = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=int)
+    found = await run_in_threadpool(source.page, after, limit + 1)
+    document: dict[str, object] = {"items": [row for _, row in found[:limit]]}
+    headers = {}
+    if len(found) > limit:
+        place = msgspec.json.encode(found[limit - 1][0])
+        document["nextCursor"] = cursor = service.cursors.seal(place, bound_to)
+        headers["Link"] = next_link(request, service, values, cursor)
+    return answer(document, headers=headers)
+
+
+def _query(values: Mapping[str, str]) -> FindingQuery:
+    for name in ("ruleCode", "recordId"):
+        if name in values and not 1 <= len(values[name]) <= MAX_VALUE_CHARACTERS:
+            raise InvalidRequest(f"{name}: 1 to {MAX_VALUE_CHARACTERS} characters.")
+    return FindingQuery(
+        ruleCode=values.get("ruleCode"),
+        severities=read_choices("severity", values, Severity),
+        recordId=values.get("recordId"),
+    )
+
+
+def _csv(batches: Iterator[list[Finding]]) -> Iterator[bytes]:
+    """Yield CSV in which no cell runs as a formula."""
+    sink = io.StringIO(newline="")
+    writer = csv.writer(sink)
+    writer.writerow(FINDING_FIELDS)
+    for batch in batches:
+        writer.writerows([for_csv(row[name]) for name in FINDING_FIELDS] for row in batch)
+        yield sink.getvalue().encode("utf-8", "backslashreplace")
+        sink.seek(0)
+        sink.truncate()
+    yield sink.getvalue().encode()
+
+
+def _ndjson(batches: Iterator[list[Finding]]) -> Iterator[bytes]:
+    encode = msgspec.json.Encoder().encode_lines
+    for batch in batches:
+        yield encode(batch)

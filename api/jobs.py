@@ -1,0 +1,94 @@
+"""What became of something that takes its time: for offices, a package they pushed.
+
+A job is the delivery, told as the exchange conventions tell it: the identifier exists before
+anything was checked, and a final status never changes again.
+"""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api import openapi_offices as openapi
+from api.auth import authenticate
+from api.bodies import JSON, answer
+from api.negotiation import accepts_json, available
+from api.parameters import read_query
+from api.problems import refuse
+from api.service import Service, service_of
+from connectors.ledger import Delivery
+from connectors.ledger.records import instant
+from ipregister.deliveries import State
+from ipregister.errors import UnknownDelivery
+from ipregister.roles import Act
+
+router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])
+
+STATUSES = {
+    State.RECEIVED: "RECEIVED",
+    State.INCOMPLETE: "RECEIVED",
+    State.CHECKING: "IN_PROGRESS",
+    State.HELD: "HELD",
+    State.PUBLISHED: "IMPORTED",
+    State.PUBLISHED_WITH_FINDINGS: "IMPORTED",
+    State.REJECTED: "REJECTED",
+    State.DUPLICATE: "DUPLICATE",
+    State.WITHDRAWN: "WITHDRAWN",
+    State.TEST_ONLY: "TESTED",
+}
+"""Words of the Hague services' package import where they have one."""
+
+OPEN = frozenset({"RECEIVED", "IN_PROGRESS"})
+RETRY_SECONDS = 5
+
+
+@router.get("/{jobId}", openapi_extra=openapi.JOB)
+async def read_job(request: Request) -> Response:
+    """Return where a job stands; ask again after `Retry-After` until the status is final."""
+    service = service_of(request)
+    access = authenticate(request, service)
+    if isinstance(access, Response):
+        return access
+    read_query(request.scope["query_string"], allowed=frozenset())
+    if not accepts_json(request):
+        return available(request, [JSON])
+    try:
+        delivery = service.ledger.deliveries.get(request.path_params["jobId"])
+    except UnknownDelivery:
+        return refuse(request, "not_found")
+    if access.office is None or delivery.office != access.office:
+        return refuse(request, "not_found")
+    # Who may push may also ask what became of it, whatever else the token is for.
+    if not access.may_do(Act.READ_DELIVERIES) and not access.may_do(Act.PUSH):
+        return refuse(request, "forbidden")
+    document = job_document(service, delivery)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if document["status"] in OPEN else {}
+    return answer(document, headers=headers)
+
+
+def job_path(delivery_id: str) -> str:
+    """Return where to ask about a pushed delivery."""
+    return f"/v1/jobs/{delivery_id}"
+
+
+def job_document(service: Service, delivery: Delivery) -> dict[str, object]:
+    """Return a delivery as a job."""
+    events = service.ledger.deliveries.events(delivery.deliveryId)
+    mine = f"{service.public_url}/v1/offices/{delivery.office}"
+    at = f"{mine}/deliveries/{delivery.deliveryId}"
+    refused = delivery.state in (State.REJECTED, State.HELD)
+    return {
+        "jobId": delivery.deliveryId,
+        "deliveryId": delivery.deliveryId,
+        "status": STATUSES[delivery.state],
+        "state": delivery.state,
+        "reason": delivery.reason,
+        "createdDateTime": instant(delivery.receivedAt),
+        "updatedDateTime": instant(events[-1].at),
+        "receipt": delivery.document()["receipt"],
+        "errors": [{"code": delivery.state, "message": delivery.reason}] if refused else [],
+        "links": {
+            "delivery": at,
+            "findings": f"{at}/findings",
+            "qualityReports": f"{mine}/quality-reports",
+        },
+    }

@@ -1,0 +1,144 @@
+"""The description of offices' routes: exchange history, packages, files, reports."""
+
+from api.openapi_parts import (
+    CURSOR,
+    LIMIT,
+    OFFICE,
+    STRING,
+    Document,
+    header_parameter,
+    json_answer,
+    object_schema,
+    operation,
+    path_parameter,
+    query_parameter,
+    reference,
+)
+from ipregister.deliveries import Kind, State
+from ipregister.model import Right
+from ipregister.quality import Severity
+
+_DATE = STRING | {"format": "date"}
+_INSTANT = STRING | {"format": "date-time"}
+_DELIVERY = path_parameter("deliveryId", "The delivery", STRING)
+
+
+def _words(words: object) -> Document:
+    return STRING | {"enum": [str(word) for word in words]}  # type: ignore[attr-defined]
+
+
+_RIGHT = query_parameter("right", "Only this right", _words(Right))
+
+DELIVERIES = operation(
+    json_answer(reference("DeliveryPage"), "A page of the exchange history"),
+    *("400", "401", "403", "404", "406"),
+    parameters=[
+        OFFICE,
+        _RIGHT,
+        query_parameter("kind", "Only this kind", _words(Kind)),
+        query_parameter("state", "Only in these states, separated by commas", STRING),
+        query_parameter("receivedFrom", "Arrived on this day (UTC) or later", _DATE),
+        query_parameter("receivedTo", "Arrived on this day (UTC) or before", _DATE),
+        LIMIT,
+        CURSOR,
+    ],
+)
+DELIVERY = operation(
+    json_answer(reference("Delivery"), "The delivery with its events"),
+    *("400", "401", "403", "404", "406"),
+    parameters=[OFFICE, _DELIVERY],
+)
+DECISION = operation(
+    json_answer(reference("Delivery"), "The delivery as it is now"),
+    *("400", "401", "403", "404", "409", "412", "413", "415"),
+    parameters=[
+        OFFICE,
+        _DELIVERY,
+        header_parameter("If-Match", "`ETag` of the delivery you decided about"),
+    ],
+) | {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": object_schema("reason", reason=STRING)}},
+    }
+}
+FINDINGS = operation(
+    json_answer(reference("FindingPage"), "Findings"),
+    *("400", "401", "403", "404", "406"),
+    parameters=[
+        OFFICE,
+        _DELIVERY,
+        query_parameter("ruleCode", "Only of this rule", STRING),
+        query_parameter("severity", "Only of these severities, separated by commas", STRING),
+        query_parameter("recordId", "Only of this record", STRING),
+        LIMIT,
+        CURSOR,
+    ],
+)
+FINDINGS["responses"]["200"]["content"] |= {
+    "text/csv": {"schema": STRING},
+    "application/x-ndjson": {"schema": STRING},
+}
+JOB = operation(
+    json_answer(reference("Job"), "Where it stands"),
+    *("400", "401", "403", "404", "406"),
+    parameters=[path_parameter("jobId", "The job", STRING)],
+)
+
+_OBJECT: Document = {"type": "object"}
+_NULLABLE = {"type": ["string", "null"]}
+
+SCHEMAS: Document = {
+    "Delivery": object_schema(
+        "deliveryId office right kind channel state receivedAt files",
+        **dict.fromkeys(("deliveryId", "office", "channel", "receivedBy", "identity"), STRING),
+        right=_words(Right),
+        kind=_words(Kind),
+        state=_words(State),
+        reason=_NULLABLE,
+        receivedAt=_INSTANT,
+        officeDate=_NULLABLE,
+        files={
+            "type": "array",
+            "items": object_schema(
+                "name sha256 bytes", name=STRING, sha256=STRING, bytes={"type": "integer"}
+            ),
+        },
+        receipt={"type": ["object", "null"], "description": "Counts of records; they add up"},
+        findings={"type": ["object", "null"], "description": "Counts of findings by severity"},
+        durations={"type": ["object", "null"], "description": "Seconds by step"},
+        events={"type": "array", "items": reference("DeliveryEvent")},
+    ),
+    "DeliveryEvent": object_schema(
+        "state at actor", state=_words(State), at=_INSTANT, actor=STRING, reason=_NULLABLE
+    ),
+    "DeliveryPage": object_schema(
+        "items", items={"type": "array", "items": reference("Delivery")}, nextCursor=STRING
+    ),
+    "Finding": object_schema(
+        "ruleCode severity message state",
+        **dict.fromkeys(
+            ("recordId", "applicationNumber", "field", "elementPath", "file", "value"), _NULLABLE
+        ),
+        ruleCode=STRING,
+        severity=_words(Severity),
+        line={"type": ["integer", "null"]},
+        message=STRING,
+        remedy=_NULLABLE,
+        suggestedValue=_NULLABLE,
+        state=STRING,
+    ),
+    "FindingPage": object_schema(
+        "items", items={"type": "array", "items": reference("Finding")}, nextCursor=STRING
+    ),
+    "Job": object_schema(
+        "jobId status createdDateTime updatedDateTime links",
+        **dict.fromkeys(("jobId", "deliveryId", "status", "state"), STRING),
+        reason=_NULLABLE,
+        createdDateTime=_INSTANT,
+        updatedDateTime=_INSTANT,
+        receipt={"type": ["object", "null"]},
+        errors={"type": "array", "items": _OBJECT},
+        links=_OBJECT,
+    ),
+}
