@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.gate import Gate
 from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.register.store import RegisterStore
@@ -99,6 +100,7 @@ class Hub:
     landing: Landing
     register: RegisterStore
     serving: ServingStore
+    gate: Gate
 
     @classmethod
     def create(cls, settings: Settings) -> "Hub":
@@ -117,21 +119,33 @@ class Hub:
         """
         home = Home(settings.home.resolve())
         pepper = home.pepper()
-        url = settings.ledger_url or f"sqlite:///{home.ledger}"
         return cls(
             settings=settings,
             home=home,
-            ledger=Ledger.open(url, pepper=pepper, environment=settings.environment),
+            ledger=Ledger.open(
+                ledger_url(settings), pepper=pepper, environment=settings.environment
+            ),
             landing=Landing(home.root / "landing"),
             register=RegisterStore(home.root / "register", memory_limit=settings.memory_limit),
             serving=ServingStore(home.serving),
+            gate=Gate(home.root),
         )
 
     def signing_keys(self) -> SigningKeys:
         """Return the keys the hub signs with."""
         return SigningKeys(self.home.signing_keys)
 
+    @property
+    def ledger_url(self) -> str:
+        """Return the address of the ledger's database."""
+        return ledger_url(self.settings)
+
     def close(self) -> None:
         """Close what holds files open."""
         self.serving.close()
         self.ledger.close()
+
+
+def ledger_url(settings: Settings) -> str:
+    """Return the address of the ledger's database: the configured one, or a file in the home."""
+    return settings.ledger_url or f"sqlite:///{Home(settings.home.resolve()).ledger}"

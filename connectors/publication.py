@@ -139,17 +139,17 @@ def _serving_rows(
         f"""
         SELECT p.recordId, {first_change} + p.place AS changeSeq, r.recordKey,
                r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
-               {_CLASSES[right]} AS classes, {_WORDS[right]} AS words, {fragments}
+               {CLASSES[right]} AS classes, {WORDS[right]} AS words, {fragments}
         FROM plan p JOIN staged r USING (part, sequence)
         WHERE NOT p.held AND p.op <> 'vanish' AND p.shown
         """
     )
     for batch in query.to_arrow_reader(BATCH_ROWS):
         for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield _serving_row(*row)
+            yield serving_row(*row)
 
 
-def _serving_row(
+def serving_row(
     record_id: str,
     change: int,
     key: str,
@@ -161,7 +161,7 @@ def _serving_row(
     words: list[str | None] | None,
     *fragments: bytes,
 ) -> ServingRow:
-    """Return one row of the query above."""
+    """Return one record as the serving store takes it; ``fragments`` in the order of classes."""
     return ServingRow(
         recordId=record_id,
         changeSeq=change,
@@ -188,7 +188,7 @@ _CLASS_ORDER = tuple(Disclosure)
 _SYMBOLS = "list_transform({list}, lambda c: c.scheme || ':' || c.symbol)"
 _TEXTS = "list_transform({list}, lambda t: t.text)"
 
-_CLASSES = {
+CLASSES = {
     Right.TRADEMARKS: "list_concat("
     "list_transform(r.goodsServices, lambda g: 'nice:' || g.classNumber), "
     + _SYMBOLS.format(list="r.classifications")
@@ -200,7 +200,7 @@ _CLASSES = {
 }
 """Classification symbols of one record as ``scheme:symbol``, for filters."""
 
-_WORDS = {
+WORDS = {
     Right.TRADEMARKS: "list_concat("
     + ", ".join(
         _TEXTS.format(list=f"r.{name}")

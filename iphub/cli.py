@@ -4,10 +4,12 @@ import typer
 
 from iphub import (
     authorizations,
+    backup,
     collect,
     dagster_ui,
     deliveries,
     ledger,
+    maintenance,
     office_clients,
     query,
     report,
@@ -40,6 +42,10 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(sftp.app, name="sftp")
 app.command()(serve.serve)
 app.command("dagster")(dagster_ui.dagster)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(maintenance.digest)
+app.command("rebuild-serving")(maintenance.rebuild_serving)
 app.command()(query.query)
 app.command()(validate.validate)
 app.command()(report.report)

@@ -139,3 +139,9 @@ class LedgerConflict(StoreError):
     """Someone else changed it; reread and decide."""
 
     code = "ledger_conflict"
+
+
+class UnreadableBackup(StoreError):
+    """A backup is damaged, incomplete or not one of ours; nothing of it was used."""
+
+    code = "unreadable_backup"

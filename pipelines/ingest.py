@@ -205,6 +205,11 @@ def _all_held(receipt: Receipt) -> Receipt:
 
 
 def _publish(journey: Journey, decided: Decided) -> Delivery:
+    with journey.hub.gate.passing():
+        return _publish_inside(journey, decided)
+
+
+def _publish_inside(journey: Journey, decided: Decided) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
     keep_manifest(decided.plan.with_name(MANIFEST), manifest_of(hub, delivery))
     if decided.first_change:

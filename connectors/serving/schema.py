@@ -90,7 +90,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("COMMIT")
     if (found := _version(connection)) != VERSION:
         raise ConfigurationError(
-            f"{path.name} has layout {found}, this program needs {VERSION}: rebuild it"
+            f"{path.name} has layout {found}, this program needs {VERSION}. Rebuild it from "
+            f"the register: iphub rebuild-serving --home {path.parent}"
         )
 
 

@@ -97,9 +97,9 @@ class Desk:
         return {name: json.loads(body) for name, body in self.served_bytes(office, right).items()}
 
 
-def open_desk(home: Path) -> Desk:
-    """Return a desk at a new hub in ``home``."""
-    return Desk(Hub.create(Settings(home=home, workers=1)))
+def open_desk(home: Path, **settings: Any) -> Desk:
+    """Return a desk at a hub in ``home``, which is made when it is not there."""
+    return Desk(Hub.create(Settings(home=home, workers=1, **settings)))
 
 
 def mark(

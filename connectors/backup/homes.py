@@ -1,0 +1,88 @@
+"""Backing up a home while it is at work, and restoring one into an empty directory."""
+
+import shutil
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from tempfile import mkdtemp
+
+from connectors.backup import archive
+from connectors.backup.archive import Contents
+from connectors.backup.cut import LEDGER, cut
+from connectors.hub import Home, Hub
+from connectors.ledger.copying import copy_into
+from connectors.rebuilding import rebuild_serving
+from connectors.register.store import RegisterStore
+from connectors.serving.gaps import leave_gap
+from connectors.serving.schema import connect
+from connectors.settings import Settings
+from ipregister.errors import ConfigurationError, InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A backup that was written or restored, and where it is."""
+
+    path: Path
+    contents: Contents
+
+
+def back_up(hub: Hub, output: Path, *, at: datetime) -> Backup:
+    """Write one file with everything a hub needs to be restored.
+
+    Args:
+        hub: the open stores; collecting, processing and serving go on.
+        output: the file, or a directory to make one in.
+        at: the instant, which names the backup.
+
+    Raises:
+        InvalidRequest: there is such a file already.
+    """
+    target = output / f"iphub-{at:%Y%m%dT%H%M%SZ}.tar" if output.is_dir() else output
+    if target.exists():
+        raise InvalidRequest(f"{target} is there already; a backup overwrites nothing.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with cut(hub) as entries:
+        return Backup(target, archive.write(target, entries, at.isoformat()))
+
+
+def restore(backup: Path, settings: Settings, *, at: datetime) -> Backup:
+    """Make a home from a backup, whole or not at all.
+
+    A ledger is restored to ``settings.ledger_url`` when one is set, which must be empty.
+    Places in the feed that readers got after the backup are answered with a resync.
+
+    Raises:
+        InvalidRequest: the home is not empty.
+        UnreadableBackup: the backup is damaged.
+    """
+    home = settings.home.resolve()
+    if home.exists() and any(home.iterdir()):
+        raise InvalidRequest(f"{home} is not empty: restore into a new directory.")
+    home.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(mkdtemp(prefix=f".{home.name}.restoring-", dir=home.parent))  # mode 0700
+    try:
+        contents = archive.extract(backup, scratch)
+        for path in scratch.glob("landing/*/*"):
+            path.chmod(0o440)
+        Home(scratch).create()  # the directories that held nothing
+        _prepare_serving(Home(scratch), settings, at)
+        if settings.ledger_url:
+            copy_into(scratch / LEDGER, settings.ledger_url)
+            (scratch / LEDGER).unlink()
+        scratch.replace(home)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return Backup(backup, contents)
+
+
+def _prepare_serving(home: Home, settings: Settings, at: datetime) -> None:
+    """Let readers' places from after the backup be unknown; rebuild a store of another layout."""
+    try:
+        with closing(connect(home.serving, writer=True)) as connection:
+            leave_gap(connection, at)
+    except ConfigurationError:
+        register = RegisterStore(home.root / "register", memory_limit=settings.memory_limit)
+        home.serving.unlink()
+        rebuild_serving(register, home.serving, at=at)

@@ -1,0 +1,51 @@
+"""Keeps cursors honest where a store's history is not the one they were given out by.
+
+A place in the feed is told in counts of publications. A store that was restored counts on from
+an older state, one that was rebuilt may count differently; the same count could then mean
+another state, and a reader would miss changes without a word. Counts are therefore moved to
+numbers nobody was ever given: such a reader is told to start again.
+"""
+
+import sqlite3
+from datetime import datetime
+
+from connectors.serving.schema import COUNTS
+
+_NAMES = ", ".join(COUNTS)
+
+
+def leave_gap(connection: sqlite3.Connection, at: datetime) -> None:
+    """Count on from a number beyond every count so far; places up to here stay good.
+
+    Args:
+        connection: to the store, writing.
+        at: the instant; its seconds since 1970 are the number.
+    """
+    connection.execute("BEGIN IMMEDIATE")
+    for (space,) in connection.execute("SELECT id FROM space").fetchall():
+        latest = connection.execute(
+            f"SELECT {_NAMES} FROM publication WHERE space = ? ORDER BY id DESC LIMIT 1", (space,)
+        ).fetchone()
+        beyond = [max(int(at.timestamp()), count + 1) for count in latest or ()]
+        if beyond:
+            connection.execute(
+                f"INSERT INTO publication (delivery_id, space, at, cause, {_NAMES}) "
+                f"VALUES (?, ?, ?, 'source', {', '.join('?' * len(COUNTS))})",
+                (f"gap:{space}:{at.isoformat()}", space, at.isoformat(), *beyond),
+            )
+    connection.execute("COMMIT")
+
+
+def forget_places(connection: sqlite3.Connection, at: datetime) -> None:
+    """Let no place that was given out before ``at`` be known any more."""
+    moved = ", ".join(f"{name} = {name} + ?" for name in COUNTS)
+    connection.execute(f"UPDATE publication SET {moved}", [int(at.timestamp())] * len(COUNTS))
+
+
+def places(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
+    """Return every place of the feed by space: which delivery, and the counts behind it."""
+    return connection.execute(
+        f"SELECT s.office, s.ip_right, p.delivery_id, {', '.join(f'p.{n}' for n in COUNTS)} "
+        "FROM publication p JOIN space s ON s.id = p.space "
+        "ORDER BY s.office, s.ip_right, p.id"
+    ).fetchall()

@@ -1,0 +1,56 @@
+"""``iphub digest`` and ``iphub rebuild-serving``: is a hub what it was, and making it so."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+from rich.console import Console
+
+from connectors import rebuilding
+from connectors.digest import digest_of
+from connectors.gate import Gate
+from connectors.hub import Home
+from connectors.register.store import RegisterStore
+from iphub.context import FormatOption, HomeOption, open_hub, settings
+from iphub.output import Format, emit, progress
+
+
+def digest(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -> None:
+    """Print one digest over register, feed, serving store, findings and ledger.
+
+    Two hubs with the same digest are the same; `state` leaves out how they got there.
+    """
+    with open_hub(home) as hub, progress.status("Reading everything …"):
+        found = digest_of(hub)
+    document = {"digest": found.whole, "state": found.state, "parts": found.parts}
+
+    def text(out: Console) -> None:
+        for name, part in found.parts.items():
+            out.print(f"{name:9} {part}")
+        out.print(f"state     {found.state}")
+        out.print(f"digest    {found.whole}")
+
+    emit(document, text, format)
+
+
+def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -> None:
+    """Make the serving store anew from the register, when it is lost, damaged or outdated."""
+    started, at, chosen = perf_counter(), datetime.now(UTC), settings(home)
+    place = Home(chosen.home.resolve())
+    place.pepper()  # refuses where there is no hub
+    register = RegisterStore(place.root / "register", memory_limit=chosen.memory_limit)
+    with progress.status("Publishing every delivery again …"), Gate(place.root).closed():
+        made = rebuilding.rebuild_serving(register, place.serving, at=at)
+    seconds = perf_counter() - started
+    cursors = "go on from where they are" if made.cursors_survive else "start again (resync)"
+    document = {
+        "deliveries": made.deliveries,
+        "records": made.records,
+        "cursorsSurvive": made.cursors_survive,
+        "seconds": round(seconds, 3),
+    }
+    told = (
+        f"{made.records:,} records of {made.deliveries:,} deliveries in {seconds:.1f} s; "
+        f"readers of the feed {cursors}."
+    )
+    emit(document, lambda out: out.print(told), format)
