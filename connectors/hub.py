@@ -65,11 +65,16 @@ class Home:
         """Return the findings of one delivery."""
         return self.root / "findings" / f"{delivery_id}.parquet"
 
+    def missing(self, delivery_id: str) -> Path:
+        """Return the list of records that would disappear with a held delivery."""
+        return self.root / "holds" / f"{delivery_id}.parquet"
+
     def create(self) -> None:
         """Make the directories and the hub's secrets; what is there stays."""
         if not self.root.exists():
             self.root.mkdir(mode=0o700, parents=True)
-        for name in ("landing", "register", "staging", "findings", "dagster", "counting"):
+        directories = ("landing", "register", "staging", "findings", "holds", "dagster", "counting")
+        for name in directories:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.keys.mkdir(mode=0o700, exist_ok=True)
         if not (pepper := self.keys / "pepper").exists():

@@ -7,6 +7,7 @@ from iphub import (
     backup,
     collect,
     dagster_ui,
+    decisions,
     deliveries,
     ledger,
     maintenance,
@@ -34,7 +35,7 @@ app.command()(collect.collect)
 app.command()(deliveries.submit)
 app.command()(deliveries.process)
 app.command("deliveries")(deliveries.deliveries)
-app.add_typer(deliveries.decisions, name="delivery")
+app.add_typer(decisions.app, name="delivery")
 app.add_typer(third_parties.app, name="third-party")
 app.add_typer(office_clients.app, name="office-client")
 app.add_typer(authorizations.app, name="authorization")

@@ -1,4 +1,7 @@
-"""Commands about deliveries: init, submit, process, the exchange history, decisions."""
+"""Commands about deliveries: init, submit, process, the exchange history.
+
+What a person decides about one delivery is ``decisions``.
+"""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -14,7 +17,6 @@ from connectors.hub import Hub
 from connectors.ledger import DeliveredFile, Delivery, DeliveryQuery
 from iphub.context import (
     AnyOfficeOption,
-    ByOption,
     FormatOption,
     HomeOption,
     OfficeOption,
@@ -26,8 +28,6 @@ from iphub.output import DONE, FINDINGS, Format, emit, progress
 from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 from ipregister.profiles import load_profile
-
-decisions = typer.Typer(no_args_is_help=True, help="Decide a delivery that is held.")
 
 WELCOME = """The hub is in {home}. Next:
   iphub submit FILE --office KH --right trademarks --kind update --home {home}
@@ -69,7 +69,7 @@ def submit(
             at=datetime.now(UTC),
             by=getuser(),
         )
-    emit(delivery.document(), lambda out: _one_line(out, delivery), format)
+    emit(delivery.document(), lambda out: one_line(out, delivery), format)
 
 
 def process(
@@ -85,7 +85,7 @@ def process(
             done = process_until_idle(hub, office)
         finished = [hub.ledger.deliveries.get(name) for name in done]
     document = {"items": [delivery.document() for delivery in finished]}
-    emit(document, lambda out: _table(out, finished), format)
+    emit(document, lambda out: table(out, finished), format)
     raise typer.Exit(FINDINGS if any(d.state in REFUSED for d in finished) else DONE)
 
 
@@ -116,70 +116,24 @@ def deliveries(
     )
     with open_hub(home) as hub:
         found = hub.ledger.deliveries.search(wanted)
+    at = datetime.now(UTC)
     emit(
-        {"items": [delivery.document() for delivery in found]},
-        lambda out: _table(out, found),
+        {"items": [delivery.document(at) for delivery in found]},
+        lambda out: table(out, found, at),
         format,
     )
 
 
-@decisions.command()
-def show(
-    delivery_id: str, home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT
-) -> None:
-    """Show one delivery and everything that happened to it."""
-    with open_hub(home) as hub:
-        delivery = hub.ledger.deliveries.get(delivery_id)
-        events = hub.ledger.deliveries.events(delivery_id)
-    document = delivery.document() | {"events": [event.document() for event in events]}
-
-    def text(out: Console) -> None:
-        _table(out, [delivery])
-        for event in events:
-            when = f"{event.at:%Y-%m-%d %H:%M:%S} UTC"
-            out.print(when, event.state, "by", event.actor, event.reason or "", markup=False)
-
-    emit(document, text, format)
-
-
-@decisions.command()
-def release(
-    delivery_id: str,
-    by: ByOption,
-    home: HomeOption = Path("hub"),
-    format: FormatOption = Format.TEXT,
-) -> None:
-    """Let a held delivery take effect; `iphub process` then publishes it."""
-    _decide(delivery_id, State.CHECKING, by, home, format, "released")
-
-
-@decisions.command()
-def withdraw(
-    delivery_id: str,
-    by: ByOption,
-    home: HomeOption = Path("hub"),
-    format: FormatOption = Format.TEXT,
-) -> None:
-    """Take a held delivery back; the register stays as it is."""
-    _decide(delivery_id, State.WITHDRAWN, by, home, format, "withdrawn")
-
-
-def _decide(delivery_id: str, to: State, by: str, home: Path, format: Format, word: str) -> None:
-    with open_hub(home) as hub:
-        delivery = hub.ledger.deliveries.move(
-            delivery_id, to, datetime.now(UTC), by, reason=f"{word} by {by}", expected=State.HELD
-        )
-    emit(delivery.document(), lambda out: _one_line(out, delivery), format)
-
-
-def _one_line(out: Console, delivery: Delivery) -> None:
+def one_line(out: Console, delivery: Delivery) -> None:
+    """Print what a delivery is and where it stands."""
     reason = f": {delivery.reason}" if delivery.reason else ""
     what = (delivery.deliveryId, delivery.office, delivery.right, delivery.kind, delivery.state)
     out.print(f"{' '.join(what)}{reason}", markup=False)
 
 
-def _table(out: Console, found: Sequence[Delivery]) -> None:
-    table = Table(
+def table(out: Console, found: Sequence[Delivery], at: datetime | None = None) -> None:
+    """Print deliveries with their receipts, and the reasons of those that have one."""
+    rows = Table(
         "delivery",
         "right",
         "kind",
@@ -210,10 +164,12 @@ def _table(out: Console, found: Sequence[Delivery]) -> None:
             else [""] * 6
         )
         told = " ".join(f"{count:,} {name}" for name, count in findings.items() if count)
-        table.add_row(
+        rows.add_row(
             delivery.deliveryId, delivery.right, delivery.kind, delivery.state, *counts, told
         )
-    out.print(table if found else "No deliveries.")
+    out.print(rows if found else "No deliveries.")
     for delivery in found:
         if delivery.reason:
             out.print(f"{delivery.deliveryId}: {delivery.reason}", markup=False)
+        if at is not None and (urgency := delivery.escalation(at)) and urgency.level:
+            out.print(f"{delivery.deliveryId}: {urgency.in_words}", markup=False)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ipregister import strict_yaml
 from ipregister.deliveries import Kind
 from ipregister.errors import ConfigurationError
+from ipregister.guard_limits import GuardLimits
 from ipregister.model import Right
 from ipregister.quality import Severity
 
@@ -107,6 +108,7 @@ class Format(_Strict):
     language_aliases: dict[str, str] = Field(default_factory=dict, alias="languageAliases")
     number_shapes: tuple[str, ...] = Field(default=(), alias="numberShapes")
     st13: tuple[NumberPattern, ...] = ()
+    guards: GuardLimits = GuardLimits()
 
 
 class DeliveryHabits(_Strict):

@@ -17,7 +17,6 @@ from connectors.checking import (
     collect_findings,
     first_message,
     note_comparison,
-    records_with,
 )
 from connectors.hub import Hub
 from connectors.ledger import Delivery
@@ -25,9 +24,10 @@ from connectors.publication import Changes, append_to_register, publish_to_servi
 from connectors.register.difference import MANIFEST, Difference, difference
 from connectors.register.incoming import Arriving
 from connectors.register.manifests import keep_manifest
-from connectors.staging.stage import WRONG_OFFICE, StagedFile
+from connectors.staging.stage import StagedFile
 from ipregister.deliveries import Kind, Receipt, State
-from ipregister.guards import judge_vanishing
+from ipregister.holds import HoldCode, failed
+from pipelines.guarding import hold_of
 from pipelines.journey import (
     Decided,
     Journey,
@@ -99,11 +99,11 @@ def give_back(hub: Hub, delivery_id: str, trouble: Exception, *, worker: str, at
         reason = f"The hub could not process it ({kind}) and will try again."
         deliveries.move(delivery_id, State.RECEIVED, at, worker, reason=reason)
     else:
-        reason = (
-            f"The hub failed {attempts} times to process it ({kind}); its operators must look. "
-            "Your file is safe."
+        because = f"the hub failed {attempts} times to process it ({kind})"
+        hold = failed(HoldCode.PROCESSING_FAILED, because)
+        deliveries.move(
+            delivery_id, State.HELD, at, worker, reason=hold.reason, hold=hold.document()
         )
-        deliveries.move(delivery_id, State.HELD, at, worker, reason=reason)
 
 
 def _check_and_publish(journey: Journey) -> Delivery:
@@ -147,6 +147,9 @@ def _check_and_publish(journey: Journey) -> Delivery:
     if ending := _ending(journey, checked, changes):
         state, reason, receipt = ending
         return move(journey, state, receipt, findings, reason)
+    if not was_held(journey) and (hold := hold_of(journey, checked, changes)):
+        receipt = _all_held(changes.receipt)
+        return move(journey, State.HELD, receipt, findings, hold.reason, hold=hold)
     decided = Decided(
         plan=changes.plan,
         rows=tuple(checked.staged.rows),
@@ -174,22 +177,6 @@ def _ending(
             f"No record could be read. {first_message(checked.findings)}",
             receipt,
         )
-    if was_held(journey):
-        return None
-    foreign = records_with(WRONG_OFFICE, checked.findings)
-    if foreign and foreign == receipt.held and not receipt.accepted and not receipt.unchanged:
-        reason = (
-            f"Held: every record names another office than {delivery.office}. "
-            "Was this file meant for another folder?"
-        )
-        return State.HELD, reason, _all_held(receipt)
-    if hold := judge_vanishing(
-        had=changes.had,
-        in_this_file=receipt.recordsRead - receipt.rejected - receipt.duplicates,
-        vanishing=changes.vanishing,
-        rejected=receipt.rejected,
-    ):
-        return State.HELD, hold.reason, _all_held(receipt)
     return None
 
 

@@ -14,6 +14,7 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
 from ipregister.deliveries import Receipt, State
+from ipregister.holds import Hold
 
 
 @dataclass(slots=True)
@@ -56,6 +57,7 @@ def move(
     findings: dict[str, int],
     reason: str | None,
     amendments: Mapping[str, Mapping[str, int]] | None = None,
+    hold: Hold | None = None,
 ) -> Delivery:
     """Take the delivery to the state it ends this step in, if it is still ours."""
     return journey.hub.ledger.deliveries.move(
@@ -69,6 +71,7 @@ def move(
         durations=journey.durations,
         worker=journey.worker,
         amendments=amendments,
+        hold=None if hold is None else hold.document(),
     )
 
 

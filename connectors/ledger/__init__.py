@@ -12,6 +12,7 @@ from connectors.ledger.contacts import Contact
 from connectors.ledger.delivery_search import DeliveryQuery
 from connectors.ledger.ledger import Ledger
 from connectors.ledger.observations import Observation
+from connectors.ledger.purges import PurgeApproval
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent
 from connectors.ledger.tokens import Token
 
@@ -31,6 +32,7 @@ __all__ = [
     "Head",
     "Ledger",
     "Observation",
+    "PurgeApproval",
     "ThirdParty",
     "Token",
 ]

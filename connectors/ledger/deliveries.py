@@ -220,6 +220,7 @@ class Deliveries:
         expected: State | None = None,
         worker: str | None = None,
         amendments: Mapping[str, Mapping[str, int]] | None = None,
+        hold: Mapping[str, Any] | None = None,
     ) -> Delivery:
         """Take a delivery one step further.
 
@@ -235,6 +236,7 @@ class Deliveries:
             expected: the state the caller saw.
             worker: who must still hold the lease.
             amendments: by how much this one, being late, changes the receipts of newer ones.
+            hold: why it waits for the office; kept when it is released.
 
         Raises:
             UnknownDelivery: there is none of this identifier.
@@ -248,9 +250,11 @@ class Deliveries:
             "receipt": None if receipt is None else asdict(receipt),
             "findings": None if findings is None else dict(findings),
             "durations": None if durations is None else dict(durations),
+            "hold": None if hold is None else dict(hold),
         }
         values |= {name: value for name, value in results.items() if value is not None}
         values |= {"leased_by": None, "leased_until": None}
+        values["held_at"] = at if to is State.HELD else None
         mine = deliveries.c.delivery_id == delivery_id
         with self._database.write() as connection:
             row = connection.execute(select(deliveries).where(mine).with_for_update()).one_or_none()
@@ -270,7 +274,8 @@ class Deliveries:
                 by=by,
                 reason=reason,
                 before=State(row.state),
-                results={name: value for name, value in results.items() if name != "durations"},
+                results={name: results[name] for name in ("receipt", "findings")}
+                | {"hold": None if hold is None else hold.get("codes")},
             )
             for step in amended:
                 note_step(connection, at=at, by=by, **step)
@@ -304,6 +309,8 @@ def _taken(connection: Connection, content: str) -> str | None:
     """Return the delivery that already has this content and an effect, if any."""
     c = deliveries.c
     found: str | None = connection.scalar(
-        select(c.delivery_id).where(c.identity == content, c.state.not_in(_WITHOUT_EFFECT))
+        select(c.delivery_id).where(
+            c.identity == content, c.state.not_in(_WITHOUT_EFFECT), c.reverted_at.is_(None)
+        )
     )
     return found

@@ -61,4 +61,9 @@ def _delivery(row: Row[Any], files: tuple[DeliveredFile, ...]) -> Delivery:
         receipt=None if row.receipt is None else Receipt(**row.receipt),
         findings=row.findings,
         durations=row.durations,
+        hold=row.hold,
+        heldAt=row.held_at,
+        revertedAt=row.reverted_at,
+        revertedBy=row.reverted_by,
+        reversal=row.reversal,
     )

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from ipregister.deliveries import Kind, Receipt, State
+from ipregister.holds import Escalation, escalation
 from ipregister.identifiers import st2_date
 from ipregister.model import Right
 
@@ -59,7 +60,9 @@ class Delivery:
     """What an office sent and what became of it.
 
     ``officeDate`` is the office's own date, read from the file names; ``findings`` counts by
-    severity; ``durations`` are seconds by step.
+    severity; ``durations`` are seconds by step. ``hold`` is why it was held last
+    (``ipregister.holds``), ``heldAt`` since when while it is; ``reversal`` counts what a
+    revert changed.
     """
 
     deliveryId: str
@@ -77,6 +80,15 @@ class Delivery:
     receipt: Receipt | None = None
     findings: Mapping[str, int] | None = None
     durations: Mapping[str, float] | None = None
+    hold: Mapping[str, Any] | None = None
+    heldAt: datetime | None = None
+    revertedAt: datetime | None = None
+    revertedBy: str | None = None
+    reversal: Mapping[str, Any] | None = None
+
+    def escalation(self, at: datetime) -> Escalation | None:
+        """Return how urgent the office's decision is, while the delivery is held."""
+        return None if self.heldAt is None else escalation(self.heldAt, at)
 
     @property
     def order(self) -> str:
@@ -88,8 +100,13 @@ class Delivery:
         arrived = self.receivedAt.astimezone(UTC).isoformat(timespec="microseconds")
         return f"{day.isoformat()} {arrived} {self.deliveryId}"
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON form; what is not known yet is null."""
+    def document(self, at: datetime | None = None) -> dict[str, Any]:
+        """Return the JSON form; what is not known yet is null.
+
+        Args:
+            at: now (UTC); with it the document says how urgent a held delivery is.
+        """
+        urgency = None if at is None else self.escalation(at)
         return {
             "deliveryId": self.deliveryId,
             "office": self.office,
@@ -106,6 +123,12 @@ class Delivery:
             "receipt": asdict(self.receipt) if self.receipt else None,
             "findings": dict(self.findings) if self.findings is not None else None,
             "durations": dict(self.durations) if self.durations is not None else None,
+            "hold": dict(self.hold) if self.hold is not None else None,
+            "heldAt": instant(self.heldAt) if self.heldAt else None,
+            "escalation": urgency.document() if urgency else None,
+            "revertedAt": instant(self.revertedAt) if self.revertedAt else None,
+            "revertedBy": self.revertedBy,
+            "reversal": dict(self.reversal) if self.reversal is not None else None,
         }
 
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0005"
+HEAD = "0006"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -39,8 +39,9 @@ METADATA = MetaData(
     }
 )
 
-# A content takes effect once: only these states leave room for the same content again.
-_TAKES_EFFECT = text("state NOT IN ('duplicate', 'rejected', 'withdrawn')")
+# A content takes effect once: only these states, and a delivery that was reverted, leave room for
+# the same content again.
+_TAKES_EFFECT = text("state NOT IN ('duplicate', 'rejected', 'withdrawn') AND reverted_at IS NULL")
 
 counters = Table(
     "counters",
@@ -66,6 +67,12 @@ deliveries = Table(
     Column("receipt", Document),
     Column("findings", Document),
     Column("durations", Document),
+    # Why it was held last; kept when it is released, for then it was decided.
+    Column("hold", Document),
+    Column("held_at", Instant),
+    Column("reverted_at", Instant),
+    Column("reverted_by", Words),
+    Column("reversal", Document),
     Column("leased_by", Words),
     Column("leased_until", Instant),
     Index(None, "office", "right", "state"),
@@ -98,6 +105,22 @@ delivery_events = Table(
     Column("at", Instant, nullable=False),
     Column("actor", Words, nullable=False),
     Column("reason", Words),
+)
+
+purge_approvals = Table(
+    "purge_approvals",
+    METADATA,
+    Column("approval_id", Count, primary_key=True, autoincrement=False),
+    Column("office", String(2), nullable=False),
+    Column("right", String(16), nullable=False),
+    Column("up_to", Count, nullable=False),
+    Column("until", Date, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("approved_at", Instant, nullable=False),
+    Column("approved_by", Words, nullable=False),
+    Column("used_at", Instant),
+    Column("used_by", String(32), unique=True),
+    Index(None, "office", "right"),
 )
 
 observations = Table(

@@ -5,7 +5,7 @@ without records says why. How records are mapped is ``ipregister.mapping``, how 
 written is ``parts``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +23,10 @@ from ipregister.model import Right
 from ipregister.record_tree import Issue, Unknown
 
 NO_NUMBER = "ALL.CMP.001"
+
+DECLARED = "declaredRecords"
+"""Name of the header in which a document says how many records it has."""
+
 NOT_WELL_FORMED, WRONG_OFFICE, WRONG_RIGHT, MISSING_IMAGE = (
     "ALL.PKG.004",
     "ALL.PKG.008",
@@ -62,6 +66,7 @@ class PartReport:
     rejected: int = 0
     unknown: Unknown = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
+    declared: int | None = None
 
 
 class DocumentReader:
@@ -79,6 +84,7 @@ class DocumentReader:
         self.part, self.mapping, self.member = part, mapping, member
         self.attachments, self.writer, self.report = attachments, writer, report
         self.file = "!".join(name for name in (part.file.name, member.path) if name)
+        self.has_declared = False
 
     def read(self, source: BinaryIO) -> None:
         """Take the document's records.
@@ -126,6 +132,7 @@ class DocumentReader:
             message = f"This record is not well-formed and was left out: {record.reason}."
             self.writer.note(NOT_WELL_FORMED, file=self.file, line=record.line, message=message)
             return
+        self._note_declared(record.header)
         mapped = self.mapping.apply(record.element, record.header, self.report.unknown)
         line = record.element.sourceline
         if mapped.key is None:
@@ -141,6 +148,13 @@ class DocumentReader:
             "line": line,
         }
         self.writer.record(self.mapping, mapped, source, self.file)
+
+    def _note_declared(self, header: Mapping[str, str]) -> None:
+        """Add up how many records the documents say they have, where they say so."""
+        said = header.get(DECLARED, "").strip()
+        if not self.has_declared and said.isascii() and said.isdigit():
+            self.has_declared = True
+            self.report.declared = (self.report.declared or 0) + int(said)
 
     def _check_office(self, mapped: Mapped) -> None:
         written = mapped.row.setdefault("officeCode", self.part.office)

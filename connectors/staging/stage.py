@@ -40,12 +40,14 @@ class Staged:
 
     ``rows`` are ``connectors.schema.staged_schema``, ``removals`` are
     ``connectors.schema.REMOVALS``, ``findings`` are ``connectors.schema.FINDINGS``. A file that
-    cannot be read counts as one rejected record.
+    cannot be read counts as one rejected record. ``declared`` is how many the documents say
+    they have, where they do.
     """
 
     directory: Path
     read: int = 0
     rejected: int = 0
+    declared: int | None = None
     troubles: list[DeliveryError] = field(default_factory=list)
 
     @property
@@ -105,6 +107,7 @@ def stage(
             _add(total, report)
         _note_whole_delivery(notes, total, attachments, files)
     staged.read, staged.rejected = total.read, total.rejected
+    staged.declared = total.declared
     return staged
 
 
@@ -181,6 +184,8 @@ def _add(total: PartReport, report: PartReport) -> None:
     total.read += report.read
     total.rejected += report.rejected
     total.used |= report.used
+    if report.declared is not None:
+        total.declared = (total.declared or 0) + report.declared
     for path, (count, line) in report.unknown.items():
         total.unknown.setdefault(path, [0, line])[0] += count
 

@@ -211,7 +211,9 @@ def test_a_delivery_in_which_every_record_is_another_offices_waits(desk: Any, ip
     held = desk.deliver(ipas.marks(ipas.mark(office="VN"), ipas.mark("VN/2", office="VN")))
     assert held.state is State.HELD
     assert held.reason == (
-        "Held: every record names another office than KH. Was this file meant for another folder?"
+        "Held: every record names another office than yours. You had 0 records, this delivery "
+        "has 2, 0 would disappear. Was this file meant for another folder? Withdraw it and "
+        "deliver it there."
     )
     assert held.receipt == receipt(recordsRead=2, held=2)
     assert desk.served() == {}

@@ -284,7 +284,7 @@ def test_a_held_delivery_waits_for_the_office_and_then_counts(desk: Any, ipas: A
 def test_an_older_extraction_released_late_takes_nothing_a_newer_one_has(
     desk: Any, ipas: Any
 ) -> None:
-    marks = [Version(f"KH/{90100 + n}/2019", "WORD") for n in range(20)]
+    marks = [Version(f"KH/{90100 + n}/2019", "WORD") for n in range(60)]
 
     def extract(versions: list[Any], day: str) -> Any:
         document = ipas.marks(*(version.write(ipas) for version in versions))
@@ -294,25 +294,25 @@ def test_an_older_extraction_released_late_takes_nothing_a_newer_one_has(
     late = extract([Version(marks[0].number, "OLD")], "20261001")
     assert late.state is State.HELD
     newest = extract([*marks, D], "20261101")
-    assert newest.receipt == Receipt(recordsRead=21, accepted=1, unchanged=20, inserted=1)
+    assert newest.receipt == Receipt(recordsRead=61, accepted=1, unchanged=60, inserted=1)
     before = desk.served_bytes()
     desk.hub.ledger.deliveries.move(
         late.deliveryId, State.CHECKING, desk.now, "KH", expected=State.HELD
     )
     done = desk.process(late)
-    assert done.receipt == Receipt(recordsRead=1, accepted=1, updated=1, vanished=19)
+    assert done.receipt == Receipt(recordsRead=1, accepted=1, updated=1, vanished=59)
     assert [each["ruleCode"] for each in desk.findings(done)].count("ALL.CNS.019") == 1
     assert desk.served_bytes() == before
     # What the newest extraction means is what it would mean, had the other come in time.
     amended = desk.hub.ledger.deliveries.get(newest.deliveryId)
     assert amended.state is newest.state
     assert amended.receipt == Receipt(
-        recordsRead=21, accepted=21, inserted=1, updated=1, restored=19
+        recordsRead=61, accepted=61, inserted=1, updated=1, restored=59
     )
     told = desk.hub.ledger.deliveries.events(newest.deliveryId)[-1]
     assert told.reason == (
         f"amended: delivery {late.deliveryId} came later but is older "
-        "(accepted 1 → 21, restored 0 → 19, unchanged 20 → 0, updated 0 → 1)"
+        "(accepted 1 → 61, restored 0 → 59, unchanged 60 → 0, updated 0 → 1)"
     )
     assert desk.hub.ledger.audit.verify() is None
 

@@ -72,6 +72,12 @@ def test_a_delivery_comes_back_as_it_was_recorded(ledger: Ledger) -> None:
         "receipt": None,
         "findings": None,
         "durations": None,
+        "hold": None,
+        "heldAt": None,
+        "escalation": None,
+        "revertedAt": None,
+        "revertedBy": None,
+        "reversal": None,
     }
 
 

@@ -1,0 +1,196 @@
+"""Which fields of changed records hold a value, before and after a delivery.
+
+Only changed records are read: in the others nothing was lost. Looks at fields and, in lists,
+at the members of their items. What a drop means is ``ipregister.guards``.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import duckdb
+
+from connectors.register.ordering import ranked
+from ipregister.deliveries import Kind
+from ipregister.guards import Collapse
+from ipregister.holds import DroppedField
+from ipregister.model import Member, Right, load_tables
+
+OURS = frozenset({"recordId", "officeCode", "right", "st13"})
+"""Fields the hub fills itself; ``st13`` follows from the number."""
+
+FIXED = frozenset({"applicationDate"})
+"""All an update is judged by for equal values: the records one update changes often share
+a status and the date of it, but not the day they were filed."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """A field or a member of a list's items: its name, and SQL that tells if it has a value."""
+
+    name: str
+    filled: str
+    disclosure: str
+    scalar: str | None = None
+
+
+def changed_classes(con: duckdb.DuckDBPyConnection, *, at_least: float) -> tuple[str, ...]:
+    """Return the classes that changed in more than ``at_least`` records of ``plan``."""
+    rows = con.execute(
+        """
+        SELECT class FROM (
+            SELECT unnest(changedClasses) AS class
+            FROM plan WHERE op = 'update' AND NOT held AND shown
+        )
+        GROUP BY class HAVING count(*) > ?
+        """,
+        [at_least],
+    ).fetchall()
+    return tuple(sorted(name for (name,) in rows))
+
+
+def define(con: duckdb.DuckDBPyConnection, right: Right, classes: Sequence[str]) -> bool:
+    """Make ``before`` and ``after``: of every changed record, which fields have a value.
+
+    Also ``common``: the file's rows of records that the register has. Columns are those of
+    ``classes``; without any nothing is made.
+    """
+    fields = [field for field in _fields(right) if field.disclosure in classes]
+    if not fields:
+        return False
+    columns = ", ".join(
+        [f'{field.filled} AS "{field.name}"' for field in fields]
+        + [f'{field.scalar} AS "={field.name}"' for field in fields if field.scalar]
+    )
+    con.execute(
+        f"""
+        CREATE TEMP TABLE changing AS
+        SELECT p.recordId, p.part, p.sequence, h.changeSeq
+        FROM plan p JOIN (
+            SELECT recordId, arg_max(changeSeq, rank) AS changeSeq
+            FROM ({ranked("history")}) WHERE NOT held GROUP BY 1
+        ) h USING (recordId)
+        WHERE p.op = 'update' AND NOT p.held AND p.shown
+        """
+    )
+    con.execute(
+        f"""
+        CREATE TEMP TABLE before AS
+        SELECT {columns} FROM history SEMI JOIN changing USING (changeSeq)
+        """
+    )
+    con.execute(
+        f"""
+        CREATE TEMP TABLE after AS
+        SELECT {columns} FROM staged SEMI JOIN changing USING (part, sequence)
+        """
+    )
+    con.execute(
+        """
+        CREATE TEMP VIEW common AS
+        SELECT * FROM (
+            SELECT * FROM staged SEMI JOIN (
+                SELECT max_by(part, (part, sequence)) AS part,
+                       max_by(sequence, (part, sequence)) AS sequence
+                FROM (SELECT recordId, part, sequence FROM staged) GROUP BY recordId
+            ) USING (part, sequence)
+        ) ANTI JOIN (SELECT recordId FROM plan WHERE op IN ('insert', 'restore')) USING (recordId)
+        """
+    )
+    return True
+
+
+def dropped(con: duckdb.DuckDBPyConnection, common: int, limit: float) -> tuple[DroppedField, ...]:
+    """Return fields that lost more than ``limit`` of their fill over ``common`` records.
+
+    Unchanged records are counted in: their fill is the same before and after.
+    """
+    names = [name for name in _columns(con) if not name.startswith("=")]
+    counts = ", ".join(f'count(*) FILTER ("{name}")' for name in names)
+    had, has = (
+        con.execute(f"SELECT {counts} FROM {table}").fetchall()[0] for table in ("before", "after")
+    )
+    lost = {
+        name: old - new
+        for name, old, new in zip(names, had, has, strict=True)
+        if old - new > limit * common
+    }
+    if not lost:
+        return ()
+    shown = _filled_now(con, list(lost))
+    found = [
+        DroppedField(name, (shown[name] + count) / common, shown[name] / common)
+        for name, count in lost.items()
+    ]
+    return tuple(sorted(found, key=lambda field: field.after - field.before))
+
+
+def collapsed(con: duckdb.DuckDBPyConnection, kind: Kind) -> tuple[Collapse, ...]:
+    """Return, for each date and the status, the share of its most frequent value."""
+    names = [name[1:] for name in _columns(con) if name.startswith("=")]
+    if kind is Kind.UPDATE:
+        names = [name for name in names if name in FIXED]
+    return tuple(one for name in names if (one := _collapse(con, name)) is not None)
+
+
+def _collapse(con: duckdb.DuckDBPyConnection, name: str) -> Collapse | None:
+    """Count a field's values; what did not change counts before as it does after."""
+    counts = con.execute(
+        f"""
+        SELECT value, sum(now) AS now, sum(now - new + old) AS had
+        FROM (
+            SELECT "{name}"::VARCHAR AS value, 1 AS now, 0 AS new, 0 AS old FROM common
+            UNION ALL SELECT "={name}", 0, 1, 0 FROM after
+            UNION ALL SELECT "={name}", 0, 0, 1 FROM before
+        )
+        WHERE value IS NOT NULL
+        GROUP BY value
+        """
+    ).fetchall()
+    records, owned = (sum(int(row[column]) for row in counts) for column in (1, 2))
+    if not records or not owned:
+        return None
+    value, most, _ = max(counts, key=lambda row: (row[1], row[0]))
+    before = max(int(row[2]) for row in counts)
+    return Collapse(name, records, before / owned, int(most) / records, value)
+
+
+def _columns(con: duckdb.DuckDBPyConnection) -> list[str]:
+    return [row[0] for row in con.execute("DESCRIBE before").fetchall()]
+
+
+def _filled_now(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, int]:
+    """Return how many records of the file that the register has, too, fill each field."""
+    filled = {field.name: field.filled for right in Right for field in _fields(right)}
+    counts = ", ".join(f"count(*) FILTER ({filled[name]})" for name in names)
+    row = con.execute(f"SELECT {counts} FROM common").fetchall()[0]
+    return dict(zip(names, row, strict=True))
+
+
+@cache
+def _fields(right: Right) -> tuple[_Field, ...]:
+    return tuple(
+        field
+        for top in load_tables()[right].fields
+        if top.name not in OURS
+        for field in _of(top, str(top.disclosure))
+    )
+
+
+def _of(top: Member, disclosure: str) -> Iterator[_Field]:
+    column = f'"{top.name}"'
+    scalar = None
+    if top.type == "date" or top.name == "status":
+        scalar = f"{column}::VARCHAR"
+    yield _Field(top.name, _filled(top, column), disclosure, scalar)
+    if top.type == "list":
+        for member in top.fields:
+            inner = _filled(member, f'item."{member.name}"')
+            some = f"coalesce(len(list_filter({column}, lambda item: {inner})) > 0, FALSE)"
+            yield _Field(f"{top.name}.{member.name}", some, disclosure)
+
+
+def _filled(member: Member, column: str) -> str:
+    if member.type in ("list", "strings", "texts"):
+        return f"coalesce(len({column}) > 0, FALSE)"
+    return f"({column} IS NOT NULL)"

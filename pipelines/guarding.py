@@ -1,0 +1,109 @@
+"""Whether a compared delivery may go on: measure, judge, and let an announced purge pass.
+
+A guard that fails holds: what could not be judged is not published. What is judged is
+``ipregister.guards``; what becomes of a held delivery, ``ingest`` says.
+"""
+
+from datetime import timedelta
+
+import structlog
+
+from connectors.checking import Checked, records_with
+from connectors.ledger import Delivery
+from connectors.register.difference import Difference
+from connectors.register.guard_measures import Compared, measure, write_missing
+from connectors.staging.stage import WRONG_OFFICE
+from ipregister.deliveries import State
+from ipregister.guard_limits import GuardLimits
+from ipregister.guards import judge
+from ipregister.holds import Hold, HoldCode, failed
+from ipregister.profiles import load_profile
+from pipelines.journey import Journey
+
+log = structlog.get_logger()
+
+
+def hold_of(journey: Journey, checked: Checked, changes: Difference) -> Hold | None:
+    """Return why a delivery must wait for its office, or ``None``.
+
+    The records that would disappear are written into a file beside the hold.
+    """
+    try:
+        return _judged(journey, checked, changes)
+    except Exception as exc:  # whatever it is, what was not judged must not be published
+        name = journey.delivery.deliveryId
+        log.error("guard_failed", delivery_id=name, trouble=type(exc).__name__, exc_info=True)
+        because = f"the hub could not judge whether it is plausible ({type(exc).__name__})"
+        return failed(HoldCode.GUARD_FAILED, because)
+
+
+def _judged(journey: Journey, checked: Checked, changes: Difference) -> Hold | None:
+    delivery, hub = journey.delivery, journey.hub
+    limits = load_profile(delivery.office).format_of(delivery.right).guards
+    compared = _compared(journey, checked, changes, limits)
+    hold = judge(measure(hub.register, compared, limits), limits)
+    if hold is None or (hold.is_purge and _was_announced(journey, hold)):
+        return None
+    return hold.explained(
+        *write_missing(hub.register, compared, hub.home.missing(delivery.deliveryId))
+    )
+
+
+def _compared(
+    journey: Journey, checked: Checked, changes: Difference, limits: GuardLimits
+) -> Compared:
+    delivery, receipt = journey.delivery, changes.receipt
+    return Compared(
+        office=delivery.office,
+        right=delivery.right,
+        kind=delivery.kind,
+        plan=changes.plan,
+        rows=checked.staged.rows,
+        had=changes.had,
+        in_this_file=receipt.recordsRead - receipt.rejected - receipt.duplicates,
+        read=receipt.recordsRead,
+        rejected=receipt.rejected,
+        foreign=records_with(WRONG_OFFICE, checked.findings),
+        declared=checked.staged.declared,
+        lost_before=_lost_before(journey, limits),
+    )
+
+
+def _was_announced(journey: Journey, hold: Hold) -> bool:
+    """Use up the office's approval of a purge of this size, if it gave one."""
+    delivery = journey.delivery
+    approval = journey.hub.ledger.purges.take(
+        delivery.office,
+        delivery.right,
+        vanishing=hold.wouldDisappear,
+        delivery_id=delivery.deliveryId,
+        at=journey.clock(),
+        by=journey.worker,
+    )
+    return approval is not None
+
+
+def _lost_before(journey: Journey, limits: GuardLimits) -> int:
+    """Return how many records disappeared within the rolling days, unasked and for good."""
+    delivery = journey.delivery
+    since = delivery.receivedAt - timedelta(days=limits.rolling_days)
+    earlier = journey.hub.ledger.deliveries.list(
+        office=delivery.office,
+        right=delivery.right,
+        states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
+    )
+    recent = [
+        other.receipt
+        for other in earlier
+        if since < other.receivedAt < delivery.receivedAt
+        and other.receipt is not None
+        and not _was_asked(journey, other)
+    ]
+    return max(0, sum(receipt.vanished - receipt.restored for receipt in recent))
+
+
+def _was_asked(journey: Journey, other: Delivery) -> bool:
+    """Tell whether the office has said yes to what a delivery removed, or took it back."""
+    if other.hold is not None or other.revertedAt is not None:
+        return True
+    return journey.hub.ledger.purges.of(other.deliveryId) is not None
