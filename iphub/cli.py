@@ -5,6 +5,7 @@ import typer
 from iphub import (
     authorizations,
     backup,
+    clients,
     collect,
     dagster_ui,
     decisions,
@@ -16,6 +17,7 @@ from iphub import (
     report,
     serve,
     sftp,
+    signing_keys,
     third_parties,
     validate,
 )
@@ -38,6 +40,8 @@ app.command("deliveries")(deliveries.deliveries)
 app.add_typer(decisions.app, name="delivery")
 app.add_typer(third_parties.app, name="third-party")
 app.add_typer(office_clients.app, name="office-client")
+app.add_typer(clients.app, name="client")
+app.add_typer(signing_keys.app, name="signing-key")
 app.add_typer(authorizations.app, name="authorization")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sftp.app, name="sftp")

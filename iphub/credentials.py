@@ -65,11 +65,14 @@ def clients_table(heading: str, clients: list[Client]) -> Callable[[Console], No
     """Return what prints clients for people; ``heading`` is over their owners."""
 
     def text(out: Console) -> None:
-        table = Table(heading, "Client", "Role", "Proves itself by", "State", box=None)
+        table = Table(
+            heading, "Client", "Role", "Proves itself by", "State", "Last token", box=None
+        )
         for client in clients:
             proof = "key" if client.keys else "secret"
             state = "active" if client.is_active else "revoked"
-            table.add_row(owner(client), client.clientId, client.role, proof, state)
+            used = f"{client.lastUsedAt:%Y-%m-%d %H:%M}" if client.lastUsedAt else "never"
+            table.add_row(owner(client), client.clientId, client.role, proof, state, used)
         out.print(table, markup=False)
 
     return text
