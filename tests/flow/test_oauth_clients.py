@@ -2,7 +2,10 @@
 
 import json
 import logging
+import os
+import shutil
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -27,7 +30,7 @@ from requests_oauthlib import OAuth2Session
 from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
-from connectors.ledger import Ledger
+from connectors.ledger import ClientChanges, Ledger
 from connectors.serving_store import ServingStore
 from ipregister.model import Right
 
@@ -41,6 +44,41 @@ class Server:
     secret: str
     key_id: str
     key: ec.EllipticCurvePrivateKey
+    ledger: Ledger
+
+    def pem(self) -> bytes:
+        """Return the private key as a file of openssl's."""
+        return self.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+CLIENTS = Path(__file__).with_name("clients")
+
+
+@pytest.fixture(scope="session")
+def openid_client() -> str:
+    """Folder of node's openid-client; ``.ci/third_party_clients`` installs it."""
+    folder = os.environ.get("IPHUB_TEST_OPENID_CLIENT")
+    if not folder or shutil.which("node") is None:
+        pytest.skip("IPHUB_TEST_OPENID_CLIENT names no openid-client, or there is no node")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def delta_sharing_python() -> str:
+    """Interpreter with the delta-sharing connector; ``.ci/third_party_clients`` makes it."""
+    python = os.environ.get("IPHUB_TEST_DELTA_SHARING_PYTHON")
+    if not python:
+        pytest.skip("IPHUB_TEST_DELTA_SHARING_PYTHON names no environment with delta-sharing")
+    return python
+
+
+def run(*command: str | Path) -> Any:
+    """Run somebody else's program; return the JSON it prints."""
+    done = subprocess.run(
+        [str(word) for word in command], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 @pytest.fixture
@@ -65,7 +103,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     thread.start()
     while not runner.started:
         time.sleep(0.01)
-    yield Server(url, client.clientId, str(secret), signer.clientId, key)
+    yield Server(url, client.clientId, str(secret), signer.clientId, key, ledger)
     runner.should_exit = True
     thread.join(10)
     serving.close()
@@ -86,7 +124,7 @@ def test_authlib_with_a_secret(server: Server, method: str) -> None:
 
 
 def test_authlib_with_a_key(server: Server) -> None:
-    pem = server.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    pem = server.pem()
     endpoint = f"{server.url}/oauth2/token"
     session = AuthlibSession(
         server.key_id,
@@ -95,6 +133,46 @@ def test_authlib_with_a_key(server: Server) -> None:
     )
     session.fetch_token(endpoint, grant_type="client_credentials")
     assert session.get(f"{server.url}/v1/me").json()["clientId"] == server.key_id
+
+
+@pytest.mark.parametrize("way", ["default", "post", "basic", "key", "dpop"])
+def test_openid_client_of_node(server: Server, openid_client: str, way: str) -> None:
+    name, credential = server.client_id, server.secret
+    if way in ("key", "dpop"):
+        private = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(server.key))
+        registered = server.ledger.clients.by_id(server.key_id)
+        assert registered is not None
+        name, credential = server.key_id, json.dumps(private | {"kid": registered.keys[0].kid})
+    script = CLIENTS / "openid_client.mjs"
+    told = run("node", script, openid_client, server.url, name, way, credential)
+    assert told["me"]["clientId"] == name
+    assert told["type"] == ("dpop" if way == "dpop" else "bearer")  # it writes them small
+    assert told["active"] == [True, False]
+
+
+def test_openid_client_meets_the_strictest_profile(server: Server, openid_client: str) -> None:
+    strict = ClientChanges(strictAudience=True, dpopRequired=True)
+    server.ledger.clients.configure(server.key_id, strict, at=datetime.now(UTC), by="test")
+    test_openid_client_of_node(server, openid_client, "dpop")
+
+
+def test_delta_sharings_own_way_to_a_token(server: Server, delta_sharing_python: str) -> None:
+    script = CLIENTS / "delta_sharing_token.py"
+    told = run(delta_sharing_python, script, server.url, server.client_id, server.secret)
+    assert told["clientId"] == server.client_id
+
+
+def test_a_das_office_with_curl_and_openssl(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "key.pem").write_bytes(server.pem())
+    command = CLIENTS / "das_token.sh", f"{server.url}/oauth2/token", server.key_id
+    refused = run(*command, tmp_path / "key.pem")
+    assert refused["error"] == "invalid_client", "without a jti only who is allowed to"
+    allowed = ClientChanges(dasCompat=True)
+    server.ledger.clients.configure(server.key_id, allowed, at=datetime.now(UTC), by="test")
+    token = run(*command, tmp_path / "key.pem")
+    assert (token["token_type"], token["scope"]) == ("Bearer", "das-api/das-access")
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    assert httpx.get(f"{server.url}/v1/me", headers=headers).json()["clientId"] == server.key_id
 
 
 def test_plain_httpx_and_head(server: Server, caplog: pytest.LogCaptureFixture) -> None:
