@@ -15,6 +15,7 @@ from api.limits import count_rows
 from api.negotiation import FEED_FORMATS, negotiate, not_acceptable
 from api.parameters import read_limit, read_query
 from api.problems import refuse
+from api.receipting import note_changes
 from api.redistribution import JSON, RIGHTS, next_link
 from api.service import service_of
 from connectors.exports.formats import MEDIA_TYPES, Format
@@ -57,7 +58,9 @@ async def list_changes(request: Request) -> Response:
     if "cursor" in values:
         marks = _decode(service.cursors.open(values["cursor"], bound_to))
     # Who has retracted everything it had of an office is a stranger there, as before.
+    came_with = values.get("cursor", "")
     if not grants and not marks and ("office" in values or "right" in values):
+        note_changes(request, service, access, (), came_with=came_with, left_with="")
         return refuse(request, "not_found")
     try:
         changes = service.serving.changes(grants, marks, limit)
@@ -65,6 +68,7 @@ async def list_changes(request: Request) -> Response:
         return refuse(request, "resync_required")
     count_rows(request, len(changes.items))
     cursor = service.cursors.seal(_encode(changes.marks), bound_to)
+    note_changes(request, service, access, changes.named, came_with=came_with, left_with=cursor)
     headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
     headers["Link"] = next_link(request, service, values, cursor)
     return _page(changes, kind, cursor, headers)

@@ -1,6 +1,6 @@
 """All records of one office and right as NDJSON, read in one state of the register."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from fastapi.concurrency import run_in_threadpool
@@ -22,6 +22,7 @@ async def stream(
     empty: Answer,
     columns: Collection[str],
     open_reading: Callable[[], Reading],
+    write_down: Callable[[Sequence[str]], None],
 ) -> Response:
     """Return everything there is; each piece of it is an ``Answer`` like ``empty``.
 
@@ -31,6 +32,7 @@ async def stream(
         empty: office, right, classes and fields of the answer, without records.
         columns: the fields the client wants.
         open_reading: opens the reading; called once, in a thread.
+        write_down: leaves the receipt of a piece before the piece goes out.
     """
     if not service.streams.take():
         return refuse(request, "busy", headers={"Retry-After": "10"})
@@ -46,6 +48,7 @@ async def stream(
         if piece is None:
             return None
         count_rows(request, len(piece.records))
+        write_down(piece.records)
         answer = replace(empty, records=piece.records, bodies=piece.bodies).only(columns)
         return made.encode(answer.bodies)
 

@@ -31,10 +31,12 @@ from api.parameters import (
     read_query,
 )
 from api.problems import refuse
+from api.receipting import note
 from api.record_stream import stream
 from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.ledger import Access
+from connectors.receipts.journal import Route
 from connectors.serving_store import START, Filters
 from ipregister.authorizations import NOTHING, Grant
 from ipregister.model import Disclosure, Right
@@ -73,6 +75,7 @@ async def read_record(request: Request) -> Response:
     every = available_fields(right, allowed)
     answer = Answer(office, right, allowed, every, (record_id,), (found,)).only(columns)
     body = answer.bodies[0] if kind is Format.JSON else answer.encoded(kind)
+    note(request, service, access, Route.RECORD, (office, right), answer.records)
     headers = {"ETag": etag_of(body)}
     if (known := request.headers.get("if-none-match")) and matches(known, headers["ETag"]):
         return Response(None, 304, caching(allowed) | headers)
@@ -114,7 +117,8 @@ async def list_records(request: Request) -> Response:
     if kind is Format.NDJSON and "limit" not in values:
         empty = Answer(office, right, allowed, every, (), ())
         reading = partial(service.serving.reading, office, right, grant, filters, after=after)
-        return await stream(request, service, empty, columns, reading)
+        noted = partial(note, request, service, access, Route.STREAM, (office, right))
+        return await stream(request, service, empty, columns, reading, noted)
 
     def read() -> tuple[Answer, Sort | None]:
         page = service.serving.page(office, right, grant, filters, after=after, limit=limit)
@@ -123,6 +127,7 @@ async def list_records(request: Request) -> Response:
 
     # A search walks through many records: other requests must not wait for it.
     answer, last = await run_in_threadpool(read) if is_search(filters) else read()
+    note(request, service, access, Route.PAGE, (office, right), answer.records)
     cursor = None if last is None else service.cursors.seal(msgspec.json.encode(last), bound_to)
     count_rows(request, len(answer.bodies))
     headers = {"Link": next_link(request, service, values, cursor)} if cursor else {}

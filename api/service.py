@@ -16,6 +16,7 @@ from connectors.cursors import Cursors
 from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.environments import PRODUCTION
+from connectors.receipts.journal import Journal
 from connectors.serving_store import ServingStore
 from connectors.signing_keys import SigningKeys
 from ipregister.errors import ConfigurationError
@@ -49,6 +50,8 @@ class Service:
     proxies: Networks = ()
     streams: Slots = field(default_factory=Slots)
     hub: Hub | None = None
+    # Keyword-only and without a default: nobody may forget that reads leave receipts.
+    receipts: Journal = field(kw_only=True)
 
     def files(self) -> Hub:
         """Return the hub whose files (landing, findings, register) offices' routes work on.

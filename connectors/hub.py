@@ -57,6 +57,11 @@ class Home:
         """Return the directory of what the API's workers count together."""
         return self.root / "counting"
 
+    @property
+    def receipts(self) -> Path:
+        """Return where it is kept who read what."""
+        return self.root / "receipts"
+
     def staging(self, delivery_id: str) -> Path:
         """Return where one delivery is worked on."""
         return self.root / "staging" / delivery_id

@@ -21,6 +21,7 @@ from api.service import Service
 from connectors.buckets import Buckets
 from connectors.cursors import Cursors
 from connectors.hub import Hub
+from connectors.receipts.journal import Journal
 from connectors.settings import Settings
 from iphub.context import HomeOption
 from iphub.output import progress
@@ -80,6 +81,7 @@ def service(hub: Hub, public_url: str) -> Service:
         cursors=Cursors(hub.home.pepper()),
         public_url=public_url.rstrip("/"),
         hub=hub,
+        receipts=Journal(hub.home.receipts),
         limits=limits(hub),
         keys=hub.signing_keys(),
         environment=hub.settings.environment,

@@ -12,7 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Text, insert, select, type_coerce, update
+from sqlalchemy import Connection, Row, Text, insert, select, type_coerce, update
 
 from connectors.ledger.columns import Json, canonical, readable
 from connectors.ledger.engine import Database
@@ -126,10 +126,18 @@ class Audit:
         if subject is not None:
             query = query.where(audit.c.subject == subject)
         with self._database.read() as connection:
-            return [
-                Entry(row.seq, row.at, row.actor, row.action, row.subject, row.before, row.after)
-                for row in connection.execute(query)
-            ]
+            return [_entry(row) for row in connection.execute(query)]
+
+    def of_action(self, action: str) -> list[Entry]:
+        """Return every row of one action, in order."""
+        query = select(audit).where(audit.c.action == action).order_by(audit.c.seq)
+        with self._database.read() as connection:
+            return [_entry(row) for row in connection.execute(query)]
+
+    def note(self, *, at: datetime, by: str, action: str, subject: str, after: Json) -> None:
+        """Add a row about something that is kept elsewhere than in the ledger."""
+        with self._database.write() as connection:
+            append(connection, at=at, by=by, action=action, subject=subject, after=after)
 
     def verify(self) -> BrokenRow | None:
         """Return the first row that was edited, deleted or moved, or ``None``."""
@@ -143,6 +151,10 @@ class Audit:
             # Closed here: PostgreSQL's cursor is still open where the check stops early.
             with connection.execution_options(yield_per=1000).execute(query) as rows:
                 return _first_broken((tuple(row) for row in rows), tuple(head) if head else None)
+
+
+def _entry(row: Row[Any]) -> Entry:
+    return Entry(row.seq, row.at, row.actor, row.action, row.subject, row.before, row.after)
 
 
 def _first_broken(

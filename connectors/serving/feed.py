@@ -7,8 +7,9 @@ one, items are in order of publication. How grants and places become marks is ``
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,11 +20,23 @@ from connectors.serving.schema import COUNTS, PLACES
 from ipregister.authorizations import NOTHING, Grant
 
 
+class Named(NamedTuple):
+    """What one item of the feed is about; ``is_given`` when it carries the record itself."""
+
+    space: Space
+    record: str
+    is_given: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """One page of the feed: items as JSON objects, the reader's new place, is there more."""
+    """One page of the feed: items as JSON objects, the reader's new place, is there more.
+
+    ``named`` says what each item is about, for whoever keeps account of it.
+    """
 
     items: list[bytes]
+    named: list[Named]
     marks: list[Mark]
     more: bool
 
@@ -40,6 +53,15 @@ class _Place:
     record: str = ""
     half: bool = False
     retracted: str = ""
+
+
+class _Item(NamedTuple):
+    """One item, what it is about, and the place behind it."""
+
+    body: bytes
+    record: str
+    is_given: bool
+    place: _Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,18 +86,19 @@ def read_changes(
         PlaceUnknown: a mark does not fit this store.
     """
     known = {(mark.office, mark.right): mark for mark in marks or ()}
-    changes = Changes([], [], False)
+    changes = Changes([], [], [], False)
     for space in sorted(known.keys() | grants.keys()):
         mask = mask_of(grants.get(space, NOTHING).allowed)
         walk = _walk(connection, space, known.get(space), mask, first=marks is None)
         left = limit - len(changes.items)
         place, exhausted = walk.start, True
-        for body, reached in _items(connection, walk, left + 1):
+        for item in _items(connection, walk, left + 1):
             if not left:
-                changes, exhausted = Changes(changes.items, changes.marks, True), False
+                changes, exhausted = replace(changes, more=True), False
                 break
-            changes.items.append(body)
-            place, left = reached, left - 1
+            changes.items.append(item.body)
+            changes.named.append(Named(space, item.record, item.is_given))
+            place, left = item.place, left - 1
         changes.marks.extend(_marked(connection, walk, place, exhausted=exhausted))
     return changes
 
@@ -117,10 +140,8 @@ def _publication(connection: sqlite3.Connection, space: int, counts: Counts, mas
     return int(found)
 
 
-def _items(
-    connection: sqlite3.Connection, walk: _Walk, limit: int
-) -> Iterator[tuple[bytes, _Place]]:
-    """Yield items from the walk's start, each with the place behind it."""
+def _items(connection: sqlite3.Connection, walk: _Walk, limit: int) -> Iterator[_Item]:
+    """Yield items from the walk's start."""
     where = _json({"officeCode": walk.mark.office, "right": walk.mark.right})[1:-1]
     if walk.mark.mode is Mode.RETRACT:
         yield from _retractions(connection, walk, limit, where)
@@ -138,15 +159,15 @@ def _items(
             if mode is Mode.NARROW and alive:
                 half = _Place(publication, record, half=True)
                 if half != _Place(start.publication, start.record, start.half):
-                    yield _item("retract", cause, where, record), half
+                    yield _item("retract", cause, where, record, half)
         body = b',"record":' + b"".join(parts) + b"}" if alive else b""
         kind = "upsert" if alive else "delete"
-        yield _item(kind, cause, where, record, body), _Place(publication, record)
+        yield _item(kind, cause, where, record, _Place(publication, record), body)
 
 
 def _retractions(
     connection: sqlite3.Connection, walk: _Walk, limit: int, where: bytes
-) -> Iterator[tuple[bytes, _Place]]:
+) -> Iterator[_Item]:
     """Yield a retraction of every record the reader may have, deleted since or not."""
     start = walk.start
     rows = connection.execute(
@@ -156,7 +177,7 @@ def _retractions(
     )
     for (record,) in rows:
         place = _Place(start.publication, start.record, retracted=record)
-        yield _item("retract", "authorization", where, record), place
+        yield _item("retract", "authorization", where, record, place)
 
 
 def _marked(
@@ -189,14 +210,17 @@ def _marked(
     ]
 
 
-def _item(kind: str, cause: str, where: bytes, record: str, body: bytes = b"") -> bytes:
-    return b'{"changeType":"%b","cause":"%b",%b,"recordId":%b%b}' % (
+def _item(
+    kind: str, cause: str, where: bytes, record: str, place: _Place, body: bytes = b""
+) -> _Item:
+    document = b'{"changeType":"%b","cause":"%b",%b,"recordId":%b%b}' % (
         kind.encode(),
         cause.encode(),
         where,
         _json(record),
         body,
     )
+    return _Item(document, record, bool(body), place)
 
 
 _json = msgspec.json.Encoder().encode

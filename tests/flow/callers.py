@@ -12,6 +12,7 @@ from fastapi.testclient import TestClient
 from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
+from connectors.receipts.journal import Journal
 from ipregister.roles import OFFICE_ROLES, Role
 
 PUBLIC = "http://hub.example"
@@ -28,7 +29,9 @@ class Callers:
         hub = self.desk.hub
         cursors = Cursors(hub.home.pepper())
         self.service = Service(
-            hub.ledger, hub.serving, cursors, PUBLIC, lambda: self.desk.now, hub=hub
+            *(hub.ledger, hub.serving, cursors, PUBLIC, lambda: self.desk.now),
+            hub=hub,
+            receipts=Journal(hub.home.receipts),
         )
         self.http = TestClient(create_app(self.service), base_url=PUBLIC)
 

@@ -24,6 +24,7 @@ from api.service import Service
 from connectors.buckets import Buckets
 from connectors.cursors import Cursors
 from connectors.ledger import Ledger
+from connectors.receipts.journal import Journal
 from connectors.serving_store import ServingStore
 from connectors.signing_keys import SigningKeys
 from ipregister.model import Right
@@ -89,6 +90,7 @@ def open_world(folder: Path, **settings: Any) -> Iterator[World]:
         PUBLIC,
         lambda: now[0],
         keys=SigningKeys(folder / "signing"),
+        receipts=Journal(folder / "receipts"),
         **{"limits": limits} | settings,
     )
     key = ec.generate_private_key(ec.SECP256R1())

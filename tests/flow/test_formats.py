@@ -20,6 +20,7 @@ from api.service import Service
 from connectors.cursors import Cursors
 from connectors.exports.formats import MEDIA_TYPES, Format
 from connectors.ledger import Ledger
+from connectors.receipts.journal import Journal
 from connectors.rendering import render_fragments
 from connectors.serving_store import Publication, ServingRow, ServingStore
 from ipregister.model import Disclosure, Right, load_tables
@@ -54,7 +55,14 @@ def http(tmp_path: Path) -> Iterator[TestClient]:
     ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", pepper=b"p" * 32)
     serving = ServingStore(tmp_path / "serving.sqlite")
     serving.publish(Publication("D-1", "KH", TM, NOW, [mark(number) for number in range(25)]))
-    service = Service(ledger, serving, Cursors(b"k" * 32), "http://hub.test", lambda: NOW)
+    service = Service(
+        ledger,
+        serving,
+        Cursors(b"k" * 32),
+        "http://hub.test",
+        lambda: NOW,
+        receipts=Journal(tmp_path / "receipts"),
+    )
     client, secret = ledger.clients.add(name="one", third_party="Acme", at=NOW, by="test")
     ledger.authorizations.set("KH", "Acme", {TM: {Disclosure.STAKEHOLDER}}, None, NOW, "test")
     form = {"grant_type": "client_credentials", "client_id": client.clientId}

@@ -31,6 +31,7 @@ from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
 from connectors.ledger import ClientChanges, Ledger
+from connectors.receipts.journal import Journal
 from connectors.serving_store import ServingStore
 from ipregister.model import Right
 
@@ -97,7 +98,9 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     signer, _ = add(name="two", third_party="Acme", public_jwk=jwk, at=now, by="test")
     rights: dict[Right, frozenset[Any]] = {Right.DESIGNS: frozenset()}
     ledger.authorizations.set("LA", "Acme", rights, None, now, "test")
-    app = create_app(Service(ledger, serving, Cursors(b"k" * 32), url))
+    app = create_app(
+        Service(ledger, serving, Cursors(b"k" * 32), url, receipts=Journal(tmp_path / "receipts"))
+    )
     runner = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

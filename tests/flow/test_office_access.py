@@ -17,6 +17,7 @@ from api.office_access import office_access
 from api.service import Service
 from connectors.cursors import Cursors
 from connectors.ledger import Access, Ledger
+from connectors.receipts.journal import Journal
 from connectors.serving_store import ServingStore
 from ipregister.model import Right
 from ipregister.roles import HUB_ROLES, MAY, OFFICE_ROLES, Act, Role
@@ -31,7 +32,14 @@ class World:
         self.ledger = Ledger.open(f"sqlite:///{home}/ledger.sqlite", pepper=b"p" * 32)
         self.serving = ServingStore(home / "serving.sqlite")
         cursors = Cursors(b"k" * 32)
-        self.service = Service(self.ledger, self.serving, cursors, "http://hub", lambda: NOW)
+        self.service = Service(
+            self.ledger,
+            self.serving,
+            cursors,
+            "http://hub",
+            lambda: NOW,
+            receipts=Journal(home / "receipts"),
+        )
         app = create_app(self.service)
 
         async def door(request: Request) -> Response:

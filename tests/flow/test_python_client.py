@@ -38,6 +38,7 @@ from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
 from connectors.ledger import Ledger
+from connectors.receipts.journal import Journal
 from connectors.rendering import render_fragments
 from connectors.serving_store import Publication, ServingRow, ServingStore
 from ipregister.model import Disclosure, Right, load_tables
@@ -86,7 +87,9 @@ def office(tmp_path: Path) -> Iterator[Office]:
     serving = ServingStore(tmp_path / "serving.sqlite")
     add = ledger.clients.add
     client, secret = add(name="one", third_party="Acme", at=datetime.now(UTC), by="test")
-    app = create_app(Service(ledger, serving, Cursors(b"k" * 32), url))
+    app = create_app(
+        Service(ledger, serving, Cursors(b"k" * 32), url, receipts=Journal(tmp_path / "receipts"))
+    )
     runner = uvicorn.Server(uvicorn.Config(app, lifespan="off", log_config=None, ws="none"))
     thread = threading.Thread(target=runner.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -16,6 +16,7 @@ from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
 from connectors.ledger import Ledger
+from connectors.receipts.journal import Journal
 from connectors.rendering import render_fragments
 from connectors.serving_store import Publication, ServingRow, ServingStore
 from ipregister.model import Disclosure, Member, Right, Table, load_tables
@@ -53,7 +54,14 @@ class Hub:
 def hub(tmp_path: Path) -> Iterator[Hub]:
     ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", pepper=b"p" * 32)
     serving = ServingStore(tmp_path / "serving.sqlite")
-    service = Service(ledger, serving, Cursors(b"k" * 32), "http://hub.test", lambda: NOW)
+    service = Service(
+        ledger,
+        serving,
+        Cursors(b"k" * 32),
+        "http://hub.test",
+        lambda: NOW,
+        receipts=Journal(tmp_path / "receipts"),
+    )
     client, secret = ledger.clients.add(name="one", third_party="Acme", at=NOW, by="test")
     form = {"grant_type": "client_credentials", "client_id": client.clientId}
     with TestClient(create_app(service), raise_server_exceptions=False) as http:

@@ -1,0 +1,100 @@
+"""Every answer with records is written down before it leaves; a route that forgets is a defect.
+
+What an office may ask of it is ``receipts``.
+"""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+from api.service import Service
+from connectors.ledger import Access
+from connectors.ledger.columns import microseconds
+from connectors.receipts.journal import Receipt, Route, cursor_digest
+from connectors.serving.feed import Named
+from connectors.serving.rows import Space, mask_of
+
+NOWHERE: Space = ("", "")  # type: ignore[assignment]  # no office asks for it
+"""Where a receipt belongs that is about no record."""
+
+
+def note(
+    request: Request,
+    service: Service,
+    access: Access,
+    route: Route,
+    space: Space,
+    records: Sequence[str] = (),
+    *,
+    snapshot: str = "",
+) -> None:
+    """Write down that a third party gets records of one office and right.
+
+    Raises:
+        StoreError: it cannot be written down; the answer must not be given.
+    """
+    if records or snapshot:
+        service.receipts.append(
+            _receipt(request, service, access, route, space, records, (), snapshot=snapshot)
+        )
+
+
+def note_changes(
+    request: Request,
+    service: Service,
+    access: Access,
+    named: Sequence[Named],
+    *,
+    came_with: str,
+    left_with: str,
+) -> None:
+    """Write down what a page of the feed gave and took back, one receipt per office and right.
+
+    A reader that comes back with a cursor has done what the page before it said. That is worth
+    a receipt also where nothing has happened since.
+
+    Raises:
+        StoreError: as for ``note``.
+    """
+    given: dict[Space, list[str]] = {item.space: [] for item in named}
+    taken: dict[Space, list[str]] = {space: [] for space in given}
+    for item in named:
+        (given if item.is_given else taken)[item.space].append(item.record)
+    if came_with and not given:
+        given, taken = {NOWHERE: []}, {NOWHERE: []}
+    cursors = cursor_digest(came_with), cursor_digest(left_with)
+    about = (request, service, access, Route.CHANGES)
+    service.receipts.append(
+        *(_receipt(*about, space, given[space], taken[space], cursors=cursors) for space in given)
+    )
+
+
+def _receipt(
+    request: Request,
+    service: Service,
+    access: Access,
+    route: Route,
+    space: Space,
+    records: Sequence[str],
+    retracted: Sequence[str],
+    *,
+    snapshot: str = "",
+    cursors: tuple[bytes, bytes] = (b"", b""),
+) -> Receipt:
+    office, right = space
+    grant = access.grants.get(space)
+    return Receipt(
+        microseconds(service.clock()),
+        request.scope.get("requestId", ""),
+        access.clientId,
+        access.thirdParty or "",
+        office,
+        right,
+        route,
+        access.versions.get(office, 0),
+        mask_of(grant.allowed) if grant else 0,
+        records,
+        retracted,
+        snapshot,
+        *cursors,
+    )

@@ -1,0 +1,222 @@
+"""Access receipts on disk: journals, seals, and the questions an office asks of them."""
+
+import resource
+import shutil
+import signal
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from connectors.ledger import Ledger
+from connectors.ledger.columns import microseconds
+from connectors.receipts.journal import Journal, Receipt, Route, cursor_digest, read_journal
+from connectors.receipts.reading import Asked, Receipts
+from connectors.receipts.sealing import broken_seals, open_journals, seal_days, seals
+from connectors.receipts.snapshots import keep_contents
+from ipregister.errors import StoreError
+from ipregister.model import Right
+
+MONDAY = datetime(2026, 11, 23, 9, tzinfo=UTC)
+THURSDAY = datetime(2026, 11, 26, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Journal]:
+    opened = Journal(tmp_path / "receipts")
+    yield opened
+    opened.close()
+
+
+def read(
+    *records: str,
+    at: datetime = MONDAY,
+    request: str = "r1",
+    party: str = "Acme",
+    office: str = "KH",
+    route: Route = Route.PAGE,
+    retracted: tuple[str, ...] = (),
+    snapshot: str = "",
+    came_with: str = "",
+    left_with: str = "",
+) -> Receipt:
+    return Receipt(
+        *(microseconds(at), request, f"tp-{party}", party, office, "trademarks", route, 3, 3),
+        *(records, retracted, snapshot, cursor_digest(came_with), cursor_digest(left_with)),
+    )
+
+
+def test_an_office_finds_its_own_receipts_only(journal: Journal) -> None:
+    journal.append(read("A", "B"), read("C", office="TH"))
+    (found,) = Receipts(journal.root).find(Asked("KH"), limit=10)
+    assert (found.records, found.officeCode, found.authorizationVersion) == (2, "KH", 3)
+    assert found.classes == ("core", "stakeholder")
+    assert Receipts(journal.root).named(Asked("KH"), "r1") == {
+        "records": ["A", "B"],
+        "retracted": [],
+    }
+    assert Receipts(journal.root).named(Asked("TH"), "r1")["records"] == ["C"]
+
+
+def test_questions_by_record_third_party_right_and_period(journal: Journal) -> None:
+    journal.append(
+        read("A", request="r1"),
+        read("A", "B", request="r2", party="Bora", at=MONDAY + timedelta(hours=1)),
+        read("B", request="r3", at=MONDAY + timedelta(hours=2)),
+    )
+
+    def ids(asked: Asked) -> list[str]:
+        return [found.requestId for found in Receipts(journal.root).find(asked, limit=10)]
+
+    assert ids(Asked("KH")) == ["r3", "r2", "r1"]
+    assert ids(Asked("KH", record_id="A")) == ["r2", "r1"]
+    assert ids(Asked("KH", third_party="Acme", record_id="B")) == ["r3"]
+    assert ids(Asked("KH", right=Right.PATENTS)) == []
+    assert ids(Asked("KH", since=MONDAY + timedelta(hours=1))) == ["r3", "r2"]
+    assert ids(Asked("KH", until=MONDAY + timedelta(hours=1))) == ["r1"]
+
+
+def test_receipts_come_page_by_page_across_sealed_and_open_days(
+    journal: Journal, ledger: Ledger
+) -> None:
+    for hour in range(6):
+        journal.append(read(f"R{hour}", request=f"r{hour}", at=MONDAY + timedelta(hours=hour)))
+    journal.append(read("late", request="r9", at=THURSDAY))
+    assert seal_days(journal.root, ledger, at=THURSDAY, by="test") == ["2026-11-23.1"]
+    found, place = list[str](), None
+    while page := Receipts(journal.root).find(Asked("KH"), before=place, limit=2):
+        found += [receipt.requestId for receipt in page]
+        place = page[-1].place
+    assert found == ["r9", "r5", "r4", "r3", "r2", "r1", "r0"]
+
+
+def test_what_was_taken_back_is_acknowledged_when_the_reader_comes_back_with_its_cursor(
+    journal: Journal,
+) -> None:
+    receipts = Receipts(journal.root)
+    journal.append(
+        read(
+            retracted=("A", "B"), route=Route.CHANGES, came_with="c1", left_with="c2", request="r2"
+        )
+    )
+    (open_,) = receipts.find(Asked("KH"), limit=10)
+    assert (open_.retracted, open_.acknowledgedAt) == (2, None)
+    assert receipts.usage(Asked("KH"))[0].retractionsOpen == 1
+    again = MONDAY + timedelta(minutes=5)
+    journal.append(
+        read(route=Route.CHANGES, at=again, came_with="c2", left_with="c3", request="r3")
+    )
+    assert receipts.find(Asked("KH"), limit=10)[-1].acknowledgedAt == again
+    assert receipts.usage(Asked("KH"))[0].retractionsOpen == 0
+
+
+def test_usage_counts_each_record_once(journal: Journal) -> None:
+    journal.append(read("A", "B"), read("B", "C", at=MONDAY + timedelta(hours=1)))
+    (usage,) = Receipts(journal.root).usage(Asked("KH"))
+    assert (usage.answers, usage.records, usage.firstAt) == (2, 3, MONDAY)
+
+
+def test_a_file_names_its_records_for_as_long_as_receipts_are_kept(journal: Journal) -> None:
+    keep_contents(journal.root, "snap-1", ["B", "A"])
+    keep_contents(journal.root, "snap-2", ["C"])
+    journal.append(read(route=Route.SNAPSHOT, snapshot="snap-1"))
+    journal.append(read(route=Route.SNAPSHOT, snapshot="snap-2", request="r2"))
+    (found,) = Receipts(journal.root).find(Asked("KH", record_id="A"), limit=10)
+    assert (found.requestId, found.snapshotId) == ("r1", "snap-1")
+
+
+def test_a_receipt_cut_off_by_a_killed_process_ends_its_journal_and_no_other(
+    journal: Journal,
+) -> None:
+    journal.append(read("A"))
+    journal.append(read("B", request="r2"))
+    (path,) = open_journals(journal.root)
+    with path.open("r+b") as torn:
+        torn.truncate(path.stat().st_size - 3)
+    other = Journal(journal.root)
+    other.append(read("C", request="r3"))
+    other.close()
+    named = [
+        receipt.records for path in open_journals(journal.root) for receipt in read_journal(path)
+    ]
+    assert sorted(named) == [["A"], ["C"]]
+
+
+def test_no_answer_is_given_that_cannot_be_written_down(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "receipts")
+    journal.append(read("A"))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    (path,) = open_journals(journal.root)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, hard))
+    try:
+        with pytest.raises(StoreError, match="cannot be written"):
+            journal.append(read("B", request="r2"))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+    journal.append(read("C", request="r3"))
+    assert [receipt.records for receipt in read_journal(path)] == [["A"], ["C"]]
+    journal.close()
+
+
+def test_sealing_loses_and_doubles_nothing_wherever_it_stopped(
+    journal: Journal, ledger: Ledger
+) -> None:
+    journal.append(read("A", "B"))
+    journal.append(read("C", at=THURSDAY, request="r2"))
+    (monday, _) = open_journals(journal.root)
+    kept = monday.read_bytes()
+    before = [r.document() for r in Receipts(journal.root).find(Asked("KH"), limit=10)]
+    seal_days(journal.root, ledger, at=THURSDAY, by="test")
+    monday.write_bytes(kept)  # the process died before it dropped the journal
+    assert [r.document() for r in Receipts(journal.root).find(Asked("KH"), limit=10)] == before
+    assert seal_days(journal.root, ledger, at=THURSDAY, by="test") == []
+    assert not monday.exists()
+    assert [r.document() for r in Receipts(journal.root).find(Asked("KH"), limit=10)] == before
+
+
+def test_a_late_journal_of_a_sealed_day_gets_a_seal_of_its_own(
+    journal: Journal, ledger: Ledger
+) -> None:
+    journal.append(read("A"))
+    seal_days(journal.root, ledger, at=THURSDAY, by="test")
+    late = Journal(journal.root)
+    late.append(read("B", request="r2"))
+    late.close()
+    assert seal_days(journal.root, ledger, at=THURSDAY, by="test") == ["2026-11-23.2"]
+    assert len(Receipts(journal.root).find(Asked("KH"), limit=10)) == 2
+
+
+def test_a_day_is_not_sealed_while_answers_of_it_may_still_be_under_way(
+    journal: Journal, ledger: Ledger
+) -> None:
+    journal.append(read("A"))
+    midnight = datetime(2026, 11, 24, tzinfo=UTC)
+    assert seal_days(journal.root, ledger, at=midnight + timedelta(minutes=59), by="test") == []
+    assert seal_days(journal.root, ledger, at=midnight + timedelta(hours=1), by="test") != []
+
+
+@pytest.mark.parametrize("harm", ["changed", "removed", "added"])
+def test_a_seal_that_was_tampered_with_shows(journal: Journal, ledger: Ledger, harm: str) -> None:
+    journal.append(read("A"))
+    seal_days(journal.root, ledger, at=THURSDAY, by="test")
+    assert list(broken_seals(journal.root, ledger)) == []
+    (seal,) = seals(journal.root)
+    if harm == "changed":
+        with (seal / "named.parquet").open("ab") as sink:
+            sink.write(b"x")
+    elif harm == "removed":
+        seal.rename(seal.with_name("elsewhere"))
+    else:
+        shutil.copytree(seal, seal.with_name("2026-11-22.1"))
+    (broken,) = broken_seals(journal.root, ledger)
+    assert broken.name == ("2026-11-22.1" if harm == "added" else "2026-11-23.1")
