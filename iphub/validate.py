@@ -5,6 +5,7 @@ is gone afterwards. Only what needs the register (what would vanish, what is unc
 not known here.
 """
 
+import dataclasses
 import hashlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -116,12 +117,16 @@ class _Check:
                 right=self.right,
                 kind=self.kind,
                 rows=staged.rows,
+                removals=staged.removals,
                 findings=checked.findings,
                 rejected=staged.rejected,
             ),
             self.directory / "plan.parquet",
         )
-        note_comparison(checked, self.office, self.right, self.kind, changes)
+        # What is to be deleted is unknown to an empty register; that is no fault of the file's.
+        note_comparison(
+            checked, self.office, self.right, self.kind, dataclasses.replace(changes, unknown=())
+        )
         collect_findings(checked, found)
         self.is_unreadable = bool(staged.troubles) or 0 < staged.read == staged.rejected
         arrival = Arrival(

@@ -73,10 +73,10 @@ NEXT: dict[State, frozenset[State]] = {
 class Receipt:
     """What became of every record of a delivery; counts of records.
 
-    ``accepted`` are visible (new or changed), ``held`` are kept but not redistributed,
-    ``rejected`` could not be read, ``unchanged`` equal what the register has or are older
-    than it, ``duplicates`` stand again in the same delivery. ``vanished`` and
-    ``restored`` count register records.
+    ``accepted`` took effect (new, changed, or deleted as the office says), ``held`` are kept
+    but not redistributed, ``rejected`` could not be read, ``unchanged`` equal what the register
+    had at the delivery's place in the office's order, ``duplicates`` stand again in the same
+    delivery. ``vanished`` and ``restored`` count register records; deleted ones have vanished.
     """
 
     recordsRead: int = 0

@@ -36,7 +36,8 @@ class Mapped:
 
     ``key`` is ``None`` when the record has no number of its own. ``lines`` mirrors the row:
     field to line, or for lists one mapping per item with the item's own line under ``""``.
-    ``derived`` names the fields whose value the record did not carry itself.
+    ``derived`` names the fields whose value the record did not carry itself. ``is_removal``
+    says that the office deletes the record of this number.
     """
 
     row: Row
@@ -44,6 +45,7 @@ class Mapped:
     issues: list[Issue]
     key: str | None = None
     derived: list[str] = field(default_factory=list)
+    is_removal: bool = False
 
 
 class RecordMapping:
@@ -71,6 +73,9 @@ class RecordMapping:
             self._compile(path, entries)
         self._root.settle()
         self._derivations = [self._derivation(entry) for entry in format.derive]
+        self._removals = [
+            (entry.source, frozenset(map(steps.folded, entry.words))) for entry in format.removal
+        ]
         self._number_shape = _any_of(format.number_shapes)
         self._shapes = [(re.compile(shape.pattern), shape.type) for shape in format.st13]
 
@@ -91,11 +96,22 @@ class RecordMapping:
             _send(route, mapped)
         for derive in self._derivations:
             derive(row, header, mapped.derived)
+        mapped.is_removal = bool(self._removals) and self._says_removal(record, row, header)
         _note_flattened_parties(mapped)
         self._identify(mapped)
         if len(mapped.issues) > 1:
             mapped.issues = _without_repetitions(mapped.issues)
         return mapped
+
+    def _says_removal(self, record: Element, row: Row, header: Mapping[str, str]) -> bool:
+        for source, words in self._removals:
+            if source.startswith("@"):
+                value = record_tree.attribute(record, source[1:])
+            else:
+                value = row.get(source) or header.get(source)
+            if isinstance(value, str) and steps.folded(value) in words:
+                return True
+        return False
 
     def element_path(self, path: str) -> str | None:
         """Return the source path of a canonical path, item numbers 1-based as in XPath.

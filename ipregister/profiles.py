@@ -84,6 +84,17 @@ class Route(_Strict):
     otherwise: str
 
 
+class Removal(_Strict):
+    """How a record says that it is to be deleted.
+
+    ``from`` is an attribute of the record element (``@operationCode``), a header or a field;
+    ``words`` are compared without case and white space.
+    """
+
+    source: str = Field(alias="from")
+    words: tuple[str, ...] = Field(min_length=1)
+
+
 class NumberPattern(_Strict):
     """How an ST.13 number is made: groups ``serial`` and, where the number has it, ``year``."""
 
@@ -105,6 +116,7 @@ class Format(_Strict):
     vocabularies: dict[str, dict[str, str]] = Field(default_factory=dict)
     route: tuple[Route, ...] = ()
     derive: tuple[Derivation, ...] = ()
+    removal: tuple[Removal, ...] = ()
     language_aliases: dict[str, str] = Field(default_factory=dict, alias="languageAliases")
     number_shapes: tuple[str, ...] = Field(default=(), alias="numberShapes")
     st13: tuple[NumberPattern, ...] = ()
@@ -182,7 +194,7 @@ def _merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
             }
         elif key in ("elements", "header", "languageAliases"):
             merged[key] = {**shared.get(key, {}), **value}
-        elif key in ("derive", "placeholders"):
+        elif key in ("derive", "placeholders", "removal"):
             merged[key] = [*value, *shared.get(key, [])]
         else:
             merged[key] = value

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 TESTS = Path(__file__).parent
@@ -25,6 +26,11 @@ SLOW_FIXTURE = re.compile(r"(^|_)(server|sftp|sshd|postgres|dagster|browser)(_|$
 
 Report = pytest.TestReport | pytest.CollectReport
 IN_CI = os.environ.get("CI") == "true"
+
+# The same examples in every run of CI: a red build is red again tomorrow.
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+if IN_CI:
+    hypothesis.settings.load_profile("ci")
 
 
 def layer_of(path: Path) -> str | None:

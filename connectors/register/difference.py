@@ -40,21 +40,24 @@ class Difference:
     """What a delivery would change: counts of records, and what a guard needs to know.
 
     ``had`` is what the register had from this office at the delivery's place, ``vanishing``
-    how many of those a full extraction does not contain. ``conflicts`` are records with
+    how many of those a full extraction does not contain, ``deleting`` how many it deletes by
+    name. ``conflicts`` are records with
     different contents in one delivery, ``outdated`` those that a newer delivery speaks of
     already, ``unknown`` those it deletes though there are none. ``amendments`` say by how
     much the receipts of newer deliveries change, by delivery.
 
     ``plan`` is a Parquet file: ``recordId, recordKey, part, sequence, op, held, shown,
-    wasVisible, changedClasses, deliveryId, officeOrder, contentHash, copied, source, place``
-    (0-based; the delivery's own changes in its order, then what follows from them for newer
-    ones). ``shown`` changes reach readers; ``copied`` take their content from the log.
+    wasVisible, changedClasses, deliveryId, officeOrder, contentHash, amends, copied, source,
+    place`` (0-based; the delivery's own changes in its order, then what follows from them for
+    newer ones, which ``amends`` says). ``shown`` changes reach readers; ``copied`` take their
+    content from the log.
     """
 
     plan: Path
     receipt: Receipt
     had: int
     vanishing: int
+    deleting: int
     conflicts: tuple[Appearance, ...]
     outdated: tuple[Appearance, ...]
     unknown: tuple[Appearance, ...]
@@ -166,17 +169,18 @@ def _write_plan(con: duckdb.DuckDBPyConnection, arriving: Arriving, plan: Path) 
             FROM (
                 SELECT recordId, recordKey, part, sequence, op, held,
                        recordId NOT IN (SELECT recordId FROM overtaken) AS shown,
-                       wasVisible, changedClasses, {here}, contentHash, FALSE AS copied,
-                       NULL AS source
+                       wasVisible, changedClasses, {here}, contentHash, FALSE AS amends,
+                       FALSE AS copied, NULL AS source
                 FROM compared
                 WHERE op IN ('insert', 'update', 'restore', 'vanish')
                 UNION ALL BY NAME
                 SELECT recordId, recordKey, 'vanish' AS op, FALSE AS held,
                        recordId NOT IN (SELECT recordId FROM overtaken) AS shown,
-                       wasVisible, [{_EVERY_CLASS}] AS changedClasses, {here}, FALSE AS copied
+                       wasVisible, [{_EVERY_CLASS}] AS changedClasses, {here}, FALSE AS amends,
+                       FALSE AS copied
                 FROM vanishing
                 UNION ALL BY NAME
-                SELECT * FROM corrections
+                SELECT *, TRUE AS amends FROM corrections
             )
             ORDER BY place
         ) TO {literal(plan)} (FORMAT parquet)
@@ -216,6 +220,7 @@ def _measured(con: duckdb.DuckDBPyConnection, arriving: Arriving, plan: Path) ->
         receipt,
         had,
         vanishing,
+        deleting=counts.get("vanish", 0),
         conflicts=_appearances(con, "SELECT recordId FROM incoming WHERE differs"),
         outdated=_appearances(con, "SELECT recordId FROM overtaken"),
         unknown=_appearances(con, "SELECT recordId FROM compared WHERE op = 'unknown'"),

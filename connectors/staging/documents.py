@@ -140,7 +140,8 @@ class DocumentReader:
             self.writer.note(NO_NUMBER, file=self.file, line=line)
             return
         self._check_office(mapped)
-        self._attach(mapped)
+        if not mapped.is_removal:
+            self._attach(mapped)
         source = {
             "file": self.part.file.name,
             "sha256": self.part.file.sha256,

@@ -1,6 +1,6 @@
-"""Writes one part of a staged delivery: canonical rows and the findings met while mapping.
+"""Writes one part of a staged delivery: canonical rows, removals, findings met while mapping.
 
-Rows are ``connectors.schema.staged_schema``, findings ``connectors.schema.FINDINGS``; both
+Rows are ``connectors.schema.staged_schema``, removals ``REMOVALS``, findings ``FINDINGS``; all
 are written in batches so that memory is bounded by a batch, not by the delivery.
 """
 
@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from connectors.findings import FindingBook
 from connectors.rendering import class_hashes, content_hash, render_fragments
-from connectors.schema import FINDINGS, fragment_column, staged_schema
+from connectors.schema import FINDINGS, REMOVALS, fragment_column, staged_schema
 from ipregister.identifiers import record_id
 from ipregister.mapping import Mapped, RecordMapping
 from ipregister.model import Disclosure, Right
@@ -107,12 +107,13 @@ class RowFile:
 
 
 class PartWriter:
-    """Rows and findings of one part, as ``rows-00001.parquet`` and ``findings-00001.parquet``."""
+    """What one part holds, as ``rows-``, ``removals-`` and ``findings-00001.parquet``."""
 
     def __init__(self, directory: Path, right: Right, number: int, book: FindingBook) -> None:
         """Write into ``directory``; ``number`` orders parts as the delivery orders its files."""
         self.number = number
         self.rows = RowFile(directory / f"rows-{number:05}.parquet", staged_schema(right))
+        self.removals = RowFile(directory / f"removals-{number:05}.parquet", REMOVALS)
         self.findings = RowFile(directory / f"findings-{number:05}.parquet", FINDINGS)
         self.book = book
 
@@ -128,14 +129,35 @@ class PartWriter:
         assert mapped.key is not None  # noqa: S101 the caller rejects records without one
         row = mapped.row
         row["recordId"] = record_id(mapped.key)
+        row["recordKey"] = mapped.key
+        row["critical"] = self._note_issues(mapping, mapped, file)
+        row["source"] = source
+        row["sourceFile"] = file
+        row["sourceLine"] = source["line"]
+        row["part"] = self.number
+        row["sequence"] = self.rows.rows + self.removals.rows
+        if mapped.is_removal:
+            self.removals.add({name: row.get(name) for name in REMOVALS.names})
+            return
+        fragments = render_fragments(mapping.table, row)
+        for name, fragment in fragments.items():
+            row[_FRAGMENT_COLUMNS[name]] = fragment
+        row["classHashes"] = hashes = class_hashes(fragments)
+        row["contentHash"] = content_hash(hashes)
+        row["positions"] = _json(mapped.lines).decode()
+        row["derived"] = mapped.derived
+        self.rows.add(row)
+
+    def _note_issues(self, mapping: RecordMapping, mapped: Mapped, file: str) -> bool:
+        """Write the issues of a record as findings; tell whether one is critical."""
         critical = False
         for issue in mapped.issues:
             finding = self.book.finding(
                 issue.code,
                 file=file,
                 line=issue.line,
-                recordId=row["recordId"],
-                applicationNumber=row.get("applicationNumber"),
+                recordId=mapped.row["recordId"],
+                applicationNumber=mapped.row.get("applicationNumber"),
                 field=issue.field,
                 elementPath=mapping.element_path(issue.field),
                 value=issue.value,
@@ -144,25 +166,12 @@ class PartWriter:
             if finding:
                 self.findings.add(finding)
                 critical |= finding["severity"] == Severity.CRITICAL
-        fragments = render_fragments(mapping.table, row)
-        for name, fragment in fragments.items():
-            row[_FRAGMENT_COLUMNS[name]] = fragment
-        row["recordKey"] = mapped.key
-        row["classHashes"] = hashes = class_hashes(fragments)
-        row["contentHash"] = content_hash(hashes)
-        row["source"] = source
-        row["sourceFile"] = file
-        row["sourceLine"] = source["line"]
-        row["positions"] = _json(mapped.lines).decode()
-        row["derived"] = mapped.derived
-        row["critical"] = critical
-        row["part"] = self.number
-        row["sequence"] = self.rows.rows
-        self.rows.add(row)
+        return critical
 
     def close(self) -> None:
-        """Finish both files."""
+        """Finish the files."""
         self.rows.close()
+        self.removals.close()
         self.findings.close()
 
     def __enter__(self) -> "PartWriter":

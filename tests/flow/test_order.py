@@ -28,12 +28,13 @@ from connectors.register.incoming import Arriving
 from connectors.register.manifests import Effective, keep_manifest
 from connectors.register.store import RegisterStore
 from connectors.serving_store import START, Filters, ServingStore
+from ipregister.authorizations import Grant
 from ipregister.deliveries import Kind, Receipt
 from ipregister.model import Disclosure, Right
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 MARKS, OFFICE = Right.TRADEMARKS, "KH"
-EVERYTHING = frozenset(Disclosure)
+EVERYTHING = Grant(frozenset(Disclosure))
 HISTORIES = 40
 """Small histories side by side; each has three records of its own."""
 AT = datetime(2026, 11, 22, 3, tzinfo=UTC)
