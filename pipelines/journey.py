@@ -91,7 +91,9 @@ def newer_deliveries(journey: Journey) -> list[Effective]:
         right=delivery.right,
         states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
     )
-    newer = [other for other in published if other.order > delivery.order]
+    newer = [
+        other for other in published if other.order > delivery.order and other.revertedAt is None
+    ]
     return [
         Effective(other.deliveryId, other.kind, other.order, manifest_of(hub, other))
         for other in sorted(newer, key=lambda other: other.order)

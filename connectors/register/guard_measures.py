@@ -147,7 +147,9 @@ def _define(con: duckdb.DuckDBPyConnection, store: RegisterStore, compared: Comp
     """
     store.define_history(con, compared.right, compared.office, "history")
     store.define_log(con, compared.right, compared.office, "log")
-    con.execute(f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([compared.plan])}")
+    con.execute(
+        f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([compared.plan])} WHERE NOT amends"
+    )
     con.register("nothing", staged_schema(compared.right).empty_table())
     source = parquet(compared.rows) if compared.rows else "nothing"
     con.execute(f"CREATE TEMP VIEW staged AS SELECT * FROM {source}")
