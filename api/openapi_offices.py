@@ -4,6 +4,7 @@ from api.openapi_parts import (
     CURSOR,
     LIMIT,
     OFFICE,
+    RIGHT,
     STRING,
     Document,
     header_parameter,
@@ -79,6 +80,35 @@ FINDINGS["responses"]["200"]["content"] |= {
     "text/csv": {"schema": STRING},
     "application/x-ndjson": {"schema": STRING},
 }
+_BINARY = STRING | {"format": "binary"}
+_ONE_FILE = ("application/zip", "application/xml", "text/csv", "application/octet-stream")
+PACKAGE = operation(
+    json_answer(reference("Accepted"), "Taken in; ask at `Location` what became of it"),
+    *("400", "401", "403", "404", "409", "413", "415", "422"),
+    status="202",
+    parameters=[
+        OFFICE,
+        RIGHT,
+        query_parameter("kind", "What it is", _words(Kind)) | {"required": True},
+        query_parameter("name", "The file's name; or use `Content-Disposition`", STRING),
+        header_parameter("Idempotency-Key", "The same for the same request sent again"),
+        header_parameter("Content-Digest", "`sha-256=:…:` of the body (RFC 9530)"),
+    ],
+) | {
+    "requestBody": {
+        "required": True,
+        "description": "One file; several as multipart; or JSON naming files sent before",
+        "content": {
+            **{name: {"schema": _BINARY} for name in _ONE_FILE},
+            "multipart/form-data": {
+                "schema": object_schema("file", file={"type": "array", "items": _BINARY})
+            },
+            "application/json": {
+                "schema": object_schema("fileIds", fileIds={"type": "array", "items": STRING})
+            },
+        },
+    }
+}
 JOB = operation(
     json_answer(reference("Job"), "Where it stands"),
     *("400", "401", "403", "404", "406"),
@@ -98,12 +128,7 @@ SCHEMAS: Document = {
         reason=_NULLABLE,
         receivedAt=_INSTANT,
         officeDate=_NULLABLE,
-        files={
-            "type": "array",
-            "items": object_schema(
-                "name sha256 bytes", name=STRING, sha256=STRING, bytes={"type": "integer"}
-            ),
-        },
+        files={"type": "array", "items": reference("DeliveredFile")},
         receipt={"type": ["object", "null"], "description": "Counts of records; they add up"},
         findings={"type": ["object", "null"], "description": "Counts of findings by severity"},
         durations={"type": ["object", "null"], "description": "Seconds by step"},
@@ -130,6 +155,14 @@ SCHEMAS: Document = {
     ),
     "FindingPage": object_schema(
         "items", items={"type": "array", "items": reference("Finding")}, nextCursor=STRING
+    ),
+    "Accepted": object_schema(
+        "jobId status deliveryId files",
+        **dict.fromkeys(("jobId", "status", "deliveryId"), STRING),
+        files={"type": "array", "items": reference("DeliveredFile")},
+    ),
+    "DeliveredFile": object_schema(
+        "name sha256 bytes", name=STRING, sha256=STRING, bytes={"type": "integer"}
     ),
     "Job": object_schema(
         "jobId status createdDateTime updatedDateTime links",

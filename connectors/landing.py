@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from connectors.arriving import NOTE, Arriving, Readable, is_still, locked, storing, write
+from connectors.pushed import Pushed
 
 CHUNK_BYTES = 1 << 20
 
@@ -100,6 +101,35 @@ class Landing:
         for part in self.root.glob(f"{self._part(prefix).name}*"):
             if _of_note(part) not in keep:
                 _remove(part)
+
+    @contextmanager
+    def receiving(self) -> Iterator[Pushed]:
+        """Lend a new file for bytes that are pushed; ``keep`` it, or it is gone afterwards."""
+        with self._nameless() as (descriptor, arriving):
+            yield Pushed(arriving, descriptor)
+
+    @contextmanager
+    def resuming(self, key: str) -> Iterator[Pushed]:
+        """Lend what is here of a file that is pushed in parts; ``keep`` it when it is whole.
+
+        Raises:
+            LedgerConflict: another request is adding to it.
+        """
+        with storing():
+            self.root.mkdir(parents=True, exist_ok=True)
+        with Pushed.open(self._part(key)) as pushed:
+            yield pushed
+
+    def keep(self, pushed: Pushed) -> Landed:
+        """Store a pushed file that is whole."""
+        return self._store(pushed.descriptor, pushed.path, pushed.sha256(), pushed.bytes)
+
+    def part_bytes(self, key: str) -> int:
+        """Return how many bytes are here of a file that is pushed in parts."""
+        try:
+            return self._part(key).stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def has(self, sha256: str) -> bool:
         """Tell whether these bytes are here."""

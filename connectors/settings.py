@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     memory_limit: str = Field(
         default="512MB", description="Memory of one DuckDB query before it spills to disk."
     )
+    max_package_bytes: int = Field(
+        default=20 << 30,
+        ge=1,
+        description="Most bytes of one pushed package or file; what it costs is disk.",
+    )
     sftp: str | None = Field(
         default=None, description="Address of the offices' SFTP server, `sftp://user@host:port`."
     )

@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.hub import Hub
-from connectors.ledger import DeliveredFile, Delivery, DeliveryQuery
+from connectors.ledger import Channel, DeliveredFile, Delivery, DeliveryQuery
+from connectors.submitting import Package, check_lane
+from connectors.submitting import submit as submit_package
 from iphub.context import (
     AnyOfficeOption,
     FormatOption,
@@ -27,7 +29,6 @@ from iphub.context import (
 from iphub.output import DONE, FINDINGS, Format, emit, progress
 from ipregister.deliveries import Kind, State
 from ipregister.model import Right
-from ipregister.profiles import load_profile
 
 WELCOME = """The hub is in {home}. Next:
   iphub submit FILE --office KH --right trademarks --kind update --home {home}
@@ -57,18 +58,14 @@ def submit(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Hand in local files as ONE delivery, as SFTP or the API would."""
-    load_profile(office).format_of(right)
+    check_lane(office, right)
     with open_hub(home) as hub:
         landed = [(path, hub.landing.put_file(path)) for path in files]
-        delivery = hub.ledger.deliveries.record(
-            office,
-            right,
-            kind,
-            "local",
-            [DeliveredFile(path.name, file.sha256, file.bytes) for path, file in landed],
-            at=datetime.now(UTC),
-            by=getuser(),
+        delivered = tuple(
+            DeliveredFile(path.name, file.sha256, file.bytes) for path, file in landed
         )
+        package = Package(office, right, kind, Channel.LOCAL, delivered)
+        delivery = submit_package(hub.ledger, package, at=datetime.now(UTC), by=getuser())
     emit(delivery.document(), lambda out: one_line(out, delivery), format)
 
 

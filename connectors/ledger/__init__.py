@@ -15,6 +15,7 @@ from connectors.ledger.observations import Observation
 from connectors.ledger.purges import PurgeApproval
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent
 from connectors.ledger.tokens import Token
+from connectors.ledger.uploads import Upload, UploadState
 
 __all__ = [
     "Access",
@@ -35,4 +36,6 @@ __all__ = [
     "PurgeApproval",
     "ThirdParty",
     "Token",
+    "Upload",
+    "UploadState",
 ]

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, false, insert, or_, select, update
 
+from connectors.ledger import idempotency
 from connectors.ledger.amendments import amend
 from connectors.ledger.columns import utc
 from connectors.ledger.counters import next_numbers
@@ -19,6 +20,7 @@ from connectors.ledger.delivery_rows import one, unknown, with_files
 from connectors.ledger.delivery_search import DeliveryQuery, search
 from connectors.ledger.delivery_steps import note_step, refuse_wrong_step
 from connectors.ledger.engine import Database
+from connectors.ledger.idempotency import Once
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent, office_date
 from connectors.ledger.schema import deliveries, delivery_events, delivery_files
 from ipregister.deliveries import Kind, Receipt, State, identity
@@ -50,6 +52,7 @@ class Deliveries:
         state: State = State.RECEIVED,
         reason: str | None = None,
         office_day: date | None = None,
+        once: Once | None = None,
     ) -> Delivery:
         """Record what arrived; the same content again becomes a duplicate without effect.
 
@@ -64,9 +67,14 @@ class Deliveries:
             state: ``received``; ``incomplete`` or ``rejected`` where that is already known.
             reason: why, where the state needs one; a sentence for the office.
             office_day: the office's own date; read from the file names when not given.
+            once: the sender's word that this may be a request it made before.
 
         Returns:
-            The delivery; look at ``state``, it may be ``duplicate``.
+            The delivery; look at ``state``, it may be ``duplicate``. Of a request that came
+            before, the delivery it made then.
+
+        Raises:
+            KeyReused: the sender gave another request the same key.
         """
         if not files:
             raise InvalidRequest("a delivery has at least one file", office=office)
@@ -74,6 +82,9 @@ class Deliveries:
         content = identity(office, right, kind, (file.sha256 for file in files))
         day = office_day or office_date((file.name for file in files), at)
         with self._database.write() as connection:
+            before = None if once is None else idempotency.claim(connection, once, at)
+            if before is not None:
+                return one(connection, before)
             # Taking the number first makes deliveries of one office and day queue here.
             counter = f"delivery:{office}:{at:%Y%m%d}"
             number = next_numbers(connection, counter, 1)
@@ -101,6 +112,8 @@ class Deliveries:
                     for position, file in enumerate(files)
                 ],
             )
+            if once is not None:
+                idempotency.settle(connection, once, delivery_id)
             note_step(connection, delivery_id, state, at=at, by=by, reason=reason, before=None)
             return one(connection, delivery_id)
 

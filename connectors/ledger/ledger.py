@@ -15,6 +15,7 @@ from connectors.ledger.observations import Observations
 from connectors.ledger.proofs import Proofs
 from connectors.ledger.purges import Purges
 from connectors.ledger.tokens import Tokens
+from connectors.ledger.uploads import Uploads
 
 
 class Ledger:
@@ -34,6 +35,7 @@ class Ledger:
         self.clients = Clients(self._database, pepper)
         self.authorizations = Authorizations(self._database)
         self.tokens = Tokens(self._database)
+        self.uploads = Uploads(self._database)
         self.proofs = Proofs(self._database)
         self.audit = Audit(self._database)
         self._reader = AccessReader(self._database.engine)

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0006"
+HEAD = "0007"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -235,6 +235,32 @@ authorization_versions = Table(
     Column("reason", Words),
     Column("set_at", Instant, nullable=False),
     Column("set_by", Words, nullable=False),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    METADATA,
+    Column("client_id", String(40), primary_key=True),
+    Column("key_hash", LargeBinary(32), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("subject", Words),
+    Column("at", Instant, nullable=False),
+    Index(None, "at"),
+)
+
+uploads = Table(
+    "uploads",
+    METADATA,
+    Column("file_id", String(40), primary_key=True),
+    Column("client_id", ForeignKey("clients.client_id"), nullable=False),
+    Column("office", String(2), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("bytes", Count, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Words),
+    Column("announced_at", Instant, nullable=False),
+    Index(None, "client_id", "state"),
 )
 
 # Expiry of tokens and assertions is only ever compared: microseconds since 1970.
