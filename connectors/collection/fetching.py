@@ -23,6 +23,9 @@ from ipregister.errors import IncompleteDelivery, OfficeRefused, OfficeUnreachab
 RESUMABLE_BYTES = 256 << 10
 """From here on a part is kept: with a minute per pass, a line of 5 kB/s still brings the rest."""
 
+NOTED_EVERY_FILES = 100
+"""Small files a crash costs at most; a transaction for each would take longer than fetching it."""
+
 
 class Source(Protocol):
     """Where the offices' files are; ``connectors.sftp.source`` is the real one."""
@@ -62,6 +65,7 @@ class Fetcher:
         self._budget = budget
         self._fetched = Fetched()
         self._parts: dict[str, Arriving] = {}
+        self._unnoted: dict[str, str] = {}
 
     def bring(
         self, source: Source, groups: Sequence[Group], known: Mapping[str, Observation]
@@ -85,6 +89,8 @@ class Fetcher:
                 self._fetched.stopped = exc.detail
             except OfficeUnreachable as exc:
                 self._fetched.stopped, self._fetched.lost = exc.detail, exc
+            finally:
+                self._note_digests()
         return self._fetched
 
     def _wanted(
@@ -121,12 +127,19 @@ class Fetcher:
                 self._fetched.texts[file.path] = _text(stream)
                 return
             landed = self._land(file, stream)
-            self._observations.set_digest(self._office, file.path, landed.sha256)
-            self._fetched.digests[file.path] = landed.sha256
+            self._fetched.digests[file.path] = self._unnoted[file.path] = landed.sha256
+            if _is_resumable(file) or len(self._unnoted) >= NOTED_EVERY_FILES:
+                self._note_digests()
         except (IncompleteDelivery, OfficeRefused) as exc:
             self._fetched.failures[file.path] = exc.detail
         finally:
             self._fetched.received += stream.received
+
+    def _note_digests(self) -> None:
+        """Tell the ledger what is here, so that nobody fetches it again."""
+        unnoted, self._unnoted = self._unnoted, {}
+        if unnoted:
+            self._observations.set_digests(self._office, unnoted)
 
     def _land(self, file: RemoteFile, stream: Readable) -> Landed:
         if (part := self._parts.get(file.path)) is not None:

@@ -4,12 +4,12 @@ One row per path with the size and time it had last; another size or time is a n
 observation. This is memory of the outside world, not a decision, so it has no audit rows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import observations
@@ -72,6 +72,12 @@ class Observations:
         values = {"sha256": sha256} | ({"delivery_id": delivery_id} if delivery_id else {})
         self._set(office, [path], values)
 
+    def set_digests(self, office: str, digests: Mapping[str, str]) -> None:
+        """Note what the bytes of several files were, by path, in one transaction."""
+        values = {"sha256": bindparam("is_sha256")}
+        rows = [{"is_sha256": sha256, "of_path": path} for path, sha256 in digests.items()]
+        self._update(office, values, rows)
+
     def set_delivery(self, office: str, paths: Iterable[str], delivery_id: str) -> None:
         """Note the delivery that files became part of."""
         self._set(office, paths, {"delivery_id": delivery_id})
@@ -82,11 +88,17 @@ class Observations:
             return _known(connection.execute(_select(office)))
 
     def _set(self, office: str, paths: Iterable[str], values: dict[str, str]) -> None:
+        self._update(office, values, [{"of_path": path} for path in paths])
+
+    def _update(
+        self, office: str, values: Mapping[str, Any], rows: Sequence[Mapping[str, str]]
+    ) -> None:
+        """Write to the row of each ``of_path``; one statement, or 100,000 files take minutes."""
         c = observations.c
-        with self._database.write() as connection:
-            for path in paths:
-                mine = update(observations).where(c.office == office, c.path == path)
-                connection.execute(mine.values(values))
+        mine = update(observations).where(c.office == office, c.path == bindparam("of_path"))
+        if rows:
+            with self._database.write() as connection:
+                connection.execute(mine.values(values), rows)
 
 
 def _select(office: str) -> Any:

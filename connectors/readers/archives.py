@@ -24,6 +24,9 @@ from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableD
 
 CHUNK_BYTES = 1 << 18
 
+SHORTEST_BYTES = 4
+"""``<a/>``, and the signature of a ZIP: what is shorter is the beginning of something."""
+
 HEAD_BYTES = 512
 """Enough to tell XML, which may begin with white space, from everything else."""
 
@@ -152,6 +155,8 @@ class Delivered:
         head = self._file.read(HEAD_BYTES)
         if not head:
             raise IncompleteDelivery("The file is empty (0 bytes).")
+        if len(head) < SHORTEST_BYTES:
+            raise IncompleteDelivery(f"The file has only {len(head)} bytes.")
         if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
             self._archive = open_archive(self._file, self.limits)
             yield from self._walk(self._archive)
