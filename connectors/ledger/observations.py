@@ -74,9 +74,8 @@ class Observations:
 
     def set_digests(self, office: str, digests: Mapping[str, str]) -> None:
         """Note what the bytes of several files were, by path, in one transaction."""
-        values = {"sha256": bindparam("is_sha256")}
         rows = [{"is_sha256": sha256, "of_path": path} for path, sha256 in digests.items()]
-        self._update(office, values, rows)
+        self._update(office, {"sha256": bindparam("is_sha256")}, rows)
 
     def set_delivery(self, office: str, paths: Iterable[str], delivery_id: str) -> None:
         """Note the delivery that files became part of."""
