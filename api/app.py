@@ -19,6 +19,7 @@ from api import (
     openapi,
     packages,
     problems,
+    receipts,
     redistribution,
 )
 from api.envelope import Envelope
@@ -45,7 +46,8 @@ def create_app(service: Service) -> FastAPI:
     # The routes themselves, most used first: FastAPI's included routers match a path several
     # times over, 60 of the 150 microseconds of a point read.
     third_parties = (redistribution, changes, me, oauth)
-    for part in (*third_parties, deliveries, findings, packages, jobs, metadata, health):
+    offices = (deliveries, findings, packages, jobs, receipts)
+    for part in (*third_parties, *offices, metadata, health):
         app.router.routes.extend(part.router.routes)
     app.add_exception_handler(HubError, problems.answer_error)
     app.add_exception_handler(HTTPException, problems.answer_http)

@@ -14,6 +14,7 @@ from iphub import (
     maintenance,
     office_clients,
     query,
+    receipts,
     report,
     serve,
     sftp,
@@ -43,6 +44,7 @@ app.add_typer(office_clients.app, name="office-client")
 app.add_typer(clients.app, name="client")
 app.add_typer(signing_keys.app, name="signing-key")
 app.add_typer(authorizations.app, name="authorization")
+app.add_typer(receipts.app, name="receipts")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sftp.app, name="sftp")
 app.command()(serve.serve)

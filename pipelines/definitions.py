@@ -8,6 +8,7 @@ from connectors.settings import Settings
 from pipelines.assets import ASSETS
 from pipelines.checks import latest_deliveries, sftp_contacts
 from pipelines.jobs import maintain_register, process_deliveries
+from pipelines.receipts import daily_seal, seal_access_receipts
 from pipelines.resources import HubResource
 from pipelines.sensors import nightly_maintenance, sftp_arrivals, waiting_deliveries
 
@@ -17,9 +18,9 @@ def build_definitions(home: str) -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=[latest_deliveries, sftp_contacts],
-        jobs=[process_deliveries, maintain_register],
+        jobs=[process_deliveries, maintain_register, seal_access_receipts],
         sensors=[waiting_deliveries, sftp_arrivals],
-        schedules=[nightly_maintenance],
+        schedules=[nightly_maintenance, daily_seal],
         resources={"hub": HubResource(home=home)},
         executor=dg.in_process_executor,
     )
