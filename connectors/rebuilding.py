@@ -137,13 +137,14 @@ def _publication(
             if row["op"] == "vanish":
                 vanished.append((row["recordId"], row["changeSeq"]))  # read when these are through
             else:
-                yield _served(row, render_fragments(table, row))
+                yield served(row, render_fragments(table, row))
 
     at = first["at"].replace(tzinfo=UTC)
     return Publication(name, office, right, at, upserts(), vanished, first["cause"])
 
 
-def _served(row: dict[str, Any], fragments: Fragments) -> ServingRow:
+def served(row: dict[str, Any], fragments: Fragments) -> ServingRow:
+    """Return a row of the log, with ``.classes`` and ``.words``, as the serving store takes it."""
     return serving_row(
         row["recordId"],
         row["changeSeq"],

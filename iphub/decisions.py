@@ -122,6 +122,27 @@ def withdraw(
     _decide(delivery_id, State.WITHDRAWN, by, reason, home, format)
 
 
+@app.command()
+def revert(
+    delivery_id: str,
+    by: ByOption,
+    reason: ReasonOption,
+    home: HomeOption = Path("hub"),
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Take a published delivery back: register and readers as if it had never come."""
+    from pipelines.reverting import revert as take_back
+
+    with open_hub(home) as hub:
+        delivery = take_back(hub, delivery_id, by=by, reason=reason, at=datetime.now(UTC))
+
+    def text(out: Console) -> None:
+        counts = ", ".join(f"{name} {n:,}" for name, n in (delivery.reversal or {}).items())
+        out.print(f"{delivery.deliveryId} counts no more: {counts}", markup=False)
+
+    emit(delivery.document(), text, format)
+
+
 @app.command("approve-purge")
 def approve_purge(
     office: OfficeOption,

@@ -39,6 +39,7 @@ from pipelines.journey import (
     remembered,
     was_held,
 )
+from pipelines.reverting import finish_reverts
 
 log = structlog.get_logger()
 
@@ -70,6 +71,7 @@ def process_delivery(
         return None
     journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
     log.info("delivery_started", delivery_id=delivery_id, worker=worker)
+    finish_reverts(hub, journey.delivery.office, journey.delivery.right, by=worker, clock=clock)
     if (journey.directory / "publication.json").exists():
         done = _publish(journey, remembered(journey))
     else:

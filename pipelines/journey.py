@@ -85,7 +85,11 @@ def newer_deliveries(journey: Journey) -> list[Effective]:
 
     There are some only when this one is late, or was held meanwhile.
     """
-    delivery, hub = journey.delivery, journey.hub
+    return effective_after(journey.hub, journey.delivery)
+
+
+def effective_after(hub: Hub, delivery: Delivery) -> list[Effective]:
+    """Return what took effect and counts behind a delivery's place in the order, oldest first."""
     published = hub.ledger.deliveries.list(
         office=delivery.office,
         right=delivery.right,

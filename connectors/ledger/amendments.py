@@ -17,7 +17,11 @@ from ipregister.errors import StoreError
 
 
 def amend(
-    connection: Connection, delivery_id: str, change: Mapping[str, int], because_of: str
+    connection: Connection,
+    delivery_id: str,
+    change: Mapping[str, int],
+    because_of: str,
+    because: str = "came later but is older",
 ) -> dict[str, Any]:
     """Add to the counts of a delivery's receipt; return the step to be noted.
 
@@ -28,6 +32,7 @@ def amend(
         delivery_id: whose receipt.
         change: by how much each count differs, by its name.
         because_of: the late delivery.
+        because: what it did.
 
     Raises:
         UnknownDelivery: there is none of this identifier.
@@ -47,7 +52,7 @@ def amend(
     return {
         "delivery_id": delivery_id,
         "state": State(row.state),
-        "reason": f"amended: delivery {because_of} came later but is older ({told})",
+        "reason": f"amended: delivery {because_of} {because} ({told})",
         "before": State(row.state),
         "results": {"receipt": after},
     }

@@ -38,6 +38,7 @@ def note_step(
     reason: str | None,
     before: State | None,
     results: Mapping[str, Any] | None = None,
+    action: str | None = None,
 ) -> None:
     """Write a step into the delivery's history and the audit chain; the last of a transaction."""
     c = delivery_events.c
@@ -51,7 +52,7 @@ def note_step(
         connection,
         at=at,
         by=by,
-        action=f"delivery:{state}",
+        action=f"delivery:{action or state}",
         subject=delivery_id,
         before=before and {"state": before},
         after={"state": state, "reason": reason, **(results or {})},

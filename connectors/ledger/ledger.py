@@ -14,6 +14,7 @@ from connectors.ledger.environments import PRODUCTION, claim
 from connectors.ledger.observations import Observations
 from connectors.ledger.proofs import Proofs
 from connectors.ledger.purges import Purges
+from connectors.ledger.reversals import Reversals
 from connectors.ledger.tokens import Tokens
 from connectors.ledger.uploads import Uploads
 
@@ -30,6 +31,7 @@ class Ledger:
         self._database = Database(url)
         self.deliveries = Deliveries(self._database)
         self.purges = Purges(self._database)
+        self.reversals = Reversals(self._database)
         self.observations = Observations(self._database)
         self.contacts = Contacts(self._database)
         self.clients = Clients(self._database, pepper)

@@ -79,7 +79,7 @@ def difference(store: RegisterStore, arriving: Arriving, plan: Path) -> Differen
             store.define_history(con, arriving.right, arriving.office, "history")
             before = "history"
         define_incoming(con, arriving)
-        _define_state(con, before)
+        define_state(con, before)
         _define_compared(con)
         _define_vanishing(con, full=arriving.is_full)
         define_effects(con, arriving)
@@ -88,7 +88,7 @@ def difference(store: RegisterStore, arriving: Arriving, plan: Path) -> Differen
         return _measured(con, arriving, plan)
 
 
-def _define_state(con: duckdb.DuckDBPyConnection, before: str) -> None:
+def define_state(con: duckdb.DuckDBPyConnection, before: str) -> None:
     """Make ``state``: what the register knows of every record, latest and latest visible."""
     con.execute(
         f"""

@@ -35,12 +35,15 @@ _COUNTED = {
 """Counts of a receipt that depend on what was before; what is held stays so counted."""
 
 
-def define_effects(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> None:
+def define_effects(
+    con: duckdb.DuckDBPyConnection, arriving: Arriving, *, removing: bool = False
+) -> None:
     """Make what a delivery's lateness brings about; all is empty when nothing is newer.
 
     ``overtaken``: records a newer delivery speaks of, so that readers see nothing of this one.
     ``corrections``: rows for the log, as ``difference`` plans them. ``amended``: ``place`` of
-    a newer delivery and by how much its counts change.
+    a newer delivery and by how much its counts change. ``removing`` asks for the opposite:
+    what it means for the newer ones that this delivery is taken out.
     """
     con.execute("CREATE TEMP TABLE overtaken (recordId VARCHAR)")
     con.execute(f"CREATE TEMP TABLE corrections ({_CORRECTION})")
@@ -58,8 +61,9 @@ def define_effects(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> None:
         "INSERT INTO overtaken SELECT DISTINCT recordId FROM events "
         "WHERE place > 0 AND (gone OR NOT held)"
     )
-    _find_corrections(con, arriving)
-    _find_amendments(con)
+    after, before = ("without_it", "with_it") if removing else ("with_it", "without_it")
+    _find_corrections(con, arriving, after, before)
+    _find_amendments(con, after, before)
 
 
 def _define_events(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> None:
@@ -152,7 +156,9 @@ def _define_timeline(con: duckdb.DuckDBPyConnection, name: str, condition: str) 
     )
 
 
-def _find_corrections(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> None:
+def _find_corrections(
+    con: duckdb.DuckDBPyConnection, arriving: Arriving, after: str, before: str
+) -> None:
     """Fill ``corrections``: changes of newer deliveries of which the log has no row yet.
 
     What they change to was unchanged before, so the log has its content already.
@@ -191,8 +197,8 @@ def _find_corrections(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> Non
         SELECT w.recordId, t.recordKey, w.op, w.held, FALSE AS shown, w.seen <> '' AS wasVisible,
                list_filter([{changed}], lambda c: c IS NOT NULL) AS changedClasses,
                n.deliveryId, n.officeOrder, w.contentHash, w.op <> 'vanish' AS copied, w.source
-        FROM with_it w
-        JOIN without_it o USING (recordId, place)
+        FROM {after} w
+        JOIN {before} o USING (recordId, place)
         JOIN newer n USING (place)
         JOIN touched t USING (recordId)
         LEFT JOIN contents c ON c.recordId = w.recordId AND c.contentHash = w.contentHash
@@ -202,7 +208,7 @@ def _find_corrections(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> Non
     )
 
 
-def _find_amendments(con: duckdb.DuckDBPyConnection) -> None:
+def _find_amendments(con: duckdb.DuckDBPyConnection, after: str, before: str) -> None:
     counts = ", ".join(
         f"count(*) FILTER (WHERE {condition}) AS {name}" for name, condition in _COUNTED.items()
     )
@@ -211,8 +217,8 @@ def _find_amendments(con: duckdb.DuckDBPyConnection) -> None:
         f"""
         INSERT INTO amended BY NAME
         SELECT place, {differences}
-        FROM (SELECT place, {counts} FROM with_it GROUP BY place) w
-        JOIN (SELECT place, {counts} FROM without_it GROUP BY place) o USING (place)
+        FROM (SELECT place, {counts} FROM {after} GROUP BY place) w
+        JOIN (SELECT place, {counts} FROM {before} GROUP BY place) o USING (place)
         """
     )
 

@@ -5,7 +5,7 @@ readers need only the log's newest part. Both are Delta tables partitioned by of
 any engine that reads Delta. How a delivery differs from the register is ``difference``.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -41,6 +41,8 @@ RETENTION = timedelta(hours=48)
 _RETENTION_HOURS = int(RETENTION.total_seconds() // 3600)
 
 BATCH_ROWS = 2_000
+
+_NONE = frozenset[str]()
 
 PRUNING = ("changeSeq", "recordId")
 """Columns whose least and greatest value let a reader leave out files and row groups."""
@@ -117,10 +119,35 @@ class RegisterStore:
         )
 
     def define_log(
-        self, con: duckdb.DuckDBPyConnection, right: Right, office: str, name: str
+        self,
+        con: duckdb.DuckDBPyConnection,
+        right: Right,
+        office: str,
+        name: str,
+        *,
+        but_reverted: Collection[str] | None = None,
     ) -> None:
-        """Define the view ``name``: every row the log ever got from one office."""
-        con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {self._select(right, 'log', office)}")
+        """Define the view ``name``: every row the log got from one office and that counts.
+
+        Rows of reverted deliveries do not; which those are says ``reverted``, or
+        ``but_reverted`` where a caller must see more.
+        """
+        rows = self._select(right, "log", office, but_reverted)
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
+
+    def reverted(self, right: Right, office: str) -> frozenset[str]:
+        """Return the deliveries of one office and right that were reverted."""
+        directory = self._reverted(right, office)
+        return frozenset(path.name for path in directory.iterdir()) if directory.is_dir() else _NONE
+
+    def mark_reverted(self, right: Right, office: str, delivery_id: str) -> None:
+        """Let a delivery count as if it had never come; its rows stay in the log."""
+        directory = self._reverted(right, office)
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / delivery_id).touch()
+
+    def _reverted(self, right: Right, office: str) -> Path:
+        return self.root / right / "reverted" / office
 
     def define_visible(self, con: duckdb.DuckDBPyConnection, right: Right, name: str) -> None:
         """Define the view ``name``: what the register publishes now, all offices of one right."""
@@ -153,14 +180,16 @@ class RegisterStore:
             base = _one(con, f"SELECT count(*) FROM ({self._select(right, 'base', office)})")
         return newer > FOLD_SHARE * base
 
-    def fold(self, right: Right, office: str) -> None:
+    def fold(self, right: Right, office: str, *, afresh: bool = False) -> None:
         """Write what every record of one office is now into the base; the log stays as it is.
 
         Of each record the base gets its newest row by the office's order and, when that one
         is held, the newest that was not. Readers see the old or the new base, both say the same.
+        ``afresh`` begins at the log's first row: what the base holds may no longer count.
         """
         with self.connect() as con:
-            self.define_history(con, right, office, "history")
+            define = self.define_log if afresh else self.define_history
+            define(con, right, office, "history")
             through = _one(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
             con.execute(
                 f"""
@@ -215,13 +244,21 @@ class RegisterStore:
         _refuse_unreadable(table)
         return table
 
-    def _select(self, right: Right, part: str, office: str) -> str:
+    def _select(
+        self, right: Right, part: str, office: str, but: Collection[str] | None = None
+    ) -> str:
         table = self._open(right, part)
         files = table.file_uris(file_pruning_predicate=[("office", "=", office)])
         if not files:
             return self._select_nothing(right, part)
         source = parquet(files, "hive_partitioning = TRUE", "union_by_name = TRUE")
-        return f"SELECT * FROM {source}"
+        left_out = ", ".join(map(literal, self.reverted(right, office) if but is None else but))
+        if part == "base" or not left_out:
+            return f"SELECT * FROM {source}"
+        return f"""
+            SELECT * FROM {source}
+            WHERE deliveryId NOT IN ({left_out}) AND coalesce(amendedBy, '') NOT IN ({left_out})
+        """
 
     def _select_nothing(self, right: Right, part: str) -> str:
         empty = self.root / right / f".{part}-empty.parquet"

@@ -1,0 +1,196 @@
+"""A delivery that is taken back counts as if it had never come, whatever comes in whatever order.
+
+The oracle is a second hub that never got the delivery.
+"""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pipelines.reverting as reverting
+from ipregister.deliveries import Kind, State
+from ipregister.errors import InvalidRequest, LedgerConflict
+from ipregister.model import Right
+from pipelines.reverting import finish_reverts, revert
+
+FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
+MARKS = Right.TRADEMARKS
+DAYS = ("20260901", "20260908", "20260915", "20260922", "20260929")
+
+Versions = dict[int, str]
+
+
+@pytest.fixture
+def other_desk(tmp_path: Path, ipas: Any) -> Iterator[Any]:
+    opened = ipas.open_desk(tmp_path / "other")
+    yield opened
+    opened.hub.close()
+
+
+def send(desk: Any, ipas: Any, versions: Versions, kind: Kind, day: str, salt: int = 0) -> Any:
+    """Deliver marks by number and word; ``day`` is the office's own date."""
+    marks = ipas.marks(*(ipas.mark(f"KH/{n}/2019", word) for n, word in versions.items()))
+    done = desk.deliver(f"{marks}<!-- {salt} -->", kind=kind, names=(f"KH_{day}_{salt:04}.xml",))
+    if done.state is State.HELD:
+        desk.hub.ledger.deliveries.move(
+            done.deliveryId, State.CHECKING, desk.now, "KH", expected=State.HELD
+        )
+        done = desk.process(done)
+    return done
+
+
+def take_back(desk: Any, delivery: Any, reason: str = "a test file") -> Any:
+    return revert(desk.hub, delivery.deliveryId, by="Som", reason=reason, at=desk.now)
+
+
+def words(desk: Any) -> Versions:
+    return {
+        int(number.split("/")[1]): record["markVerbalElements"][0]["text"]
+        for number, record in desk.served().items()
+    }
+
+
+def registered(desk: Any) -> Versions:
+    with desk.hub.register.connect() as con:
+        desk.hub.register.define_visible(con, MARKS, "visible")
+        rows = con.execute(
+            "SELECT applicationNumber, markVerbalElements[1].text FROM visible"
+        ).fetchall()
+    return {int(number.split("/")[1]): word for number, word in rows}
+
+
+def test_g09_a_released_delivery_that_is_regretted_is_taken_back(desk: Any, ipas: Any) -> None:
+    send(desk, ipas, {n: "ONE" for n in range(100)}, FULL, DAYS[0])
+    before = desk.served_bytes()
+    regretted = send(desk, ipas, {n: "TWO" for n in range(30)}, FULL, DAYS[1])
+    assert regretted.hold["code"] == "mass_vanish"
+    send(desk, ipas, {3: "THREE"}, UPDATE, DAYS[2])
+    third = desk.served_bytes()["KH/3/2019"]
+    done = take_back(desk, regretted, "we sent the test system's export")
+    assert done.reversal == {"removed": 0, "restored": 70, "changedBack": 29, "kept": 1}
+    assert (done.state, done.revertedBy) == (regretted.state, "Som")
+    assert desk.served_bytes() == before | {"KH/3/2019": third}  # later versions stay
+    assert registered(desk) == words(desk)
+    events = desk.hub.ledger.deliveries.events(done.deliveryId)
+    assert "reverted by Som: we sent the test system's export" in [e.reason for e in events]
+    actions = [entry.action for entry in desk.hub.ledger.audit.entries()]
+    assert actions.count("delivery:reverted") == actions.count("delivery:reversal_finished") == 1
+    assert desk.hub.ledger.verify() is None
+
+
+def test_a_second_time_changes_nothing_and_the_same_content_may_come_again(
+    desk: Any, ipas: Any
+) -> None:
+    send(desk, ipas, {1: "ONE"}, FULL, DAYS[0])
+    second = send(desk, ipas, {1: "TWO", 2: "TWO"}, UPDATE, DAYS[1])
+    first = take_back(desk, second)
+    events = desk.hub.ledger.deliveries.events(second.deliveryId)
+    assert take_back(desk, second, "again") == first
+    assert desk.hub.ledger.deliveries.events(second.deliveryId) == events
+    assert words(desk) == {1: "ONE"}
+    again = send(desk, ipas, {1: "TWO", 2: "TWO"}, UPDATE, DAYS[1])
+    assert again.deliveryId != second.deliveryId
+    assert again.receipt.accepted == 2
+    assert words(desk) == registered(desk) == {1: "TWO", 2: "TWO"}
+
+
+def test_only_what_was_published_can_be_taken_back_and_a_reason_is_asked(
+    desk: Any, ipas: Any
+) -> None:
+    waiting = desk.hand_in(ipas.marks(ipas.mark()))
+    with pytest.raises(LedgerConflict, match="only one that was published"):
+        take_back(desk, waiting)
+    done = desk.process(waiting)
+    with pytest.raises(InvalidRequest, match="say why"):
+        take_back(desk, done, " ")
+    other = desk.hand_in(ipas.marks(ipas.mark(word="X")))
+    assert desk.hub.ledger.deliveries.claim(other.deliveryId, "w", desk.now)
+    with pytest.raises(LedgerConflict, match=f"{other.deliveryId} is being processed"):
+        take_back(desk, done)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_in_any_order_it_is_as_if_it_had_never_come(
+    seed: int, desk: Any, other_desk: Any, ipas: Any
+) -> None:
+    chance = random.Random(seed)
+    plans = [
+        (
+            {n: chance.choice("AB") for n in chance.sample(range(6), chance.randint(1, 5))},
+            FULL if chance.random() < 0.5 else UPDATE,
+            day,
+            salt,
+        )
+        for salt, day in enumerate(DAYS)
+    ]
+    chance.shuffle(plans)
+    victim, moment = chance.randrange(3), chance.randint(3, 4)
+    delivered: list[Any] = []
+    for step, plan in enumerate(plans):
+        delivered.append(send(desk, ipas, *plan))
+        if step != victim:
+            send(other_desk, ipas, *plan)
+        if step + 1 == moment:
+            take_back(desk, delivered[victim])
+            if chance.random() < 0.5:
+                desk.hub.register.fold(MARKS, "KH")
+        if step + 1 >= moment:
+            assert words(desk) == registered(desk) == words(other_desk), (seed, step, plans)
+
+
+STEPS = [
+    "plan_reversal", "append_to_register", "publish_reversal", "measured_reversal",
+]  # fmt: skip
+
+
+class Crash(Exception):
+    """The machine stops here."""
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_crash_between_two_steps_ends_in_the_same_state(
+    step: str, desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(desk, ipas, {1: "ONE", 2: "ONE"}, FULL, DAYS[0])
+    victim = send(desk, ipas, {1: "TWO", 3: "TWO"}, UPDATE, DAYS[1])
+    confirming = send(desk, ipas, {1: "TWO", 2: "ONE"}, UPDATE, DAYS[2])  # finds 1 as it is
+    assert confirming.receipt.unchanged == 2
+
+    def crashing(*_: Any, **__: Any) -> None:
+        raise Crash
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reverting, step, crashing)
+        with pytest.raises(Crash):
+            take_back(desk, victim)
+    assert desk.hub.ledger.deliveries.get(victim.deliveryId).reversal is None
+    finish_reverts(desk.hub, "KH", MARKS, by="worker", clock=lambda: desk.now)
+    done = desk.hub.ledger.deliveries.get(victim.deliveryId)
+    assert done.reversal == {"removed": 1, "restored": 0, "changedBack": 0, "kept": 1}
+    assert words(desk) == registered(desk) == {1: "TWO", 2: "ONE"}
+    amended = desk.hub.ledger.deliveries.get(confirming.deliveryId)
+    assert (amended.receipt.updated, amended.receipt.unchanged) == (1, 1)
+
+
+def test_the_feed_tells_what_was_taken_back_as_the_offices_own_change(desk: Any, ipas: Any) -> None:
+    send(desk, ipas, {1: "ONE", 2: "ONE"}, FULL, DAYS[0])
+    victim = send(desk, ipas, {1: "TWO", 3: "TWO"}, UPDATE, DAYS[1])
+    grants = all_grants(ipas)
+    _, place = read_feed(desk, grants, None)
+    take_back(desk, victim)
+    items, _ = read_feed(desk, grants, place)
+    told = sorted((item["changeType"], item["cause"]) for item in items)
+    assert told == [("delete", "source"), ("upsert", "source")]
+
+
+def read_feed(desk: Any, grants: Any, marks: Sequence[Any] | None) -> Any:
+    changes = desk.hub.serving.changes(grants, marks, 1_000)
+    return [json.loads(item) for item in changes.items], changes.marks
+
+
+def all_grants(ipas: Any) -> Any:
+    return {("KH", MARKS): ipas.EVERYTHING}
