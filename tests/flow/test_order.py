@@ -228,8 +228,8 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for module in (schema, publication):
         monkeypatch.setattr(module, "canonical_fields", lambda _right: fields)
     nothing = dict.fromkeys(Right, "NULL")
-    monkeypatch.setattr(publication, "_CLASSES", nothing)
-    monkeypatch.setattr(publication, "_WORDS", nothing)
+    monkeypatch.setattr(publication, "CLASSES", nothing)
+    monkeypatch.setattr(publication, "WORDS", nothing)
     caches = (schema.staged_schema, schema.log_schema)
     for cache in caches:
         cache.cache_clear()
