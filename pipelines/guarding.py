@@ -13,7 +13,8 @@ from connectors.ledger import Delivery
 from connectors.register.difference import Difference
 from connectors.register.guard_measures import Compared, measure, write_missing
 from connectors.staging.stage import WRONG_OFFICE
-from ipregister.deliveries import State
+from ipregister.deliveries import Kind, State
+from ipregister.errors import LedgerConflict
 from ipregister.guard_limits import GuardLimits
 from ipregister.guards import judge
 from ipregister.holds import Hold, HoldCode, failed
@@ -21,6 +22,9 @@ from ipregister.profiles import load_profile
 from pipelines.journey import Journey
 
 log = structlog.get_logger()
+
+SUPERSEDED_BY = "hub"
+"""Who withdraws what a newer full extraction makes pointless."""
 
 
 def hold_of(journey: Journey, checked: Checked, changes: Difference) -> Hold | None:
@@ -67,6 +71,33 @@ def _compared(
         declared=checked.staged.declared,
         lost_before=_lost_before(journey, limits),
     )
+
+
+def withdraw_superseded(journey: Journey) -> None:
+    """Withdraw what is held behind a full extraction that takes effect: nothing depends on it.
+
+    A full extraction says everything anew, so an older one, and an older update, could change
+    nothing that readers see. Updates never supersede: they say what they say and no more.
+    """
+    delivery, deliveries = journey.delivery, journey.hub.ledger.deliveries
+    if delivery.kind is not Kind.FULL_EXTRACTION:
+        return
+    held = deliveries.list(office=delivery.office, right=delivery.right, states=[State.HELD])
+    reason = f"superseded by {delivery.deliveryId}, a newer full extraction that took effect"
+    for older in held:
+        if older.order > delivery.order:
+            continue
+        try:
+            deliveries.move(
+                older.deliveryId,
+                State.WITHDRAWN,
+                journey.clock(),
+                SUPERSEDED_BY,
+                reason=reason,
+                expected=State.HELD,
+            )
+        except LedgerConflict:  # somebody decided it at this moment, and a person's word counts
+            log.info("supersede_skipped", delivery_id=older.deliveryId)
 
 
 def _was_announced(journey: Journey, hold: Hold) -> bool:

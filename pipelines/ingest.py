@@ -27,7 +27,7 @@ from connectors.register.manifests import keep_manifest
 from connectors.staging.stage import StagedFile
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.holds import HoldCode, failed
-from pipelines.guarding import hold_of
+from pipelines.guarding import hold_of, withdraw_superseded
 from pipelines.journey import (
     Decided,
     Journey,
@@ -217,6 +217,7 @@ def _publish_inside(journey: Journey, decided: Decided) -> Delivery:
         started = perf_counter()
         publish_to_serving(hub.register, hub.serving, changes)
         journey.timed("publish", started)
+    withdraw_superseded(journey)
     has_findings = any(
         count for name, count in decided.findings.items() if name not in QUIET_SEVERITIES
     )

@@ -233,6 +233,44 @@ def test_g10_a_hold_nobody_decides_grows_urgent_and_stays(office: Office) -> Non
     assert office.desk.served_bytes() == before
 
 
+def test_updates_go_on_while_a_full_extraction_is_held_and_stay_when_it_is_released(
+    office: Office,
+) -> None:
+    marks = office.everything()
+    held = office.send(marks[:40], names=("KH_20261201_0001.xml",))
+    changed = office.send(
+        [office.mark(1, word="NEW"), office.mark(70, word="NEW")],
+        UPDATE,
+        names=("KH_20261202_0001.xml",),
+    )
+    assert changed.receipt.updated == 2
+    decisions.decide(
+        office.desk.hub, held.deliveryId, State.CHECKING, by="Som", reason="", at=office.desk.now
+    )
+    office.desk.process(held)
+    served = office.desk.served()
+    assert len(served) == 41  # what the newer update speaks of does not vanish
+    assert served["KH/1/2011"]["markVerbalElements"][0]["text"] == "NEW"
+
+
+def test_a_newer_full_extraction_that_takes_effect_supersedes_what_is_held(
+    office: Office,
+) -> None:
+    marks = office.everything()
+    deliveries = office.desk.hub.ledger.deliveries
+    older = office.send(marks[:40], names=("KH_20261201_0001.xml",))
+    also_held = office.send(marks[:30], names=("KH_20261202_0001.xml",))
+    assert deliveries.get(older.deliveryId).state is State.HELD  # held ones supersede nothing
+    newest = office.send([*marks, office.mark(200)], names=("KH_20261203_0001.xml",))
+    assert newest.state is not State.HELD
+    for each in (older, also_held):
+        now = deliveries.get(each.deliveryId)
+        assert now.state is State.WITHDRAWN
+        assert now.reason == (
+            f"superseded by {newest.deliveryId}, a newer full extraction that took effect"
+        )
+
+
 @pytest.mark.parametrize("step", ["measure", "judge", "write_missing"])
 def test_g11_a_guard_that_fails_holds(
     office: Office, step: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
