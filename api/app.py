@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from api import (
     changes,
     deliveries,
+    files,
     findings,
     health,
     jobs,
@@ -46,7 +47,7 @@ def create_app(service: Service) -> FastAPI:
     # The routes themselves, most used first: FastAPI's included routers match a path several
     # times over, 60 of the 150 microseconds of a point read.
     third_parties = (redistribution, changes, me, oauth)
-    offices = (deliveries, findings, packages, jobs, receipts)
+    offices = (deliveries, findings, packages, files, jobs, receipts)
     for part in (*third_parties, *offices, metadata, health):
         app.router.routes.extend(part.router.routes)
     app.add_exception_handler(HubError, problems.answer_error)

@@ -144,7 +144,11 @@ def _decided(
 
 def _show(service: Service, delivery: Delivery) -> Response:
     events = service.ledger.deliveries.events(delivery.deliveryId)
-    document = delivery.document() | {"events": [event.document() for event in events]}
+    approval = service.ledger.purges.of(delivery.deliveryId)
+    document = delivery.document(service.clock()) | {
+        "purgeApproval": approval and approval.document(),
+        "events": [event.document() for event in events],
+    }
     return answer(document, headers={"ETag": _etag(delivery, events)})
 
 

@@ -15,6 +15,7 @@ from api.openapi_parts import (
     query_parameter,
     reference,
 )
+from connectors.ledger import UploadState
 from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 from ipregister.quality import Severity
@@ -109,6 +110,39 @@ PACKAGE = operation(
         },
     }
 }
+_FILE = path_parameter("fileId", "The file", STRING)
+_TICKET = query_parameter("ticket", "From `uploadUrl`", STRING) | {"required": True}
+_INTENT = object_schema("name sha256 bytes", name=STRING, sha256=STRING, bytes={"type": "integer"})
+UPLOAD_URL = operation(
+    json_answer(reference("UploadUrl"), "Put the bytes at `uploadUrl`"),
+    *("400", "401", "403", "404", "413", "415"),
+    status="201",
+) | {"requestBody": {"required": True, "content": {"application/json": {"schema": _INTENT}}}}
+FILE = operation(
+    json_answer(reference("File"), "Where it stands"),
+    *("400", "401", "403", "404"),
+    parameters=[_FILE],
+)
+FILE_OFFSET = operation(
+    json_answer(reference("File"), "Where it stands; `Upload-Offset` says where to go on"),
+    *("400", "401", "403", "404"),
+    parameters=[_FILE, _TICKET],
+)
+FILE_CONTENT = operation(
+    json_answer(reference("File"), "What is here now"),
+    *("400", "401", "403", "404", "409", "415", "422"),
+    parameters=[
+        _FILE,
+        _TICKET,
+        header_parameter("Content-Range", "`bytes FIRST-LAST/LENGTH` of a part"),
+        header_parameter("Content-Digest", "`sha-256=:…:` of this request's bytes (RFC 9530)"),
+    ],
+) | {
+    "requestBody": {
+        "required": True,
+        "content": {"application/octet-stream": {"schema": _BINARY}},
+    }
+}
 JOB = operation(
     json_answer(reference("Job"), "Where it stands"),
     *("400", "401", "403", "404", "406"),
@@ -117,6 +151,12 @@ JOB = operation(
 
 _OBJECT: Document = {"type": "object"}
 _NULLABLE = {"type": ["string", "null"]}
+
+_FILE_MEMBERS: Document = {
+    **dict.fromkeys(("fileId", "office", "name", "sha256"), STRING),
+    **dict.fromkeys(("bytes", "offset"), {"type": "integer"}),  # noqa: RUF024 - only read
+    "reason": _NULLABLE,
+}
 
 SCHEMAS: Document = {
     "Delivery": object_schema(
@@ -163,6 +203,16 @@ SCHEMAS: Document = {
     ),
     "DeliveredFile": object_schema(
         "name sha256 bytes", name=STRING, sha256=STRING, bytes={"type": "integer"}
+    ),
+    "File": object_schema(
+        "fileId name sha256 bytes offset state", **_FILE_MEMBERS, state=_words(UploadState)
+    ),
+    "UploadUrl": object_schema(
+        "fileId uploadUrl expiresAt state",
+        **_FILE_MEMBERS,
+        state=_words(UploadState),
+        uploadUrl=STRING | {"format": "uri"},
+        expiresAt=_INSTANT,
     ),
     "Job": object_schema(
         "jobId status createdDateTime updatedDateTime links",

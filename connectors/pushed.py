@@ -60,12 +60,12 @@ class Pushed:
         with storing():
             os.fsync(self.descriptor)
 
-    def restart(self) -> None:
-        """Forget what is here."""
+    def cut(self, to: int) -> None:
+        """Forget what is here beyond the first ``to`` bytes."""
         with storing():
-            os.ftruncate(self.descriptor, 0)
-            os.lseek(self.descriptor, 0, os.SEEK_SET)
-        self.bytes, self._digest = 0, hashlib.sha256()
+            os.ftruncate(self.descriptor, to)
+            os.lseek(self.descriptor, to, os.SEEK_SET)
+        self.bytes, self._digest = to, None if to else hashlib.sha256()
 
     def sha256(self) -> str:
         """Return the digest (hex) of what is here; reads it again where it came in parts."""
