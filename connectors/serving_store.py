@@ -15,6 +15,7 @@ from connectors.serving import reading, writing
 from connectors.serving.feed import Changes, PlaceUnknown, read_changes
 from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
+from connectors.serving.places import Place, find_place
 from connectors.serving.reading import START, Page
 from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of, view_of
 from connectors.serving.schema import connect
@@ -30,6 +31,7 @@ __all__ = [
     "Mark",
     "Page",
     "Piece",
+    "Place",
     "PlaceUnknown",
     "Publication",
     "Reading",
@@ -59,6 +61,11 @@ class ServingStore:
         """Close every connection of this store."""
         while self._opened:
             self._opened.pop().close()
+
+    @property
+    def path(self) -> Path:
+        """Return the file, for a process that reads it by itself."""
+        return self._path
 
     def publish(self, publication: Publication) -> None:
         """Make a delivery visible, wholly or not at all; the same delivery twice is once."""
@@ -92,6 +99,15 @@ class ServingStore:
         space = self._space(office, right, grant)
         mask = mask_of(grant.allowed)
         return reading.read_page(self._reader(), space, mask, filters, after=after, limit=limit)
+
+    def place(self, office: str, right: Right, grant: Grant) -> Place:
+        """Return what a reader sees at this moment; the same value, the same records."""
+        space, connection = self._space(office, right, grant), self._reader()
+        connection.execute("BEGIN")  # two statements, one state
+        try:
+            return find_place(connection, space, mask_of(grant.allowed))
+        finally:
+            connection.execute("COMMIT")
 
     def reading(
         self,

@@ -1,0 +1,57 @@
+"""Asking for prepared files: what is not ready is put into the queue and a builder started."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from connectors.exports.store import ExportStore
+from connectors.exports.tasks import Snapshot, State, Task
+
+
+class Exports:
+    """Prepared files of one serving store, seen by those who want them."""
+
+    def __init__(self, serving: Path, store: ExportStore) -> None:
+        """Read from the serving store in the file ``serving``."""
+        self.store = store
+        self._serving = serving
+        self._builder: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def ask(self, task: Task) -> bool:
+        """Have a file prepared; false when too much waits already."""
+        if not self.store.ask(task):
+            return False
+        if self.store.snapshot(task.key) is None:
+            self.start()
+        return True
+
+    def snapshot(self, key: str) -> Snapshot | None:
+        """Return what is ready under a key."""
+        return self.store.snapshot(key)
+
+    def state(self, task: Task) -> State:
+        """Return how far a task is; what was lost on the way is begun again."""
+        state = self.store.state(task.key)
+        if state in ("RECEIVED", "PROCESSING"):
+            self.start()
+        return state or "FAILED"
+
+    def start(self) -> None:
+        """Make sure there is a builder: ours, or that of another worker, which it leaves alone."""
+        with self._lock:
+            if self._builder is None or self._builder.poll() is not None:
+                self._builder = subprocess.Popen(
+                    [
+                        *(sys.executable, "-m", "connectors.exports.builder"),
+                        *(str(self._serving), str(self.store.root)),
+                    ],
+                    stdin=subprocess.DEVNULL,
+                )
+
+    def close(self) -> None:
+        """Wait for our builder, if it is at work."""
+        with self._lock:
+            if self._builder is not None:
+                self._builder.wait()

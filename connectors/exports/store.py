@@ -1,0 +1,178 @@
+"""Prepared files, what waits to be prepared, and how long files stay.
+
+A file is named by its content and never changed; a manifest names it by its task. Both appear
+whole or not at all, because they are written elsewhere and moved. What waits is a small file
+as well, so neither a crash nor a restart loses it.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from connectors.exports.tasks import Snapshot, State, Task
+
+RETENTION = timedelta(days=7)
+"""How long a snapshot can be had again, from when it was made."""
+
+BUDGET_BYTES = 20 << 30
+"""What all files may take; the oldest go first, whatever their age. About 400 files of a
+million records each as Parquet."""
+
+MAX_ATTEMPTS = 3
+"""A task that took the builder down so often is not tried again by itself."""
+
+MAX_WAITING = 1_000
+"""Tasks that may wait; a file of 200,000 records takes about five seconds."""
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A task in the queue, and how often it was begun."""
+
+    task: Task
+    attempts: int = 0
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A task nobody could finish, and the kind of error; never its text."""
+
+    kind: str
+
+
+class ExportStore:
+    """Prepared files below one directory."""
+
+    def __init__(self, root: Path) -> None:
+        """Use ``root``, which is made when something is written."""
+        self.root = root
+        self.files = root / "files"
+        self._manifests, self._queue = root / "manifests", root / "queue"
+        self._failed, self._work = root / "failed", root / "work"
+
+    def create(self) -> None:
+        """Make the directories; only the hub's user may look into them."""
+        for path in (self.root, self.files, self._manifests, self._queue, self._failed, self._work):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def snapshot(self, key: str) -> Snapshot | None:
+        """Return what is ready under a key; nothing also when its file was removed."""
+        try:
+            found = msgspec.json.decode(self._manifest(key).read_bytes(), type=Snapshot)
+        except FileNotFoundError:
+            return None
+        return found if (self.files / found.file).exists() else None
+
+    def ask(self, task: Task) -> bool:
+        """Put a task into the queue, unless it is ready or there; false when the queue is full."""
+        if self.snapshot(task.key) is not None or self._waiting(task.key).exists():
+            return True
+        self.create()
+        if len(list(self._queue.glob("*.json"))) >= MAX_WAITING:
+            return False
+        self._failure(task.key).unlink(missing_ok=True)
+        self._write(self._waiting(task.key), Waiting(task))
+        return True
+
+    def state(self, key: str) -> State | None:
+        """Return how far a task is; nothing when it was never asked for or is forgotten."""
+        if self.snapshot(key) is not None:
+            return "COMPLETED"
+        try:
+            waiting = msgspec.json.decode(self._waiting(key).read_bytes(), type=Waiting)
+        except FileNotFoundError:
+            return "FAILED" if self._failure(key).exists() else None
+        return "PROCESSING" if waiting.attempts else "RECEIVED"
+
+    def next(self) -> Task | None:
+        """Return the task that waits longest, and note that it was begun."""
+        for path in sorted(self._queue.glob("*.json"), key=lambda path: path.stat().st_mtime):
+            waiting = msgspec.json.decode(path.read_bytes(), type=Waiting)
+            if waiting.attempts >= MAX_ATTEMPTS:
+                self.give_up(waiting.task, "crash")
+                continue
+            began = path.stat().st_mtime
+            self._write(path, Waiting(waiting.task, waiting.attempts + 1))
+            os.utime(path, (began, began))  # its place in the queue
+            return waiting.task
+        return None
+
+    def finish(self, task: Task, made: Path, snapshot: Snapshot) -> None:
+        """Take over a finished file: it must be on disk before anybody hears of it."""
+        with made.open("rb") as written:
+            os.fsync(written.fileno())
+        made.rename(self.files / snapshot.file)
+        self._write(self._manifest(task.key), snapshot)
+        self._waiting(task.key).unlink(missing_ok=True)
+
+    def give_up(self, task: Task, kind: str) -> None:
+        """Take a task out of the queue that cannot be finished."""
+        self._write(self._failure(task.key), Failed(kind))
+        self._waiting(task.key).unlink(missing_ok=True)
+
+    def work_file(self) -> Path:
+        """Return a new name in the directory where files are made."""
+        return self._work / secrets.token_hex(16)
+
+    @contextmanager
+    def builder(self) -> Iterator[bool]:
+        """Hold the place of the one builder; false when another process has it."""
+        self.create()
+        with (self.root / "builder.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+                return
+            for left in self._work.iterdir():  # of a builder that died
+                left.unlink()
+            yield True
+
+    def has_waiting(self) -> bool:
+        """Tell whether there is something to prepare."""
+        return any(self._queue.glob("*.json"))
+
+    def prune(self, now: datetime, *, budget: int = BUDGET_BYTES) -> int:
+        """Remove what is too old or too much, the oldest first; return how many bytes went."""
+        if not self._manifests.is_dir():
+            return 0
+        kept: dict[str, int] = {}
+        manifests = [
+            (msgspec.json.decode(path.read_bytes(), type=Snapshot), path)
+            for path in self._manifests.glob("*.json")
+        ]
+        for snapshot, path in sorted(manifests, key=lambda entry: entry[0].at, reverse=True):
+            wanted = {**kept, snapshot.file: snapshot.bytes}
+            if now - snapshot.at > RETENTION or sum(wanted.values()) > budget:
+                path.unlink(missing_ok=True)
+            else:
+                kept = wanted
+        freed = 0
+        for path in self.files.iterdir():
+            if path.name not in kept:
+                freed += path.stat().st_size
+                path.unlink(missing_ok=True)  # who is reading it reads on
+        for path in self._failed.glob("*.json"):
+            if now.timestamp() - path.stat().st_mtime > RETENTION.total_seconds():
+                path.unlink(missing_ok=True)
+        return freed
+
+    def _manifest(self, key: str) -> Path:
+        return self._manifests / f"{key}.json"
+
+    def _waiting(self, key: str) -> Path:
+        return self._queue / f"{key}.json"
+
+    def _failure(self, key: str) -> Path:
+        return self._failed / f"{key}.json"
+
+    def _write(self, path: Path, value: msgspec.Struct) -> None:
+        """Put a small file in its place, whole or not at all."""
+        # Beside its place: the builder empties the directory where files are made.
+        written = path.with_suffix(f".{secrets.token_hex(8)}")
+        written.write_bytes(msgspec.json.encode(value))
+        written.replace(path)

@@ -1,0 +1,82 @@
+"""What a prepared file is of, and its name: equal tasks are one file, whoever asks for it.
+
+The name says nothing: it is a hash. It depends on what the reader can see and on nothing
+else, so two clients with the same rights share a file, and a change none of them may see
+makes no new one.
+"""
+
+from datetime import datetime
+from hashlib import blake2b
+from typing import Literal
+
+import msgspec
+
+from connectors.exports.formats import Format
+from connectors.serving.places import Place
+from connectors.serving.rows import Filters
+from ipregister.model import Right
+
+FORMAT_VERSION = 1
+"""Part of every name; raise it when an encoder writes other bytes for the same records."""
+
+KEY_BYTES = 20
+
+PREPARED = (Format.PARQUET, Format.NDJSON, Format.CSV, Format.XML)
+"""Forms in which files are prepared."""
+
+SUFFIXES = {
+    Format.PARQUET: "parquet",
+    Format.NDJSON: "ndjson.zst",
+    Format.CSV: "csv",
+    Format.XML: "xml",
+}
+
+FILE_TYPES = {
+    Format.PARQUET: "application/vnd.apache.parquet",
+    Format.NDJSON: "application/zstd",
+    Format.CSV: "text/csv",
+    Format.XML: "application/xml",
+}
+"""Media types of the files themselves: NDJSON is stored compressed."""
+
+
+class Task(msgspec.Struct, frozen=True):
+    """One file to prepare: all records a reader sees at a place that fit the filters."""
+
+    office: str
+    right: Right
+    place: Place
+    kind: Format
+    filters: Filters = msgspec.field(default_factory=Filters)
+
+    @property
+    def key(self) -> str:
+        """Return the name of the file."""
+        content = msgspec.json.encode((FORMAT_VERSION, self), order="sorted")
+        return blake2b(content, digest_size=KEY_BYTES).hexdigest()
+
+
+class Snapshot(msgspec.Struct, frozen=True):
+    """A file that is ready, as its manifest tells; ``place`` is where it was read.
+
+    ``columns`` has smallest and largest value and the number of missing ones of plain columns
+    (Parquet only), from the rows in the file.
+    """
+
+    office: str
+    right: Right
+    place: Place
+    kind: Format
+    sha256: str
+    bytes: int
+    records: int
+    at: datetime
+    columns: dict[str, tuple[str | int | bool | None, str | int | bool | None, int]] = {}
+
+    @property
+    def file(self) -> str:
+        """Return the name of the file in its directory."""
+        return f"{self.sha256}.{SUFFIXES[self.kind]}"
+
+
+State = Literal["RECEIVED", "PROCESSING", "COMPLETED", "FAILED"]
