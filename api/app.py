@@ -10,6 +10,8 @@ from starlette.exceptions import HTTPException
 from api import (
     changes,
     deliveries,
+    delta_sharing,
+    exports,
     files,
     findings,
     health,
@@ -46,7 +48,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     # The routes themselves, most used first: FastAPI's included routers match a path several
     # times over, 60 of the 150 microseconds of a point read.
-    third_parties = (redistribution, changes, me, oauth)
+    third_parties = (redistribution, changes, me, oauth, exports, delta_sharing)
     offices = (deliveries, findings, packages, files, jobs, receipts)
     for part in (*third_parties, *offices, metadata, health):
         app.router.routes.extend(part.router.routes)

@@ -49,6 +49,11 @@ def authenticate(request: Request, service: Service) -> Access | Response:
     return limits.admit(request, access, service.limits, at) or access
 
 
+def token_hash(request: Request) -> bytes:
+    """Return the hash of the token of an authenticated request: what the ledger knows it by."""
+    return sha256(_token(request)[1]).digest()
+
+
 def marked(token: str, environment: str) -> str:
     """Return a token that says where it is good: in Production nothing, elsewhere its name."""
     return token if environment == PRODUCTION else f"{environment}.{token}"

@@ -1,4 +1,4 @@
-"""What became of something that takes its time: for offices, a package they pushed.
+"""What became of something that takes its time: a package an office pushed, a file to prepare.
 
 A job is the delivery, told as the exchange conventions tell it: the identifier exists before
 anything was checked, and a final status never changes again.
@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api import openapi_offices as openapi
 from api.auth import authenticate
 from api.bodies import JSON, answer
+from api.exports import PREFIX, export_job
 from api.negotiation import accepts_json, available
 from api.parameters import read_query
 from api.problems import refuse
@@ -51,8 +52,10 @@ async def read_job(request: Request) -> Response:
     read_query(request.scope["query_string"], allowed=frozenset())
     if not accepts_json(request):
         return available(request, [JSON])
+    if (job_id := request.path_params["jobId"]).startswith(PREFIX):
+        return export_job(request, service, access, job_id)
     try:
-        delivery = service.ledger.deliveries.get(request.path_params["jobId"])
+        delivery = service.ledger.deliveries.get(job_id)
     except UnknownDelivery:
         return refuse(request, "not_found")
     if access.office is None or delivery.office != access.office:

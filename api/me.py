@@ -6,16 +6,21 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api import openapi
+from api import openapi, openapi_exports
 from api.auth import authenticate
 from api.limits import quota
 from api.parameters import read_query
+from api.problems import refuse
 from api.redistribution import JSON
 from api.service import service_of
 from connectors.ledger import Access
+from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 from ipregister.offices import originating_offices
 from ipregister.roles import Act
+
+PROFILE_TYPES = ("oauth_client_credentials", "bearer_token")
+SECRET = "put your client secret here"  # noqa: S105 - where a secret goes, not one
 
 router = APIRouter(prefix="/v1", tags=["Clients"])
 
@@ -69,6 +74,40 @@ async def list_offices(request: Request) -> Response:
         for office, rights in _rights(access).items()
     ]
     return _answer({"items": items})
+
+
+@router.get("/me/delta-sharing-profile", openapi_extra=openapi_exports.DELTA_PROFILE)
+async def read_profile(request: Request) -> Response:
+    """Return a profile file with which Delta Sharing clients read what you may see.
+
+    No secret is ever shown again, so the usual profile has a place to put yours in. With
+    `type=bearer_token` it carries the access token you ask with, and is good as long as that.
+    """
+    service = service_of(request)
+    access = authenticate(request, service)
+    if isinstance(access, Response):
+        return access
+    values = read_query(request.scope["query_string"], allowed=frozenset({"type"}))
+    kind = values.get("type", PROFILE_TYPES[0])
+    if kind not in PROFILE_TYPES:
+        raise InvalidRequest(f"type: one of {', '.join(PROFILE_TYPES)}.")
+    address = f"{service.public_url}/delta-sharing"
+    if kind == PROFILE_TYPES[1]:
+        if access.keyThumbprint is not None:  # no Delta Sharing client can prove possession
+            return refuse(request, "forbidden")
+        _, _, token = request.headers["authorization"].partition(" ")
+        # The first version of profiles knows bearer tokens only, and every client knows it.
+        return _answer({"shareCredentialsVersion": 1, "endpoint": address, "bearerToken": token})
+    return _answer(
+        {
+            "shareCredentialsVersion": 2,
+            "type": kind,
+            "endpoint": address,
+            "tokenEndpoint": f"{service.public_url}/oauth2/token",
+            "clientId": access.clientId,
+            "clientSecret": SECRET,
+        }
+    )
 
 
 def _rights(access: Access) -> dict[str, list[dict[str, object]]]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 
-from api import openapi_offices, openapi_receipts
+from api import openapi_exports, openapi_offices, openapi_receipts
 from api.negotiation import FEED_FORMATS, RECORD_FORMATS
 from api.openapi_parts import (
     CURSOR,
@@ -214,7 +214,11 @@ def _complete(description: Document) -> Document:
             described["responses"].pop("422", None)
     records = {f"{right}Record": _record(right) for right in Right}
     description["components"] = {
-        "schemas": SCHEMAS | openapi_offices.SCHEMAS | openapi_receipts.SCHEMAS | records,
+        "schemas": SCHEMAS
+        | openapi_exports.SCHEMAS
+        | openapi_offices.SCHEMAS
+        | openapi_receipts.SCHEMAS
+        | records,
         "securitySchemes": {
             "bearer": {
                 "type": "http",

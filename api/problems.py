@@ -69,6 +69,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Field not available",
         "A parameter uses a field that is not available to this client.",
     ),
+    "snapshot_expired": (410, "Expired", "This file is no longer kept. Ask for a new export."),
     "busy": (503, "Busy", "Too many streams at this moment. Try again in a few seconds."),
     "internal_error": (
         500,

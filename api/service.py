@@ -13,6 +13,7 @@ from api.addresses import Networks
 from api.limits import Limits
 from api.streams import Slots
 from connectors.cursors import Cursors
+from connectors.exports.preparing import Exports
 from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.environments import PRODUCTION
@@ -49,6 +50,8 @@ class Service:
     environment: str = PRODUCTION
     proxies: Networks = ()
     streams: Slots = field(default_factory=Slots)
+    exports: Exports | None = None
+    accel_prefix: str | None = None
     hub: Hub | None = None
     # Keyword-only and without a default: nobody may forget that reads leave receipts.
     receipts: Journal = field(kw_only=True)

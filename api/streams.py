@@ -55,11 +55,17 @@ class Streamed(Response):
     """An answer made while it is sent."""
 
     def __init__(
-        self, produce: Produce, close: Callable[[], None], headers: Mapping[str, str]
+        self,
+        produce: Produce,
+        close: Callable[[], None],
+        headers: Mapping[str, str],
+        *,
+        status: int = 200,
     ) -> None:
         """Prepare to send what ``produce`` returns; ``close`` is called in any case."""
-        super().__init__(None, 200, dict(headers))
-        del self.headers["content-length"]
+        super().__init__(None, status, dict(headers))
+        if "Content-Length" not in headers:
+            del self.headers["content-length"]
         self._produce = produce
         self._close = close
 
@@ -68,7 +74,13 @@ class Streamed(Response):
         gone = asyncio.ensure_future(_disconnected(receive))
         ahead: asyncio.Future[bytes | None] | None = None
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+            await send(
+                {
+                    "type": "http.response.start",
+                    "status": self.status_code,
+                    "headers": self.raw_headers,
+                }
+            )
             if scope.get("sentMethod") != "HEAD":
                 async with asyncio.timeout(WHOLE_SECONDS):
                     ahead = asyncio.ensure_future(run_in_threadpool(self._produce))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from connectors.exports.preparing import Exports
+from connectors.exports.store import ExportStore
 from connectors.gate import Gate
 from connectors.landing import Landing
 from connectors.ledger import Ledger
@@ -36,6 +38,11 @@ class Home:
     def serving(self) -> Path:
         """Return the serving store's database file."""
         return self.root / "serving.sqlite"
+
+    @property
+    def exports(self) -> Path:
+        """Return the directory of prepared files."""
+        return self.root / "exports"
 
     @property
     def keys(self) -> Path:
@@ -140,6 +147,10 @@ class Hub:
             serving=ServingStore(home.serving),
             gate=Gate(home.root),
         )
+
+    def exports(self) -> Exports:
+        """Return the files prepared for third parties."""
+        return Exports(self.home.serving, ExportStore(self.home.exports), self.home.receipts)
 
     def signing_keys(self) -> SigningKeys:
         """Return the keys the hub signs with."""

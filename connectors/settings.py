@@ -49,6 +49,12 @@ class Settings(BaseSettings):
         ge=1,
         description="Records and changes a client may read, unless it has its own quota.",
     )
+    accel_prefix: str | None = Field(
+        default=None,
+        pattern="^/.*/$",
+        description="Internal location of nginx under which it has the prepared files; it then "
+        "sends them instead of the API.",
+    )
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1,
         ge=1,

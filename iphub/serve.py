@@ -86,6 +86,8 @@ def service(hub: Hub, public_url: str) -> Service:
         keys=hub.signing_keys(),
         environment=hub.settings.environment,
         proxies=read_networks(hub.settings.trusted_proxies),
+        exports=hub.exports(),
+        accel_prefix=hub.settings.accel_prefix,
     )
 
 

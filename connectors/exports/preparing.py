@@ -12,10 +12,11 @@ from connectors.exports.tasks import Snapshot, State, Task
 class Exports:
     """Prepared files of one serving store, seen by those who want them."""
 
-    def __init__(self, serving: Path, store: ExportStore) -> None:
-        """Read from the serving store in the file ``serving``."""
+    def __init__(self, serving: Path, store: ExportStore, receipts: Path) -> None:
+        """Read from the serving store ``serving``; keep what files hold with the receipts."""
         self.store = store
-        self._serving = serving
+        self.serving = serving
+        self.receipts = receipts
         self._builder: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
@@ -34,7 +35,7 @@ class Exports:
     def state(self, task: Task) -> State:
         """Return how far a task is; what was lost on the way is begun again."""
         state = self.store.state(task.key)
-        if state in ("RECEIVED", "PROCESSING"):
+        if state in ("RECEIVED", "IN_PROGRESS"):
             self.start()
         return state or "FAILED"
 
@@ -42,10 +43,10 @@ class Exports:
         """Make sure there is a builder: ours, or that of another worker, which it leaves alone."""
         with self._lock:
             if self._builder is None or self._builder.poll() is not None:
-                self._builder = subprocess.Popen(
+                self._builder = subprocess.Popen(  # noqa: S603 - our own program, no shell
                     [
                         *(sys.executable, "-m", "connectors.exports.builder"),
-                        *(str(self._serving), str(self.store.root)),
+                        *(str(self.serving), str(self.store.root), str(self.receipts)),
                     ],
                     stdin=subprocess.DEVNULL,
                 )

@@ -86,7 +86,7 @@ class ExportStore:
             waiting = msgspec.json.decode(self._waiting(key).read_bytes(), type=Waiting)
         except FileNotFoundError:
             return "FAILED" if self._failure(key).exists() else None
-        return "PROCESSING" if waiting.attempts else "RECEIVED"
+        return "IN_PROGRESS" if waiting.attempts else "RECEIVED"
 
     def next(self) -> Task | None:
         """Return the task that waits longest, and note that it was begun."""

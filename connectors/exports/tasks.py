@@ -79,4 +79,4 @@ class Snapshot(msgspec.Struct, frozen=True):
         return f"{self.sha256}.{SUFFIXES[self.kind]}"
 
 
-State = Literal["RECEIVED", "PROCESSING", "COMPLETED", "FAILED"]
+State = Literal["RECEIVED", "IN_PROGRESS", "COMPLETED", "FAILED"]

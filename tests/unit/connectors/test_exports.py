@@ -13,12 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from msgspec.structs import replace
 
 from connectors.exports import builder, store
 from connectors.exports.builder import drain
 from connectors.exports.formats import Format
 from connectors.exports.store import ExportStore
 from connectors.exports.tasks import PREPARED, Snapshot, Task
+from connectors.receipts.snapshots import contents_of
 from connectors.rendering import render_fragments
 from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
@@ -36,11 +38,15 @@ class Hub:
     def __init__(self, root: Path) -> None:
         self.serving = ServingStore(root / "serving.sqlite")
         self.exports = ExportStore(root / "exports")
+        self.receipts = root / "receipts"
         self.deliveries = 0
 
     def publish(self, *rows: ServingRow) -> None:
         self.deliveries += 1
         self.serving.publish(Publication(f"D{self.deliveries}", "KH", TM, AT, rows))
+
+    def drain(self) -> int:
+        return drain(self.serving.path, self.exports, self.receipts)
 
     def task(self, kind: Format = Format.NDJSON, grant: Grant = ALL, **filters: Any) -> Task:
         place = self.serving.place("KH", TM, grant)
@@ -48,7 +54,7 @@ class Hub:
 
     def prepare(self, task: Task) -> Snapshot:
         assert self.exports.ask(task)
-        drain(self.serving.path, self.exports)
+        self.drain()
         found = self.exports.snapshot(task.key)
         assert found is not None
         return found
@@ -99,6 +105,13 @@ def test_a_file_has_the_records_a_reader_sees_and_filters_ask_for(hub: Hub) -> N
     assert (record["recordId"], "applicants" in record) == ("r11", False)
 
 
+def test_what_is_in_a_file_is_kept_with_the_receipts(hub: Hub) -> None:
+    hub.publish(mark(10), mark(11))
+    snapshot = hub.prepare(hub.task())
+    assert contents_of(hub.receipts, "r11") == [snapshot.sha256]
+    assert contents_of(hub.receipts, "r12") == []
+
+
 def test_readers_who_see_the_same_share_a_file_and_others_do_not(hub: Hub) -> None:
     hub.publish(mark(10))
     keys = [
@@ -137,7 +150,7 @@ def test_what_was_published_while_a_task_waited_is_in_the_file(hub: Hub) -> None
     asked = hub.task()
     hub.exports.ask(asked)
     hub.publish(mark(11))
-    drain(hub.serving.path, hub.exports)
+    hub.drain()
     found = hub.exports.snapshot(asked.key)
     assert found is not None
     assert (found.records, found.place) == (2, hub.task().place)
@@ -164,15 +177,16 @@ def test_a_builder_that_is_killed_leaves_no_torn_file_and_the_task(
         "from connectors.exports.store import ExportStore\n"
         "def die(self): os.kill(os.getpid(), signal.SIGKILL)\n"
         "compression.Compressor.finish = die\n"
-        "builder.drain(Path(sys.argv[1]), ExportStore(Path(sys.argv[2])))\n"
+        "builder.drain(Path(sys.argv[1]), ExportStore(Path(sys.argv[2])), Path(sys.argv[3]))\n"
     )
-    command = [sys.executable, "-c", program, str(hub.serving.path), str(hub.exports.root)]
+    paths = (hub.serving.path, hub.exports.root, hub.receipts)
+    command = [sys.executable, "-c", program, *map(str, paths)]
     died = subprocess.run(command, check=False)
     assert died.returncode == -signal.SIGKILL
     assert hub.exports.snapshot(task.key) is None
-    assert hub.exports.state(task.key) == "PROCESSING"
+    assert hub.exports.state(task.key) == "IN_PROGRESS"
     assert len(list((hub.exports.root / "work").iterdir())) == 1
-    drain(hub.serving.path, hub.exports)
+    hub.drain()
     assert hub.exports.state(task.key) == "COMPLETED"
     assert list((hub.exports.root / "work").iterdir()) == []
 
@@ -189,10 +203,18 @@ def test_a_task_that_fails_is_told_and_does_not_stop_the_others(
         raise OSError("secret of the disk")
 
     monkeypatch.setattr(builder, "bounds", fail)
-    assert drain(hub.serving.path, hub.exports) == 1
+    assert hub.drain() == 1
     assert [hub.exports.state(task.key) for task in (bad, good)] == ["FAILED", "COMPLETED"]
     monkeypatch.undo()
     hub.prepare(bad)  # asking again tries again
+
+
+def test_a_task_from_before_a_rebuild_is_not_filled_with_others_records(hub: Hub) -> None:
+    hub.publish(mark(10))
+    old = replace(hub.task(), office="TH")
+    hub.exports.ask(old)
+    assert hub.drain() == 0
+    assert hub.exports.state(old.key) == "FAILED"
 
 
 def test_a_task_that_takes_the_builder_down_is_given_up(hub: Hub) -> None:

@@ -1,0 +1,136 @@
+"""Prepared files on the wire: whole, in parts, or handed to nginx.
+
+Whether the client may have the file is decided before, at every request and so for every
+part: who loses its authorization half way through does not get the next part. Behind nginx
+(``IPHUB_ACCEL_PREFIX``) the API only decides and nginx sends, with the help of the kernel.
+
+Standards: RFC 9110 §14 (range requests), §13.1.5 (If-Range), RFC 9530 (Repr-Digest).
+"""
+
+import os
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.answers import caching, matches
+from api.limits import count_rows
+from api.problems import problem, refuse
+from api.receipting import note
+from api.service import Service
+from api.streams import Streamed
+from connectors.exports.tasks import FILE_TYPES, SUFFIXES, Snapshot
+from connectors.ledger import Access
+from connectors.receipts.journal import Route
+from connectors.serving.rows import BITS
+
+PIECE_BYTES = 1 << 20
+"""What is read at a time: smaller costs a change of threads too often, larger only memory."""
+
+_RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes ``start`` to ``end`` (not included) of a file."""
+
+    start: int
+    end: int
+
+
+def send_file(
+    request: Request,
+    service: Service,
+    access: Access,
+    found: Snapshot,
+    *,
+    folder: Path,
+    route: Route,
+) -> Response:
+    """Send a prepared file to a client that may have it; the only place that does.
+
+    Every part leaves a receipt that names the file; what is in it was kept when it was made.
+    """
+    headers, etag = _headers(found), f'"{found.sha256}"'
+    space = (found.office, found.right)
+    if service.accel_prefix is not None:
+        note(request, service, access, route, space, snapshot=found.sha256)
+        count_rows(request, found.records)
+        accel = {"X-Accel-Redirect": f"{service.accel_prefix}{found.file}"}
+        return Response(None, 200, headers | accel)
+    headers |= {"ETag": etag}
+    if (known := request.headers.get("if-none-match")) and matches(known, etag):
+        return Response(None, 304, headers)
+    part = _part(request, found, etag)
+    if part is None:
+        return problem(
+            *(request, 416, "range_not_satisfiable", "Range not satisfiable"),
+            f"The file has {found.bytes} bytes.",
+            headers={"Content-Range": f"bytes */{found.bytes}"},
+        )
+    if part.start == 0:  # a client that resumes has paid for the rows
+        count_rows(request, found.records)
+    headers["Content-Length"] = str(part.end - part.start)
+    whole = part == Part(0, found.bytes)
+    if not whole:
+        headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{found.bytes}"
+    note(request, service, access, route, space, snapshot=found.sha256)
+    try:
+        opened = os.open(folder / found.file, os.O_RDONLY)
+    except FileNotFoundError:  # removed since its manifest was read
+        return refuse(request, "snapshot_expired")
+    status = 200 if whole else 206
+    return Streamed(_Reader(opened, part), partial(os.close, opened), headers, status=status)
+
+
+def file_name(found: Snapshot) -> str:
+    """Return the name a client may give the file: office, right and form."""
+    return f"{found.office}-{found.right}.{SUFFIXES[found.kind]}"
+
+
+def _headers(found: Snapshot) -> dict[str, str]:
+    allowed = frozenset(name for name, bit in BITS.items() if bit & found.place.mask)
+    digest = b64encode(bytes.fromhex(found.sha256)).decode()
+    return caching(allowed) | {
+        "Accept-Ranges": "bytes",
+        "Repr-Digest": f"sha-256=:{digest}:",
+        "Content-Type": FILE_TYPES[found.kind],
+        "Content-Disposition": f'attachment; filename="{file_name(found)}"',
+    }
+
+
+def _part(request: Request, found: Snapshot, etag: str) -> Part | None:
+    """Return the bytes asked for: all, unless one range is; nothing when it is outside."""
+    whole = Part(0, found.bytes)
+    condition = request.headers.get("if-range")
+    asked = _RANGE.fullmatch(request.headers.get("range", ""))
+    # Several ranges, other units and a file that is not the one begun with: the whole file.
+    if asked is None or (condition is not None and condition != etag):
+        return whole
+    first, last = asked.groups()
+    if not first and not last:
+        return whole
+    if not first:
+        length = min(int(last), found.bytes)
+        return Part(found.bytes - length, found.bytes) if length else None
+    start = int(first)
+    end = min(int(last) + 1, found.bytes) if last else found.bytes
+    if last and int(last) < start:
+        return whole  # not a range at all
+    return Part(start, end) if start < found.bytes else None
+
+
+class _Reader:
+    """Reads a part of an open file piece by piece."""
+
+    def __init__(self, opened: int, part: Part) -> None:
+        self._opened, self._at, self._end = opened, part.start, part.end
+
+    def __call__(self) -> bytes | None:
+        data = os.pread(self._opened, min(PIECE_BYTES, self._end - self._at), self._at)
+        self._at += len(data)
+        return data or None

@@ -1,0 +1,412 @@
+"""Bulk over HTTP: files of what a client sees, resumed, refused, read by others' programs."""
+
+import datetime as dt
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import uvicorn
+
+from api.app import create_app
+from api.service import Service
+from connectors.cursors import Cursors
+from connectors.exports.builder import drain
+from connectors.exports.preparing import Exports
+from connectors.exports.store import ExportStore
+from connectors.ledger import Ledger
+from connectors.receipts.journal import Journal
+from connectors.rendering import render_fragments
+from connectors.serving_store import Publication, ServingRow, ServingStore
+from ipregister.model import Disclosure, Right, load_tables
+
+TM = Right.TRADEMARKS
+EVERYTHING: frozenset[Disclosure] = frozenset()
+NO_PERSONS = frozenset({Disclosure.STAKEHOLDER})
+
+
+def now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+def mark(number: int, applicant: str = "Dara", status: str = "filed") -> ServingRow:
+    row = {
+        "recordId": f"r{number:03d}",
+        "applicationNumber": f"KH/{number:03d}",
+        "applicationDate": f"20{number:02d}-01-02",
+        "markVerbalElements": [{"text": f"ដំរី {number}", "languageCode": "km"}],
+        "applicants": [{"identifier": applicant}],
+        "status": status,
+    }
+    fragments = render_fragments(load_tables()[TM], row)
+    number_text = str(row["applicationNumber"])
+    return ServingRow(f"r{number:03d}", 1, number_text, fragments, status=status)
+
+
+class AtOnce(Exports):
+    """Prepares in this process what is asked for; a process for each test would take minutes."""
+
+    def start(self) -> None:
+        drain(self.serving, self.store, self.receipts)
+
+
+class Running:
+    """A hub behind a real server, and clients of third parties."""
+
+    def __init__(self, root: Path, exports: type[Exports] = AtOnce) -> None:
+        self.ledger = Ledger.open(f"sqlite:///{root}/ledger.sqlite", pepper=b"p" * 32)
+        self.serving = ServingStore(root / "serving.sqlite")
+        self.exports = exports(self.serving.path, ExportStore(root / "exports"), root / "receipts")
+        self.receipts = root / "receipts"
+        self.deliveries = 0
+        config = uvicorn.Config("", port=0, log_level="error", lifespan="off")
+        self.socket = config.bind_socket()
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
+        self.service = Service(
+            *(self.ledger, self.serving, Cursors(b"k" * 32), self.url, now),
+            exports=self.exports,
+            receipts=Journal(self.receipts),
+        )
+        config.app = create_app(self.service)
+        self.server = uvicorn.Server(config)
+        self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
+        self.thread.start()
+
+    def publish(self, *rows: ServingRow, office: str = "KH") -> None:
+        self.deliveries += 1
+        delivery = f"D{self.deliveries}"
+        self.serving.publish(Publication(delivery, office, TM, now(), rows))
+
+    def share(
+        self, withheld: frozenset[Disclosure], name: str = "Acme", office: str = "KH"
+    ) -> None:
+        self.ledger.authorizations.set(office, name, {TM: withheld}, None, now(), "test")
+
+    def client(self, name: str = "Acme") -> httpx.Client:
+        added, secret = self.ledger.clients.add(name=name, third_party=name, at=now(), by="test")
+        form = {"grant_type": "client_credentials", "client_id": added.clientId}
+        form |= {"client_secret": str(secret)}
+        token = httpx.post(f"{self.url}/oauth2/token", data=form).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
+        client.secret = str(secret)  # type: ignore[attr-defined]
+        return client
+
+    def stop(self) -> None:
+        self.server.should_exit = True
+        self.thread.join()
+        self.socket.close()
+        self.exports.close()
+        self.serving.close()
+        self.ledger.close()
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def hub_with_builder(tmp_path: Path) -> Iterator[Running]:
+    """A hub that prepares files as it does at work: in another process."""
+    running = Running(tmp_path, Exports)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def acme(hub: Running) -> Iterator[httpx.Client]:
+    """A client that may see trademarks of KH without persons, 30 of them."""
+    hub.publish(*[mark(number) for number in range(30)])
+    with hub.client() as client:
+        hub.share(NO_PERSONS)
+        yield client
+
+
+def export(client: httpx.Client, **asked: Any) -> dict[str, Any]:
+    """Ask for a file and wait for it."""
+    body = {"office": "KH", "right": "trademarks"} | asked
+    answer = client.post("/v1/exports", json=body)
+    assert answer.status_code == 202, answer.text
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        job = client.get(answer.headers["location"])
+        assert job.status_code == 200, job.text
+        if job.json()["status"] == "COMPLETED":
+            return dict(job.json())
+        assert job.json()["status"] in ("RECEIVED", "IN_PROGRESS"), job.text
+        assert job.headers["retry-after"] == "2"
+        time.sleep(0.1)
+    raise AssertionError("the file never became ready")
+
+
+def fetch(client: httpx.Client, job: Mapping[str, Any], **headers: str) -> httpx.Response:
+    return client.get(job["downloads"][0]["url"], headers=headers)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "ndjson", "csv", "xml"])
+def test_a_client_gets_the_file_it_asked_for(acme: httpx.Client, kind: str) -> None:
+    job = export(acme, format=kind, filters={"status": ["filed", "registered"]})
+    (told,) = job["downloads"]
+    answer = fetch(acme, job)
+    assert answer.status_code == 200
+    assert (len(answer.content), told["records"]) == (told["bytes"], 30)
+    assert sha256(answer.content).hexdigest() == told["sha256"]
+    assert answer.headers["etag"] == f'"{told["sha256"]}"'
+    assert answer.headers["content-type"].startswith(told["mediaType"])
+    assert answer.headers["content-disposition"] == f'attachment; filename="{told["fileName"]}"'
+    assert b"Dara" not in answer.content
+    if kind == "parquet":
+        names = pq.read_schema(pa.BufferReader(answer.content)).names
+        classes = {f.name: f.disclosure for f in load_tables()[TM].fields}
+        assert Disclosure.STAKEHOLDER not in {classes[name] for name in names}
+
+
+def test_every_part_of_a_file_leaves_a_receipt(hub: Running, acme: httpx.Client) -> None:
+    job = export(acme)
+    name = job["downloads"][0]["sha256"].encode()
+
+    def receipts() -> int:
+        journals = (path.read_bytes() for path in hub.receipts.rglob("*") if path.is_file())
+        return sum(content.count(name) for content in journals)
+
+    before = receipts()
+    fetch(acme, job, Range="bytes=0-9")
+    fetch(acme, job, Range="bytes=10-")
+    assert receipts() == before + 2
+
+
+def test_the_same_wish_is_the_same_job_until_something_visible_changes(
+    hub: Running, acme: httpx.Client
+) -> None:
+    first = export(acme)
+    hub.publish(mark(1, applicant="Sophea"))
+    assert export(acme) == first
+    hub.publish(mark(1, status="registered"))
+    second = export(acme)
+    assert second["jobId"] != first["jobId"]
+    # The first one stays to be had, byte for byte.
+    assert sha256(fetch(acme, first).content).hexdigest() == first["downloads"][0]["sha256"]
+
+
+def test_a_transfer_is_resumed_where_it_broke_off(acme: httpx.Client) -> None:
+    job = export(acme)
+    whole = fetch(acme, job)
+    etag, size = whole.headers["etag"], len(whole.content)
+    first = fetch(acme, job, Range="bytes=0-99")
+    rest = fetch(acme, job, Range="bytes=100-", **{"If-Range": etag})
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert rest.headers["content-range"] == f"bytes 100-{size - 1}/{size}"
+    assert first.content + rest.content == whole.content
+    assert fetch(acme, job, Range="bytes=-7").content == whole.content[-7:]
+    for headers in (
+        {"Range": "bytes=100-", "If-Range": '"another"'},
+        {"Range": "bytes=0-1,5-6"},
+        {"Range": "lines=1-2"},
+        {"Range": "bytes=9-3"},
+        {"Range": "bytes=-"},
+    ):
+        answer = fetch(acme, job, **headers)
+        assert (answer.status_code, answer.content) == (200, whole.content), headers
+    for beyond in (f"bytes={size}-", "bytes=-0"):
+        answer = fetch(acme, job, Range=beyond)
+        assert (answer.status_code, answer.headers["content-range"]) == (416, f"bytes */{size}")
+    assert fetch(acme, job, **{"If-None-Match": etag}).status_code == 304
+    head = acme.head(job["downloads"][0]["url"])
+    assert (head.status_code, head.headers["content-length"]) == (200, str(size))
+
+
+def test_a_file_is_gone_with_the_right_to_it_half_way_through(
+    hub: Running, acme: httpx.Client
+) -> None:
+    hub.share(EVERYTHING)
+    job = export(acme, format="ndjson")
+    assert fetch(acme, job, Range="bytes=0-9").status_code == 206
+    hub.share(NO_PERSONS)
+    narrowed = fetch(acme, job, Range="bytes=10-")
+    assert (narrowed.status_code, narrowed.json()["code"]) == (404, "not_found")
+    assert acme.get(f"/v1/jobs/{job['jobId']}").status_code == 404
+    mine = export(acme, format="ndjson")
+    hub.share(EVERYTHING)  # who may see more may still have what it asked for
+    assert fetch(acme, mine).status_code == 200
+    hub.ledger.authorizations.revoke("KH", "Acme", now(), "test")
+    assert fetch(acme, mine).status_code == 404
+
+
+def test_clients_with_the_same_rights_share_a_file_and_no_address(
+    hub: Running, acme: httpx.Client
+) -> None:
+    job = export(acme)
+    with hub.client("Other") as other:
+        hub.share(NO_PERSONS, "Other")
+        assert fetch(other, job).status_code == 404
+        assert other.get(f"/v1/jobs/{job['jobId']}").status_code == 404
+        theirs = export(other)
+        assert theirs["downloads"][0]["url"] != job["downloads"][0]["url"]
+        assert fetch(other, theirs).content == fetch(acme, job).content
+    assert len(list((hub.exports.store.files).iterdir())) == 1
+
+
+def test_other_wishes_are_refused(acme: httpx.Client) -> None:
+    mine: dict[str, Any] = {"office": "KH", "right": "trademarks"}
+    for body, status, code in (
+        (mine | {"office": "TH"}, 404, "not_found"),
+        (mine | {"right": "patents"}, 404, "not_found"),
+        (mine | {"right": "x"}, 404, "not_found"),
+        (mine | {"format": "exe"}, 400, "invalid_request"),
+        (mine | {"filters": {"x": "1"}}, 400, "invalid_request"),
+        (mine | {"filters": {"q": "k"}}, 400, "invalid_request"),
+        (mine | {"extra": 1}, 400, "invalid_request"),
+        ({"office": "KH"}, 400, "invalid_request"),
+    ):
+        answer = acme.post("/v1/exports", json=body)
+        assert (answer.status_code, answer.json()["code"]) == (status, code), body
+
+
+def test_a_filter_on_a_withheld_field_is_refused(hub: Running, acme: httpx.Client) -> None:
+    hub.share(frozenset({Disclosure.STATUS_CHANGE}))
+    body = {"office": "KH", "right": "trademarks", "filters": {"status": "nonsense"}}
+    assert acme.post("/v1/exports", json=body).json()["code"] == "field_not_available"
+
+
+def test_an_altered_identifier_is_nothing(acme: httpx.Client) -> None:
+    job = export(acme)
+    for path in (f"/v1/jobs/{job['jobId']}x", "/v1/jobs/export-", "/v1/snapshots/abc"):
+        assert acme.get(path).status_code == 404
+
+
+@pytest.fixture(scope="session")
+def delta_sharing_python() -> str:
+    """Interpreter with the delta-sharing connector; ``.ci/third_party_clients`` makes it."""
+    python = os.environ.get("IPHUB_TEST_DELTA_SHARING_PYTHON")
+    if not python:
+        pytest.skip("IPHUB_TEST_DELTA_SHARING_PYTHON names no environment with delta-sharing")
+    return python
+
+
+READ = """
+import json, sys
+import delta_sharing
+profile = sys.argv[1]
+client = delta_sharing.SharingClient(profile)
+tables = client.list_all_tables()
+frame = delta_sharing.load_as_pandas(f"{profile}#KH.register.trademarks")
+limited = delta_sharing.load_as_pandas(f"{profile}#KH.register.trademarks", limit=3)
+print(json.dumps({
+    "shares": [share.name for share in client.list_shares()],
+    "tables": [f"{t.share}.{t.schema}.{t.name}" for t in tables],
+    "columns": list(frame.columns),
+    "numbers": sorted(frame["applicationNumber"]),
+    "date": str(frame["applicationDate"].min()),
+    "word": frame.sort_values("recordId")["markVerbalElements"].iloc[0][0]["text"],
+    "limited": len(limited),
+}))
+"""
+
+
+def test_a_file_is_prepared_by_another_process(hub_with_builder: Running) -> None:
+    hub = hub_with_builder
+    hub.publish(*[mark(number) for number in range(30)])
+    with hub.client() as client:
+        hub.share(NO_PERSONS)
+        job = export(client, format="csv")
+        assert fetch(client, job).text.count("\r\n") == 31
+
+
+@pytest.mark.parametrize("kind", ["oauth_client_credentials", "bearer_token"])
+def test_the_delta_sharing_client_reads_what_its_owner_may_see(
+    acme: httpx.Client, tmp_path: Path, delta_sharing_python: str, kind: str
+) -> None:
+    profile = acme.get("/v1/me/delta-sharing-profile", params={"type": kind}).json()
+    if kind == "oauth_client_credentials":
+        assert profile["clientSecret"] == "put your client secret here"
+        profile["clientSecret"] = acme.secret  # type: ignore[attr-defined]
+    (tmp_path / "hub.share").write_text(json.dumps(profile))
+    command = [delta_sharing_python, "-c", READ, str(tmp_path / "hub.share")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    read = json.loads(ran.stdout)
+    assert (read["shares"], read["tables"]) == (["KH"], ["KH.register.trademarks"])
+    assert read["numbers"] == [f"KH/{number:03d}" for number in range(30)]
+    assert (read["date"], read["word"], read["limited"]) == ("2000-01-02", "ដំរី 0", 3)
+    classes = {f.name: f.disclosure for f in load_tables()[TM].fields}
+    assert {classes[name] for name in read["columns"]} == set(Disclosure) - NO_PERSONS
+
+
+TABLE = "/delta-sharing/shares/KH/schemas/register/tables/trademarks"
+
+
+def query(client: httpx.Client) -> dict[str, Any]:
+    answer = client.post(f"{TABLE}/query", json={"limitHint": 5, "predicateHints": ["a = 1"]})
+    assert answer.status_code == 200, answer.text
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    return lines[2]["file"] | {"headers": answer.headers, "schema": lines[1]["metaData"]}
+
+
+def test_what_a_delta_table_tells_is_of_its_reader(hub: Running, acme: httpx.Client) -> None:
+    version = acme.get(f"{TABLE}/version").headers["delta-table-version"]
+    file = query(acme)
+    assert file["headers"]["delta-table-version"] == version
+    stats = json.loads(file["stats"])
+    assert stats["numRecords"] == 30
+    assert stats["maxValues"]["applicationDate"] == "2029-01-02"
+    assert "applicants" not in file["schema"]["schemaString"]
+    hub.publish(mark(1, applicant="Sophea"))
+    assert acme.get(f"{TABLE}/version").headers["delta-table-version"] == version
+    assert query(acme)["id"] == file["id"]
+    hub.publish(mark(1, status="registered"))
+    assert int(acme.get(f"{TABLE}/version").headers["delta-table-version"]) > int(version)
+    assert query(acme)["id"] != file["id"]
+
+
+def test_the_address_of_a_file_dies_with_the_right_to_it(hub: Running, acme: httpx.Client) -> None:
+    hub.share(EVERYTHING)
+    url = query(acme)["url"]
+    assert (
+        httpx.get(url, timeout=60).status_code == 200
+    )  # without a token: the address is the permission
+    assert httpx.get(f"{url}x").status_code == 404
+    hub.share(NO_PERSONS)
+    assert httpx.get(url, timeout=60).status_code == 404
+    url = query(acme)["url"]
+    assert httpx.get(url, headers={"Range": "bytes=0-3"}).content == b"PAR1"
+    token = acme.headers["authorization"].removeprefix("Bearer ")
+    who = {"client_id": acme.get("/v1/me").json()["clientId"]}
+    form = who | {"client_secret": acme.secret, "token": token}  # type: ignore[attr-defined]
+    assert httpx.post(f"{hub.url}/oauth2/revoke", data=form).status_code == 200
+    assert httpx.get(url, timeout=60).status_code == 404
+
+
+def test_what_is_not_shared_is_no_table(hub: Running, acme: httpx.Client) -> None:
+    hub.publish(mark(1), office="TH")
+    shares = "/delta-sharing/shares"
+    assert [item["name"] for item in acme.get(shares).json()["items"]] == ["KH"]
+    answers = [
+        acme.get(path, headers={"X-Request-Id": "the-same-id"})
+        for path in (
+            f"{shares}/TH",
+            f"{shares}/ZZ/schemas",
+            f"{shares}/TH/all-tables",
+            f"{shares}/KH/schemas/other/tables",
+            f"{shares}/TH/schemas/register/tables/trademarks/version",
+            f"{shares}/KH/schemas/register/tables/patents/metadata",
+            f"{shares}/KH/schemas/register/tables/nonsense/version",
+        )
+    ]
+    assert {(answer.status_code, answer.content) for answer in answers} == {
+        (404, answers[0].content)
+    }
+    refused = acme.post(f"{TABLE}/query", json={"version": 0})
+    assert refused.json()["code"] == "invalid_request"
+    assert acme.get(f"{TABLE}/changes").json()["code"] == "invalid_request"
