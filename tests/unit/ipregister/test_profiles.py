@@ -1,5 +1,6 @@
 """Profiles: how an office's own ways are laid over a shared format."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from ipregister import profiles
 from ipregister.deliveries import Kind
 from ipregister.errors import ConfigurationError
+from ipregister.guard_limits import DEFAULTS, GuardLimits
 from ipregister.model import Right
 
 FORMAT = {
@@ -106,3 +108,28 @@ def test_an_unknown_office_is_a_configuration_error() -> None:
 def test_every_office_with_a_profile_is_listed() -> None:
     assert set(profiles.offices()) >= {"BN", "ID", "KH", "LA", "MY", "PH", "TH", "VN"}
     assert list(profiles.offices()) == sorted(profiles.offices())
+
+
+def test_limits_of_the_guards_are_an_offices_own_and_checked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    real = profiles._load
+
+    def own(guards: dict[str, object]) -> Callable[..., dict[str, Any]]:
+        def load(*path: str) -> dict[str, Any]:
+            document = real(*path)
+            if path == ("tl.yaml",):
+                document["rights"]["trademarks"]["guards"] = guards
+            return document
+
+        return load
+
+    load = profiles.load_profile.__wrapped__
+    monkeypatch.setattr(profiles, "_load", own({"vanishShare": 0.1}))
+    loaded = load("TL")
+    assert loaded.rights[Right.TRADEMARKS].guards == GuardLimits(vanish_share=0.1)
+    assert loaded.rights[Right.PATENTS].guards == DEFAULTS
+    for wrong in ({"vanishShare": 2}, {"vanishshare": 0.1}, {"rollingDays": 0}):
+        monkeypatch.setattr(profiles, "_load", own(wrong))
+        with pytest.raises(ConfigurationError, match=r"tl\.yaml"):
+            load("TL")
