@@ -11,6 +11,7 @@ from datetime import date, datetime
 from typing import Any
 
 from ipregister.deliveries import Kind, Receipt, State
+from ipregister.holds import Escalation
 from ipregister.model import Right
 from ipregister.profiles import Override
 from ipregister.quality import Dimension, Rule, Severity
@@ -35,7 +36,10 @@ class ReportedFile:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What arrived and what became of it; of a dry run, only what a dry run knows."""
+    """What arrived and what became of it; of a dry run, only what a dry run knows.
+
+    ``hold`` is why it waits for the office (``ipregister.holds``), while it does.
+    """
 
     office: str
     right: Right
@@ -49,6 +53,8 @@ class Arrival:
     receivedAt: datetime | None = None
     receivedBy: str | None = None
     officeDate: date | None = None
+    hold: Mapping[str, Any] | None = None
+    escalation: Escalation | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -56,6 +62,7 @@ class Arrival:
             "files": {"items": [asdict(file) for file in self.files]},
             "receivedAt": instant(self.receivedAt) if self.receivedAt else None,
             "officeDate": self.officeDate.isoformat() if self.officeDate else None,
+            "escalation": self.escalation.document() if self.escalation else None,
             "stateInWords": state_in_words(self.state, self.reason),
             "receiptSum": receipt_sum(self.receipt) if self.receipt else None,
         }

@@ -79,3 +79,8 @@ OFFICES_REACHABLE = dg.AssetCheckSpec(
     asset=LANDING.key,
     description="Every office's SFTP folder was read within 24 hours, and none refused us.",
 )
+HOLDS_ARE_DECIDED = dg.AssetCheckSpec(
+    "holds_are_decided",
+    asset=LOG.key,
+    description="No delivery has been held for three days or longer.",
+)

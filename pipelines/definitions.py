@@ -7,6 +7,7 @@ import dagster as dg
 from connectors.settings import Settings
 from pipelines.assets import ASSETS
 from pipelines.checks import latest_deliveries, sftp_contacts
+from pipelines.holds import held_deliveries, ignored_holds
 from pipelines.jobs import maintain_register, process_deliveries
 from pipelines.receipts import daily_seal, seal_access_receipts
 from pipelines.resources import HubResource
@@ -17,9 +18,9 @@ def build_definitions(home: str) -> dg.Definitions:
     """Return assets, checks, jobs, sensors and schedules of the hub in ``home``."""
     return dg.Definitions(
         assets=ASSETS,
-        asset_checks=[latest_deliveries, sftp_contacts],
+        asset_checks=[latest_deliveries, sftp_contacts, held_deliveries],
         jobs=[process_deliveries, maintain_register, seal_access_receipts],
-        sensors=[waiting_deliveries, sftp_arrivals],
+        sensors=[waiting_deliveries, sftp_arrivals, ignored_holds],
         schedules=[nightly_maintenance, daily_seal],
         resources={"hub": HubResource(home=home)},
         executor=dg.in_process_executor,

@@ -57,9 +57,9 @@ def office_report(
             if delivery is latest or (delivery is found[0] and latest is None) or delivery.findings:
                 file = FindingsFile(hub.home.findings(delivery.deliveryId), temporary=temporary)
                 findings[len(reports)] = file
-                reports.append(full_report(arrival(delivery), file))
+                reports.append(full_report(arrival(delivery, at), file))
             else:
-                reports.append(_in_short(delivery))
+                reports.append(_in_short(delivery, at))
     name = load_profile(office).name
     return ReportSource(OfficeReport(office, name, at, tuple(reports), right), findings)
 
@@ -78,8 +78,9 @@ def full_report(checked: Arrival, findings: FindingsFile) -> QualityReport:
     return quality_report(checked, findings.tallies(), load_rules(), overrides)
 
 
-def arrival(delivery: Delivery) -> Arrival:
-    """Return a delivery of the ledger as a report shows it."""
+def arrival(delivery: Delivery, at: datetime) -> Arrival:
+    """Return a delivery of the ledger as a report of the instant ``at`` shows it."""
+    urgency = delivery.escalation(at)
     return Arrival(
         office=delivery.office,
         right=delivery.right,
@@ -93,9 +94,11 @@ def arrival(delivery: Delivery) -> Arrival:
         receivedAt=delivery.receivedAt,
         receivedBy=delivery.receivedBy,
         officeDate=delivery.officeDate,
+        hold=delivery.hold if urgency else None,
+        escalation=urgency,
     )
 
 
-def _in_short(delivery: Delivery) -> QualityReport:
+def _in_short(delivery: Delivery, at: datetime) -> QualityReport:
     counts = dict.fromkeys(map(str, Severity), 0) | dict(delivery.findings or {})
-    return QualityReport(arrival(delivery), counts)
+    return QualityReport(arrival(delivery, at), counts)

@@ -4,6 +4,7 @@ Every test starts from its own copy of one hub that has a hundred marks. Scenari
 those of the security reference: G-01 to G-12.
 """
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,14 +12,21 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
 import pipelines.guarding as guarding
+from connectors.reports.documents import write_json
+from connectors.reports.pages import write_html
+from connectors.reports.sources import office_report
 from iphub import decisions
 from ipregister.deliveries import Kind, State
 from ipregister.mapping import mapping_for
 from ipregister.model import Right
 from ipregister.profiles import load_profile
+from pipelines.holds import holds_are_decided, ignored_holds
+from pipelines.resources import HubResource
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 MARKS = Right.TRADEMARKS
@@ -231,6 +239,25 @@ def test_g10_a_hold_nobody_decides_grows_urgent_and_stays(office: Office) -> Non
         assert office.desk.hub.ledger.deliveries.waiting(at=at) == []
         assert office.desk.hub.ledger.deliveries.get(held.deliveryId).escalation(at).level == level
     assert office.desk.served_bytes() == before
+    result = holds_are_decided([held], held.heldAt + timedelta(days=12))
+    assert (result.passed, result.metadata["escalated"].value) == (False, {held.deliveryId: 2})
+    assert holds_are_decided([held], held.heldAt + timedelta(days=2)).passed
+
+
+def test_a_sensor_warns_of_an_ignored_hold_once(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = office.send(office.everything()[:40])
+    resources = {"hub": HubResource(home=str(office.desk.hub.home.root))}
+    told = []
+    for days in (1, 11, 12, 31):
+        at = held.heldAt + timedelta(days=days)
+        monkeypatch.setattr("pipelines.holds.now", lambda at=at: at)
+        cursor = told[-1][0] if told else None
+        ticked = ignored_holds(dg.build_sensor_context(resources=resources, cursor=cursor))
+        told.append((ticked.cursor, len(ticked.asset_events)))
+    name = held.deliveryId
+    assert told == [("", 0), (f"{name}:2", 1), (f"{name}:2", 0), (f"{name}:3", 1)]
 
 
 def test_updates_go_on_while_a_full_extraction_is_held_and_stay_when_it_is_released(
@@ -306,3 +333,47 @@ def test_g12_an_announced_purge_passes_once(office: Office) -> None:
     assert actions.count("purge:approved") == actions.count("purge:used") == 1
     office.desk.now += timedelta(days=8)
     assert office.send(marks[:2]).state is not State.HELD  # forty is a small collection
+
+
+def test_the_report_and_the_commands_show_what_a_person_decides_by(
+    office: Office, tmp_path: Path
+) -> None:
+    held = office.send(office.everything()[:40])
+    home = office.desk.hub.home.root
+    out = tmp_path / "report"
+    at = held.heldAt + timedelta(days=4)
+    source = office_report(office.desk.hub, "KH", MARKS, at=at, temporary=tmp_path)
+    write_html(source, out)
+    page = out.read_text("utf-8").replace("<wbr>", "")
+    assert "Why it is held: your decision" in page
+    assert "It has waited 4 days: please decide." in page
+    assert held.hold["samples"][0] in page
+    assert f"iphub delivery missing {held.deliveryId}" in page
+    write_json(source, out)
+    told = json.loads(out.read_text("utf-8"))["items"][0]
+    assert told["hold"]["years"] == held.hold["years"]
+    assert told["escalation"]["level"] == 1
+    run = CliRunner()
+    where = ["--home", str(home)]
+    listed = run.invoke(decisions.app, ["missing", held.deliveryId, *where]).stdout.splitlines()
+    assert listed[0] == "applicationNumber,recordId,applicationDate"
+    assert {line.split(",")[0] for line in listed[1:]} == {
+        f"KH/{n}/{2010 + n % 10}" for n in range(40, 100)
+    }
+    shown = run.invoke(decisions.app, ["show", held.deliveryId, *where, "--format", "json"])
+    document = json.loads(shown.stdout)
+    assert (document["hold"], document["purgeApproval"]) == (held.hold, None)
+    text = run.invoke(decisions.app, ["show", held.deliveryId, *where]).stdout
+    assert "had 100 · in this file 40 · would disappear 60" in text
+    withdrawn = ["withdraw", held.deliveryId, "--by", "Som", "--reason", "wrong file"]
+    assert run.invoke(decisions.app, [*withdrawn, *where]).exit_code == 0
+    approved = ["approve-purge", "--office", "KH", "--right", "trademarks", "--up-to", "60"]
+    decided = ["--by", "Som", "--reason", "expired marks leave", "--format", "json"]
+    answer = run.invoke(decisions.app, [*approved, *decided, *where])
+    assert json.loads(answer.stdout)["upTo"] == 60
+    done = office.send(office.everything()[:40])
+    shown = run.invoke(decisions.app, ["show", done.deliveryId, *where, "--format", "json"])
+    assert json.loads(shown.stdout)["purgeApproval"]["usedBy"] == done.deliveryId
+    reverted = ["revert", done.deliveryId, "--by", "Som", "--reason", "regret", "--format", "json"]
+    told = json.loads(run.invoke(decisions.app, [*reverted, *where]).stdout)
+    assert (told["revertedBy"], told["reversal"]["restored"]) == ("Som", 60)
