@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from api import (
     changes,
+    coverage,
     deliveries,
     delta_sharing,
     exports,
@@ -22,6 +23,7 @@ from api import (
     openapi,
     packages,
     problems,
+    quality_reports,
     receipts,
     redistribution,
 )
@@ -49,7 +51,7 @@ def create_app(service: Service) -> FastAPI:
     # The routes themselves, most used first: FastAPI's included routers match a path several
     # times over, 60 of the 150 microseconds of a point read.
     third_parties = (redistribution, changes, me, oauth, exports, delta_sharing)
-    offices = (deliveries, findings, packages, files, jobs, receipts)
+    offices = (deliveries, findings, packages, files, jobs, receipts, quality_reports, coverage)
     for part in (*third_parties, *offices, metadata, health):
         app.router.routes.extend(part.router.routes)
     app.add_exception_handler(HubError, problems.answer_error)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 
-from api import openapi_exports, openapi_offices, openapi_receipts
+from api import openapi_exports, openapi_offices, openapi_receipts, openapi_reports
 from api.negotiation import FEED_FORMATS, RECORD_FORMATS
 from api.openapi_parts import (
     CURSOR,
@@ -218,6 +218,7 @@ def _complete(description: Document) -> Document:
         | openapi_exports.SCHEMAS
         | openapi_offices.SCHEMAS
         | openapi_receipts.SCHEMAS
+        | openapi_reports.SCHEMAS
         | records,
         "securitySchemes": {
             "bearer": {
