@@ -8,6 +8,7 @@ BENCHMARKS = (
     ("benchmarks.ingest", "--memory"),
     ("benchmarks.api",),
     ("benchmarks.sftp",),
+    ("benchmarks.push",),
 )
 
 
