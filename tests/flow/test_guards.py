@@ -375,5 +375,6 @@ def test_the_report_and_the_commands_show_what_a_person_decides_by(
     shown = run.invoke(decisions.app, ["show", done.deliveryId, *where, "--format", "json"])
     assert json.loads(shown.stdout)["purgeApproval"]["usedBy"] == done.deliveryId
     reverted = ["revert", done.deliveryId, "--by", "Som", "--reason", "regret", "--format", "json"]
-    told = json.loads(run.invoke(decisions.app, [*reverted, *where]).stdout)
+    answer = run.invoke(decisions.app, [*reverted, *where]).stdout
+    told = json.loads(answer[answer.index("{") :])  # outside a test the log goes to stderr
     assert (told["revertedBy"], told["reversal"]["restored"]) == ("Som", 60)
