@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from connectors.record_facts import row_facts
 from connectors.register.engine import literal, parquet
 from connectors.register.store import RegisterStore
 from connectors.schema import canonical_fields, fragment_column, log_schema, staged_schema
@@ -117,7 +118,7 @@ def publish_to_serving(register: RegisterStore, serving: ServingStore, changes: 
                 office=changes.office,
                 right=changes.right,
                 at=changes.at,
-                upserts=_serving_rows(con, changes.right, changes.first_change),
+                upserts=_serving_rows(con, changes),
                 vanished=vanished,
                 cause=changes.cause,
             )
@@ -131,14 +132,14 @@ def _define_views(con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
     con.execute(f"CREATE TEMP VIEW staged AS SELECT * FROM {source}")
 
 
-def _serving_rows(
-    con: duckdb.DuckDBPyConnection, right: Right, first_change: int
-) -> Iterator[ServingRow]:
+def _serving_rows(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterator[ServingRow]:
+    right, day = changes.right, f"DATE {literal(changes.at.date().isoformat())}"
     fragments = ", ".join(f"r.{fragment_column(name)}" for name in Disclosure)
     query = con.sql(
         f"""
-        SELECT p.recordId, {first_change} + p.place AS changeSeq, r.recordKey,
+        SELECT p.recordId, {changes.first_change} + p.place AS changeSeq, r.recordKey,
                r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
+               {row_facts(right, day)},
                {CLASSES[right]} AS classes, {WORDS[right]} AS words, {fragments}
         FROM plan p JOIN staged r USING (part, sequence)
         WHERE NOT p.held AND p.op <> 'vanish' AND p.shown
@@ -157,6 +158,12 @@ def serving_row(
     filed: date | None,
     registration: str | None,
     status: str | None,
+    registered: date | None,
+    first_published: date | None,
+    published: bool,
+    right_kind: str | None,
+    kind: str | None,
+    route: str | None,
     classes: list[str | None] | None,
     words: list[str | None] | None,
     *fragments: bytes,
@@ -171,6 +178,12 @@ def serving_row(
         applicationDate=filed,
         registrationNumber=registration,
         status=status,
+        registrationDate=registered,
+        publicationDate=first_published,
+        published=published,
+        rightKind=right_kind,
+        kind=kind,
+        filingRoute=route,
         classes=tuple([_scheme_and_symbol(entry) for entry in classes or () if entry]),
         searchText="\n".join([word for word in words or () if word]),
     )

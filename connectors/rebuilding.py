@@ -5,7 +5,7 @@ one readers know. Needed when the file is lost, damaged or of another layout.
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,14 +17,17 @@ from typing import Any
 import duckdb
 
 from connectors.publication import BATCH_ROWS, CLASSES, WORDS, serving_row
+from connectors.record_facts import FACTS, row_facts
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.rendering import Fragments, render_fragments
 from connectors.schema import canonical_fields
 from connectors.serving.gaps import forget_places, places
-from connectors.serving.rows import Publication, ServingRow
+from connectors.serving.rows import Publication, ServingRow, Space, view_of
 from connectors.serving.schema import connect
+from connectors.serving.spaces import prepare
 from connectors.serving.writing import publish
+from ipregister.authorizations import Grant
 from ipregister.errors import ConfigurationError
 from ipregister.model import Right, load_tables
 
@@ -38,7 +41,13 @@ class Rebuilt:
     cursors_survive: bool
 
 
-def rebuild_serving(register: RegisterStore, path: Path, *, at: datetime) -> Rebuilt:
+def rebuild_serving(
+    register: RegisterStore,
+    path: Path,
+    *,
+    at: datetime,
+    views: Iterable[tuple[Space, Grant]] = (),
+) -> Rebuilt:
     """Replace the serving store at ``path``; readers see the old one until the new one is whole.
 
     Nothing may be published meanwhile: the caller closes the gate.
@@ -47,6 +56,7 @@ def rebuild_serving(register: RegisterStore, path: Path, *, at: datetime) -> Reb
         register: what was published.
         path: the store's file, which need not exist.
         at: the instant, from which readers' places count anew when the old ones do not fit.
+        views: views that authorizations need; readers of these start again.
     """
     fresh = path.with_name(f".{path.name}.rebuilt")
     _remove(fresh)
@@ -58,8 +68,9 @@ def rebuild_serving(register: RegisterStore, path: Path, *, at: datetime) -> Reb
                     deliveries += _replay(register, new, office, right)
             (records,) = new.execute("SELECT coalesce(sum(records), 0) FROM space").fetchone()
             survive = _places_of(path) == places(new)
-            if not survive:
-                forget_places(new, at)
+            for space, grant in views:
+                prepare(new, space, view_of(grant))
+            forget_places(new, at, whole=not survive)
             _put_in_place(new, path)
     finally:
         _remove(fresh)
@@ -76,6 +87,7 @@ def _replay(register: RegisterStore, store: sqlite3.Connection, office: str, rig
             f"""
             SELECT m.moment, m.delivery, m.shown, r.cause, r.op, r.held, r.changeSeq, r.recordKey,
                    r.recordedAt AT TIME ZONE 'UTC' AS at,
+                   {row_facts(right, "CAST(r.recordedAt AT TIME ZONE 'UTC' AS DATE)")},
                    {CLASSES[right]} AS ".classes", {WORDS[right]} AS ".words", {columns}
             FROM log r JOIN moments m USING (changeSeq)
             ORDER BY r.changeSeq
@@ -153,6 +165,7 @@ def served(row: dict[str, Any], fragments: Fragments) -> ServingRow:
         row["applicationDate"],
         row["registrationNumber"],
         row["status"],
+        *(row[f".{name}"] for name in FACTS),
         row[".classes"],
         row[".words"],
         *fragments.values(),

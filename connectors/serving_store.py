@@ -8,7 +8,8 @@ not decided here.
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from connectors.serving import reading, writing
@@ -19,9 +20,10 @@ from connectors.serving.places import Place, find_place
 from connectors.serving.reading import START, Page
 from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of, view_of
 from connectors.serving.schema import connect
+from connectors.serving.spaces import forget_unused, located, prepare
 from connectors.serving.streaming import Piece, Reading
+from connectors.serving.writing import microseconds
 from ipregister.authorizations import Grant
-from ipregister.errors import StoreError
 from ipregister.model import Right
 
 __all__ = [
@@ -54,7 +56,6 @@ class ServingStore:
         self._path = path
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._spaces: dict[Space, int] = {}
         self._reader()
 
     def close(self) -> None:
@@ -75,6 +76,25 @@ class ServingStore:
         finally:
             connection.close()
 
+    def prepare(self, office: str, right: Right, grant: Grant) -> None:
+        """Make the view of a grant, complete, before anybody reads under it."""
+        connection = connect(self._path, writer=True)
+        try:
+            prepare(connection, (office, right), view_of(grant))
+        finally:
+            connection.close()
+
+    def forget_unused(
+        self, used: Iterable[tuple[Space, Grant]], at: datetime, keep: timedelta
+    ) -> int:
+        """Remove views no grant has used for the time ``keep``; return how many."""
+        connection = connect(self._path, writer=True)
+        try:
+            views = {(space, view_of(grant)) for space, grant in used}
+            return forget_unused(connection, views, microseconds(at), keep)
+        finally:
+            connection.close()
+
     def record(self, office: str, right: Right, record_id: str, grant: Grant) -> bytes | None:
         """Return the allowed part of one record as a JSON object, if it is published."""
         space = self._space(office, right, grant)
@@ -83,7 +103,7 @@ class ServingStore:
     def is_gone(self, office: str, right: Right, record_id: str, grant: Grant) -> bool:
         """Tell whether a record was taken away that could be read under this grant."""
         space = self._space(office, right, grant)
-        return reading.is_gone(self._reader(), space, record_id)
+        return reading.is_gone(self._reader(), space, record_id, grant.since)
 
     def page(
         self,
@@ -133,6 +153,7 @@ class ServingStore:
 
         Raises:
             PlaceUnknown: the place does not fit this store; start again without marks.
+            StoreError: a view of a grant is not prepared.
         """
         connection = self._reader()
         connection.execute("BEGIN")  # several statements, one state
@@ -147,21 +168,18 @@ class ServingStore:
 
     def totals(self) -> dict[Space, int]:
         """Return how many records are published, by office and right: for offices only."""
-        rows = self._reader().execute("SELECT office, ip_right, records FROM space")
+        rows = self._reader().execute("SELECT office, ip_right, records FROM space WHERE view = ''")
         return {(office, Right(right)): count for office, right, count in rows}
 
     def _space(self, office: str, right: Right, grant: Grant) -> int:
-        """Return the number of a space, 0 when nothing was published there yet."""
-        if view_of(grant):
-            raise StoreError("this view of the register is not prepared")
-        if (office, right) not in self._spaces:
-            found = self._reader().execute(
-                "SELECT id FROM space WHERE office = ? AND ip_right = ?", (office, str(right))
-            )
-            if (row := found.fetchone()) is None:
-                return 0
-            self._spaces[office, right] = row[0]  # never changes, never disappears
-        return self._spaces[office, right]
+        """Return the number of a grant's space, 0 when nothing was published there yet.
+
+        Asked every time: a store that was made anew in this file counts its spaces anew.
+
+        Raises:
+            StoreError: its view is not prepared.
+        """
+        return located(self._reader(), (office, right), view_of(grant))
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)

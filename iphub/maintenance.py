@@ -1,5 +1,6 @@
 """``iphub digest`` and ``iphub rebuild-serving``: is a hub what it was, and making it so."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
@@ -9,8 +10,10 @@ from rich.console import Console
 from connectors import rebuilding
 from connectors.digest import digest_of
 from connectors.gate import Gate
-from connectors.hub import Home
+from connectors.hub import Home, ledger_url
+from connectors.ledger import Ledger
 from connectors.register.store import RegisterStore
+from connectors.views import used_views
 from iphub.context import FormatOption, HomeOption, open_hub, settings
 from iphub.output import Format, emit, progress
 
@@ -40,7 +43,9 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
     place.pepper()  # refuses where there is no hub
     register = RegisterStore(place.root / "register", memory_limit=chosen.memory_limit)
     with progress.status("Publishing every delivery again …"), Gate(place.root).closed():
-        made = rebuilding.rebuild_serving(register, place.serving, at=at)
+        with closing(Ledger.open(ledger_url(chosen), environment=chosen.environment)) as ledger:
+            views = list(used_views(ledger, at))
+        made = rebuilding.rebuild_serving(register, place.serving, at=at, views=views)
     seconds = perf_counter() - started
     cursors = "go on from where they are" if made.cursors_survive else "start again (resync)"
     document = {

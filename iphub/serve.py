@@ -6,6 +6,7 @@ a token given out by one is known to all. TLS is the affair of the proxy in fron
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +24,7 @@ from connectors.cursors import Cursors
 from connectors.hub import Hub
 from connectors.receipts.journal import Journal
 from connectors.settings import Settings
+from connectors.views import prepare_views
 from iphub.context import HomeOption
 from iphub.output import progress
 
@@ -42,7 +44,9 @@ def serve(
     # Workers are new processes: the environment is how they learn where the hub is.
     os.environ |= {"IPHUB_HOME": str(home.resolve()), "IPHUB_PUBLIC_URL": address}
     # Refuse here, in one sentence, and not in every worker with a traceback.
-    Hub.open(settings).close()
+    hub = Hub.open(settings)
+    prepare_views(hub.ledger, hub.serving, datetime.now(UTC))
+    hub.close()
     progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
     run(host, port, workers)
 

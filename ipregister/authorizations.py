@@ -45,6 +45,11 @@ class Grant:
     freeText: bool = True
     since: int = 0
 
+    @property
+    def has_view(self) -> bool:
+        """Tell whether it opens less than every record as it is."""
+        return self.rule is not None or not self.freeText
+
     def document(self) -> dict[str, Any]:
         """Return the JSON form; classes in their fixed order."""
         return {

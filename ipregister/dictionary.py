@@ -35,6 +35,14 @@ TYPES = """\
 | list | a list of objects |
 """
 
+FREE_TEXT = """\
+Members of type string or texts that people write by hand are called *free text* in the column
+Disclosure. They may name persons whatever their class: a title, a description of goods, the
+name of a file. That is a residual risk of sharing `core` without `stakeholder`, and the words of
+a mark may be a name, too. An office may leave free text out for a third party, except the
+words of the mark itself.
+"""
+
 CLASSES: Mapping[Disclosure, str] = {
     Disclosure.CORE: "numbers, dates of filing, publication and registration, what is protected",
     Disclosure.STAKEHOLDER: "persons, and every record of who owns or may use the right",
@@ -53,6 +61,7 @@ def render(tables: Mapping[Right, Table]) -> str:
     parts = [
         INTRODUCTION,
         TYPES,
+        FREE_TEXT,
         "An office authorizes every third party class by class; `core` goes with the right.\n",
         "\n".join(["| Disclosure | What it holds |", "| --- | --- |", *classes]) + "\n",
     ]
@@ -76,7 +85,8 @@ def _section(table: Table) -> str:
 
 def _row(path: str, member: Member, disclosure: Disclosure) -> str:
     values = ", ".join(member.values)
-    cells = (member.type, member.inid, member.st96, disclosure, member.description, values)
+    shared = f"{disclosure}, free text" if member.freeText else disclosure
+    cells = (member.type, member.inid, member.st96, shared, member.description, values)
     return _line([f"`{path}`", *(cell or "" for cell in cells)])
 
 

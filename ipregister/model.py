@@ -56,6 +56,8 @@ class Member(BaseModel):
     inid: str | None = PydanticField(default=None, pattern=r"^[0-9]{2,3}$")
     st96: str | None = PydanticField(default=None, pattern=r"^(com|tmk|pat|dgn):[A-Z][A-Za-z0-9]*$")
     values: tuple[str, ...] = ()
+    freeText: bool = False
+    """Written by hand: it may carry names of persons whatever the field's class."""
     fields: "tuple[Member, ...]" = ()
 
     @model_validator(mode="after")

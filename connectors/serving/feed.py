@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from connectors.serving.marks import NOWHERE, Counts, Mark, Mode, adjust, restrict
+from connectors.serving.marks import NOWHERE, Counts, Mark, Mode, Target, adjust, arrive
 from connectors.serving.reading import columns_of
-from connectors.serving.rows import BITS, Space, mask_of
-from connectors.serving.schema import COUNTS, PLACES
-from ipregister.authorizations import NOTHING, Grant
+from connectors.serving.rows import BITS, FREE_TEXT, Space, key_of, mask_of, view_of
+from connectors.serving.schema import COUNTS, FRAGMENT_OF_RECORD, PLACES
+from connectors.serving.spaces import located
+from ipregister.authorizations import Grant
 
 
 class Named(NamedTuple):
@@ -72,6 +73,7 @@ class _Walk:
     mark: Mark
     start: _Place
     horizon: int
+    origin: int
 
 
 def read_changes(
@@ -84,45 +86,78 @@ def read_changes(
 
     Raises:
         PlaceUnknown: a mark does not fit this store.
+        StoreError: a view of a grant is not prepared.
     """
     known = {(mark.office, mark.right): mark for mark in marks or ()}
     changes = Changes([], [], [], False)
     for space in sorted(known.keys() | grants.keys()):
-        mask = mask_of(grants.get(space, NOTHING).allowed)
-        walk = _walk(connection, space, known.get(space), mask, first=marks is None)
-        left = limit - len(changes.items)
-        place, exhausted = walk.start, True
-        for item in _items(connection, walk, left + 1):
-            if not left:
-                changes, exhausted = replace(changes, more=True), False
-                break
-            changes.items.append(item.body)
-            changes.named.append(Named(space, item.record, item.is_given))
-            place, left = item.place, left - 1
-        changes.marks.extend(_marked(connection, walk, place, exhausted=exhausted))
+        target = _target(connection, space, grants.get(space))
+        mark = _adjusted(connection, space, known.get(space), target, first=marks is None)
+        while mark is not None:
+            walk = _walk(connection, mark)
+            left = limit - len(changes.items)
+            place, exhausted = walk.start, True
+            for item in _items(connection, walk, left + 1):
+                if not left:
+                    changes, exhausted = replace(changes, more=True), False
+                    break
+                changes.items.append(item.body)
+                changes.named.append(Named(space, item.record, item.is_given))
+                place, left = item.place, left - 1
+            if mark.mode is Mode.RETRACT and exhausted:
+                mark = arrive(mark)
+                continue
+            changes.marks.append(_marked(connection, walk, place, exhausted=exhausted))
+            break
     return changes
 
 
-def _walk(
-    connection: sqlite3.Connection, space: Space, mark: Mark | None, mask: int, *, first: bool
-) -> _Walk:
-    found = connection.execute(
-        "SELECT id FROM space WHERE office = ? AND ip_right = ?", (space[0], str(space[1]))
-    ).fetchone()
-    number = int(found[0]) if found else 0
+def _adjusted(
+    connection: sqlite3.Connection,
+    space: Space,
+    known: Mark | None,
+    target: Target | None,
+    *,
+    first: bool,
+) -> Mark | None:
+    mark = adjust(known, space, target, first=first)
+    if known is not None and mark != known:
+        _walk(connection, known)  # a place of another store must not pass for one of this
+    return mark
+
+
+def _target(connection: sqlite3.Connection, space: Space, grant: Grant | None) -> Target | None:
+    if grant is None:
+        return None
+    view, mask = view_of(grant), mask_of(grant.allowed)
     latest = connection.execute(
         f"SELECT {', '.join(COUNTS)} FROM publication WHERE space = ? "
         "ORDER BY n_core DESC, id DESC LIMIT 1",
-        (number,),
+        (located(connection, space, view),),
     ).fetchone()
-    mark = adjust(mark, space, mask, restrict(latest or NOWHERE, mask), first=first)
+    whole = mask | FREE_TEXT if grant.freeText else mask
+    return Target(whole, key_of(view), grant.since, _restrict(latest or NOWHERE, mask))
+
+
+def _walk(connection: sqlite3.Connection, mark: Mark) -> _Walk:
+    found = connection.execute(
+        "SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = ?",
+        (mark.office, str(mark.right), mark.key),
+    ).fetchone()
+    number = int(found[0]) if found else 0
     start = _Place(
         _publication(connection, number, mark.counts, mark.mask),
         mark.record,
         mark.half,
         mark.retracted,
     )
-    return _Walk(number, mark, start, _publication(connection, number, mark.horizon, mark.mask))
+    return _Walk(
+        number,
+        mark,
+        start,
+        _publication(connection, number, mark.horizon, mark.mask),
+        _publication(connection, number, (mark.origin, *NOWHERE[1:]), 1),
+    )
 
 
 def _publication(connection: sqlite3.Connection, space: int, counts: Counts, mask: int) -> int:
@@ -146,12 +181,10 @@ def _items(connection: sqlite3.Connection, walk: _Walk, limit: int) -> Iterator[
     if walk.mark.mode is Mode.RETRACT:
         yield from _retractions(connection, walk, limit, where)
         return
-    mask, start, mode = walk.mark.mask, walk.start, walk.mark.mode
-    # Deletions of records a new reader never had are not news to it.
-    silent = walk.horizon if mode in (Mode.READ, Mode.GRANT) else 0
+    mask, start, mode = walk.mark.mask & ~FREE_TEXT, walk.start, walk.mark.mode
     rows = connection.execute(
         _feed_statement(mask, inclusive=start.half),
-        (walk.space, start.publication, start.record, mask, silent, limit + 1),
+        (walk.space, start.publication, start.record, mask, walk.origin, limit + 1),
     )
     for publication, record, cause, alive, *parts in rows:
         if publication <= walk.horizon and mode is not Mode.READ:
@@ -168,46 +201,53 @@ def _items(connection: sqlite3.Connection, walk: _Walk, limit: int) -> Iterator[
 def _retractions(
     connection: sqlite3.Connection, walk: _Walk, limit: int, where: bytes
 ) -> Iterator[_Item]:
-    """Yield a retraction of every record the reader may have, deleted since or not."""
-    start = walk.start
+    """Yield a retraction of every record the reader may have and may not keep.
+
+    It may have what lived between the reader's coming and its place, deleted since or not.
+    """
+    start, kept, bound = walk.start, -1, 0
+    if walk.mark.then is not None and walk.mark.keep:
+        goal = arrive(walk.mark)
+        assert goal is not None  # noqa: S101 - there is a target
+        arrived = _walk(connection, goal)
+        kept, bound = arrived.space, arrived.horizon
+    reached = (start.publication, start.record, walk.origin)
     rows = connection.execute(
-        "SELECT record_id FROM record WHERE space = ? AND record_id > ? "
-        "AND (born, record_id) <= (?, ?) ORDER BY record_id LIMIT ?",
-        (walk.space, start.retracted, start.publication, start.record, limit),
+        _RETRACTIONS, (walk.space, start.retracted, *reached, *reached, kept, bound, limit)
     )
     for (record,) in rows:
         place = _Place(start.publication, start.record, retracted=record)
         yield _item("retract", "authorization", where, record, place)
 
 
-def _marked(
-    connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhausted: bool
-) -> list[Mark]:
-    """Return the mark of a place; none when everything was retracted."""
+def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhausted: bool) -> Mark:
+    """Return the mark of a place."""
     mark = walk.mark
     if mark.mode is Mode.RETRACT:
-        changed = msgspec.structs.replace(mark, retracted=place.retracted)
-        return [] if exhausted else [changed]
+        return msgspec.structs.replace(mark, retracted=place.retracted)
     counts = mark.counts
     if place.publication != walk.start.publication:
         found = connection.execute(
             f"SELECT {', '.join(COUNTS)} FROM publication WHERE id = ?",
             (place.publication,),
         ).fetchone()
-        counts = restrict(found, mark.mask)
+        counts = _restrict(found, mark.mask)
     beyond = place.publication > walk.horizon
-    return [
-        Mark(
-            mark.office,
-            mark.right,
-            mark.mask,
-            Mode.READ if exhausted or beyond else mark.mode,
-            counts,
-            place.record,
-            NOWHERE if beyond else mark.horizon,
-            place.half,
-        )
-    ]
+    return msgspec.structs.replace(
+        mark,
+        mode=Mode.READ if exhausted or beyond else mark.mode,
+        counts=counts,
+        record=place.record,
+        horizon=NOWHERE if beyond else mark.horizon,
+        half=place.half,
+    )
+
+
+def _restrict(counts: Counts, mask: int) -> Counts:
+    """Return the counts a reader of the classes ``mask`` may know."""
+    return tuple(
+        count if bit & mask else 0 for count, bit in zip(counts, BITS.values(), strict=True)
+    )
 
 
 def _item(
@@ -225,6 +265,18 @@ def _item(
 
 _json = msgspec.json.Encoder().encode
 
+_RETRACTIONS = """
+SELECT r.record_id FROM record r
+WHERE r.space = ? AND r.record_id > ?
+AND (((r.born, r.record_id) <= (?, ?) AND (r.alive = 1 OR r.p_core > ?))
+     OR EXISTS (SELECT 1 FROM life l WHERE l.space = r.space AND l.record_id = r.record_id
+                AND (l.born, l.record_id) <= (?, ?) AND l.died > ?))
+AND NOT EXISTS (SELECT 1 FROM record k WHERE k.space = ? AND k.record_id = r.record_id
+                AND k.alive = 1 AND k.born <= ?)
+ORDER BY r.record_id LIMIT ?
+"""
+"""Dead records end at the publication that touched their core last."""
+
 
 @cache
 def _feed_statement(mask: int, *, inclusive: bool) -> str:
@@ -237,7 +289,8 @@ def _feed_statement(mask: int, *, inclusive: bool) -> str:
     return (
         f"SELECT c.publication, c.record_id, p.cause, r.alive, {columns_of(mask)} "
         "FROM change c CROSS JOIN record r ON r.id = c.id "
-        "CROSS JOIN publication p ON p.id = c.publication LEFT JOIN fragment f ON f.id = c.id "
+        "CROSS JOIN publication p ON p.id = c.publication "
+        f"LEFT JOIN fragment f ON {FRAGMENT_OF_RECORD} AND r.alive = 1 "
         f"WHERE c.space = ? AND (c.publication, c.record_id) {'>=' if inclusive else '>'} (?, ?) "
         f"AND (c.touched & ?) != 0 AND c.publication = {last} "
         "AND (r.alive = 1 OR c.publication > ?) "

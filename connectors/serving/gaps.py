@@ -10,6 +10,7 @@ import sqlite3
 from datetime import datetime
 
 from connectors.serving.schema import COUNTS
+from connectors.serving.writing import microseconds
 
 _NAMES = ", ".join(COUNTS)
 
@@ -31,21 +32,27 @@ def leave_gap(connection: sqlite3.Connection, at: datetime) -> None:
             connection.execute(
                 f"INSERT INTO publication (delivery_id, space, at, cause, {_NAMES}) "
                 f"VALUES (?, ?, ?, 'source', {', '.join('?' * len(COUNTS))})",
-                (f"gap:{space}:{at.isoformat()}", space, at.isoformat(), *beyond),
+                (f"gap:{space}:{at.isoformat()}", space, microseconds(at), *beyond),
             )
     connection.execute("COMMIT")
 
 
-def forget_places(connection: sqlite3.Connection, at: datetime) -> None:
-    """Let no place that was given out before ``at`` be known any more."""
+def forget_places(connection: sqlite3.Connection, at: datetime, *, whole: bool) -> None:
+    """Let no place given out before ``at`` be known any more, of views or of the whole, too.
+
+    A view that was made anew has one publication where it had many.
+    """
     moved = ", ".join(f"{name} = {name} + ?" for name in COUNTS)
-    connection.execute(f"UPDATE publication SET {moved}", [int(at.timestamp())] * len(COUNTS))
+    which = "" if whole else "WHERE space IN (SELECT id FROM space WHERE view != '')"
+    connection.execute(
+        f"UPDATE publication SET {moved} {which}", [int(at.timestamp())] * len(COUNTS)
+    )
 
 
 def places(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
-    """Return every place of the feed by space: which delivery, and the counts behind it."""
+    """Return every place of the feeds without views: which delivery, and the counts behind it."""
     return connection.execute(
         f"SELECT s.office, s.ip_right, p.delivery_id, {', '.join(f'p.{n}' for n in COUNTS)} "
         "FROM publication p JOIN space s ON s.id = p.space "
-        "ORDER BY s.office, s.ip_right, p.id"
+        "WHERE s.view = '' ORDER BY s.office, s.ip_right, p.id"
     ).fetchall()

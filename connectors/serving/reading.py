@@ -10,7 +10,7 @@ from functools import cache
 
 from connectors.serving.folding import fold_number, fold_symbol, fold_text
 from connectors.serving.rows import BITS, Filters
-from connectors.serving.schema import FRAGMENT_COLUMNS
+from connectors.serving.schema import FRAGMENT_COLUMNS, FRAGMENT_OF_RECORD
 
 PREFIX_SCHEMES = frozenset({"ipc", "cpc", "locarno"})
 """Hierarchical schemes: ``A61K`` finds ``A61K31/00``, ``14`` finds ``14-03``."""
@@ -59,12 +59,16 @@ def read_page(
     return Page(bodies, (rows[-1][0], rows[-1][1]) if more else None, [row[1] for row in rows])
 
 
-def is_gone(connection: sqlite3.Connection, space: int, record_id: str) -> bool:
-    """Tell whether the record was there once and the office took it away."""
+def is_gone(connection: sqlite3.Connection, space: int, record_id: str, since: int) -> bool:
+    """Tell whether the record was there at ``since`` or later and was taken away.
+
+    What was taken away before a reader might see it never existed for that reader.
+    """
     return (
         connection.execute(
-            "SELECT 1 FROM record WHERE space = ? AND record_id = ? AND alive = 0",
-            (space, record_id),
+            "SELECT 1 FROM record r JOIN publication p ON p.id = r.p_core "
+            "WHERE r.space = ? AND r.record_id = ? AND r.alive = 0 AND p.at >= ?",
+            (space, record_id, since),
         ).fetchone()
         is not None
     )
@@ -85,8 +89,8 @@ def columns_of(mask: int) -> str:
 @cache
 def _record_statement(mask: int) -> str:
     return (
-        f"SELECT {columns_of(mask)} FROM record r JOIN fragment f ON f.id = r.id "
-        "WHERE r.space = ? AND r.record_id = ?"
+        f"SELECT {columns_of(mask)} FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} "
+        "WHERE r.space = ? AND r.record_id = ? AND r.alive = 1"
     )
 
 
@@ -124,7 +128,7 @@ def page_statement(
     conditions.append(f"({order}) > (?, ?)")
     return (
         f"SELECT r.sort_key, r.record_id, {columns_of(mask)} "
-        f"FROM {source} JOIN fragment f ON f.id = r.id WHERE {' AND '.join(conditions)} "
+        f"FROM {source} JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE {' AND '.join(conditions)} "
         f"ORDER BY {order} LIMIT ?",
         [*values, *after],
     )

@@ -5,13 +5,14 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Literal
 
 import msgspec
 
 from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right
-from ipregister.row_rules import RowRule
+from ipregister.row_rules import RowRule, read_row_rule
 
 Cause = Literal["source", "processing"]
 """Why a record changed: the office sent it, or our mapping of what it sent changed. A third
@@ -20,6 +21,9 @@ cause, ``authorization``, is never stored: it is the difference between a reader
 Space = tuple[str, Right]
 """Office code and right: the unit of authorization, of counting and of the feed."""
 
+KEY_BYTES = 12
+"""Two views of one office and right never share a name: 96 bits."""
+
 
 class ServingRow(msgspec.Struct, frozen=True, gc=False):
     """One record as it will be served; a structure, because a million are made one by one.
@@ -27,7 +31,8 @@ class ServingRow(msgspec.Struct, frozen=True, gc=False):
     ``sortKey`` is the normalised application number. Which classes an update touches is
     decided by comparing fragments with the stored ones, never by what a caller believes: a
     class named by mistake would show a hidden change to everybody. ``changed`` is therefore
-    not read; it is kept for the stores that cannot compare.
+    not read; it is kept for the stores that cannot compare. What row rules look at is as in
+    ``row_rules.Facts``.
     """
 
     recordId: str
@@ -39,6 +44,12 @@ class ServingRow(msgspec.Struct, frozen=True, gc=False):
     applicationDate: dt.date | None = None
     registrationNumber: str | None = None
     status: str | None = None
+    registrationDate: dt.date | None = None
+    publicationDate: dt.date | None = None
+    published: bool = False
+    rightKind: str | None = None
+    kind: str | None = None
+    filingRoute: str | None = None
     classes: tuple[tuple[str, str], ...] = ()
     searchText: str = ""
 
@@ -87,6 +98,9 @@ BITS: dict[Disclosure, int] = {name: 1 << place for place, name in enumerate(Dis
 
 EVERYTHING = sum(BITS.values())
 
+FREE_TEXT = 1 << 30
+"""Stands beside the bits of a grant's classes: free text may be seen, too."""
+
 
 def mask_of(classes: Iterable[Disclosure]) -> int:
     """Return the bits of a set of classes."""
@@ -101,10 +115,25 @@ def view_of(grant: Grant) -> str:
 
     Grants with the same view share a space of the store.
     """
-    return "" if grant.rule is None and grant.freeText else _view(grant.rule, grant.freeText)
+    return _view(grant.rule, grant.freeText) if grant.has_view else ""
 
 
 @lru_cache(maxsize=1024)
 def _view(rule: RowRule | None, free_text: bool) -> str:
     said = {"freeText": free_text, "rows": rule.document() if rule else {}}
     return json.dumps(said, sort_keys=True, separators=(",", ":"))
+
+
+@lru_cache(maxsize=1024)
+def read_view(view: str) -> tuple[RowRule | None, bool]:
+    """Return the rule of a view, and whether it has free text."""
+    if not view:
+        return None, True
+    said = json.loads(view)
+    return read_row_rule(said["rows"]), said["freeText"]
+
+
+@lru_cache(maxsize=1024)
+def key_of(view: str) -> bytes:
+    """Return a short name of a view, for cursors; empty for all as they are."""
+    return blake2b(view.encode(), digest_size=KEY_BYTES).digest() if view else b""

@@ -2,6 +2,7 @@
 
 ``fragment`` holds the bytes, one column per disclosure class; ``record`` the narrow row that
 filters scan; ``posting`` status and classification symbols in page order; ``change`` the feed.
+Each of them belongs to a space: an office's right as it is, or a view of it (``spaces``).
 The store is derived: it can be rebuilt from the register, so there are no migrations, only
 ``VERSION``.
 """
@@ -12,26 +13,42 @@ from pathlib import Path
 from ipregister.errors import ConfigurationError
 from ipregister.model import Disclosure
 
-VERSION = 1
+VERSION = 2
 
 FRAGMENT_COLUMNS = {name: f"f.{name}" for name in Disclosure}
 """Column of each class, for a ``fragment`` called ``f``."""
 
+NUMBER_BITS = 40
+"""A record's number is that of its fragments in these bits. Above them is nothing in a space
+that has fragments of its own, and the space in one that borrows them."""
+
+FRAGMENT_OF_RECORD = f"f.id = r.id & {(1 << NUMBER_BITS) - 1}"
+"""Condition that joins ``fragment f`` to ``record r``."""
+
 PLACES = tuple(f"p_{name}" for name in Disclosure)
-"""Columns of ``record``: the publication that last touched each class of the record."""
+"""Columns of ``record``: the publication that last touched each class of the record. All of
+them are the publication that took it away, once it is gone."""
 
 COUNTS = tuple(f"n_{name}" for name in Disclosure)
 """Columns of ``publication``: how many of its space, itself included, touched each class. A
 reader's place in the feed is told in these, so it says nothing about classes it may not see."""
 
+FACTS = (
+    *("application_date", "registration_date", "publication_date", "published"),
+    *("right_kind", "kind", "filing_route"),
+)
+"""Columns of ``record`` that row rules look at, in the order of ``row_rules.Facts``."""
+
 _SCHEMA = f"""
 CREATE TABLE space (
-    id INTEGER PRIMARY KEY, office TEXT NOT NULL, ip_right TEXT NOT NULL,
-    records INTEGER NOT NULL DEFAULT 0, UNIQUE (office, ip_right));
+    id INTEGER PRIMARY KEY AUTOINCREMENT, office TEXT NOT NULL, ip_right TEXT NOT NULL,
+    key BLOB NOT NULL, view TEXT NOT NULL, records INTEGER NOT NULL DEFAULT 0,
+    idle_since INTEGER, UNIQUE (office, ip_right, key));
 CREATE TABLE publication (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, delivery_id TEXT NOT NULL UNIQUE,
-    space INTEGER NOT NULL, at TEXT NOT NULL, cause TEXT NOT NULL,
-    {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in COUNTS)});
+    id INTEGER PRIMARY KEY AUTOINCREMENT, delivery_id TEXT NOT NULL,
+    space INTEGER NOT NULL, at INTEGER NOT NULL, cause TEXT NOT NULL,
+    {", ".join(f"{name} INTEGER NOT NULL DEFAULT 0" for name in COUNTS)},
+    UNIQUE (delivery_id, space));
 CREATE INDEX ix_publication_place ON publication (space, n_core);
 CREATE TABLE fragment (
     id INTEGER PRIMARY KEY, {", ".join(f"{name} BLOB NOT NULL" for name in Disclosure)});
@@ -39,13 +56,16 @@ CREATE TABLE record (
     id INTEGER PRIMARY KEY, space INTEGER NOT NULL, record_id TEXT NOT NULL,
     sort_key TEXT NOT NULL, alive INTEGER NOT NULL, change_seq INTEGER NOT NULL,
     born INTEGER NOT NULL, {", ".join(f"{name} INTEGER NOT NULL" for name in PLACES)},
-    application_number TEXT, application_date TEXT, registration_number TEXT,
+    application_number TEXT, registration_number TEXT, {", ".join(FACTS)},
     postings TEXT NOT NULL, search_text TEXT NOT NULL);
 CREATE UNIQUE INDEX uq_record_id ON record (space, record_id);
 CREATE INDEX ix_record_order ON record (space, sort_key, record_id) WHERE alive = 1;
 CREATE INDEX ix_record_number ON record (space, application_number) WHERE alive = 1;
 CREATE INDEX ix_record_registration ON record (space, registration_number)
     WHERE alive = 1 AND registration_number IS NOT NULL;
+CREATE TABLE life (
+    space INTEGER NOT NULL, record_id TEXT NOT NULL, born INTEGER NOT NULL,
+    died INTEGER NOT NULL, PRIMARY KEY (space, record_id, born)) WITHOUT ROWID;
 CREATE TABLE posting (
     space INTEGER NOT NULL, scheme TEXT NOT NULL, symbol TEXT NOT NULL,
     sort_key TEXT NOT NULL, record_id TEXT NOT NULL, id INTEGER NOT NULL,

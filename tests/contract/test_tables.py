@@ -214,5 +214,29 @@ def test_the_dictionary_explains_every_field() -> None:
     for (_, path, member, disclosure), row in zip(PATHS, rows, strict=True):
         cells = re.split(r"(?<!\\) \| ?", row.removeprefix("| ").removesuffix("|"))
         assert cells[0] == f"`{path}`"
-        assert cells[4:6] == [disclosure, member.description]
+        shared = f"{disclosure}, free text" if member.freeText else disclosure
+        assert cells[4:6] == [shared, member.description]
         assert len(cells) == len(COLUMNS)
+
+
+NAMES_OF_THE_CLASS = {"stakeholder"}
+THE_MARK_ITSELF = {
+    "markVerbalElements",
+    "significantVerbalElements",
+    "translations",
+    "transliterations",
+    "transcriptions",
+}
+VOCABULARY = {"geographicalIndication.products", "geographicalIndication.areas"} | {
+    f"{place}.{name}"
+    for place in ("designs.classifications", "searchReports")
+    for name in ("products", "searchFields")
+}
+
+
+def test_every_text_is_free_text_unless_we_know_what_is_in_it() -> None:
+    """A text somebody adds may carry names until somebody has thought about it."""
+    for right, path, member, disclosure in PATHS:
+        if member.type == "texts" and not member.freeText:
+            known = path in THE_MARK_ITSELF | VOCABULARY
+            assert known or disclosure in NAMES_OF_THE_CLASS, (right, path)

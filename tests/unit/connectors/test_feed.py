@@ -3,11 +3,13 @@
 import datetime as dt
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from connectors.serving.rows import FREE_TEXT
 from connectors.serving_store import (
     Filters,
     Mark,
@@ -18,7 +20,9 @@ from connectors.serving_store import (
     Space,
 )
 from ipregister.authorizations import Grant
+from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
 
 AT = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
 TM, PT = Right.TRADEMARKS, Right.PATENTS
@@ -35,13 +39,18 @@ def store(tmp_path: Path) -> Iterator[ServingStore]:
     store.close()
 
 
-def row(record_id: str, **values: str) -> ServingRow:
+def row(
+    record_id: str, *, published: bool = False, kind: str = "", text: str = "", **values: str
+) -> ServingRow:
+    """Return a record; its words, if it has some, are free text."""
     fragments = {
-        Disclosure(name): f',"{name}":"{text}"'.encode() for name, text in values.items() if text
+        Disclosure(name): f',"of_{name}":"{said}"'.encode() for name, said in values.items() if said
     }
     core = fragments.get(Disclosure.CORE, b"")
+    if text:
+        core += b',"markDescriptions":[{"text":"%b"}],"titles":[{"text":"x"}]' % text.encode()
     fragments[Disclosure.CORE] = b'{"recordId":"%b"%b' % (record_id.encode(), core)
-    return ServingRow(record_id, 1, record_id, fragments)
+    return ServingRow(record_id, 1, record_id, fragments, published=published, kind=kind)
 
 
 class Reader:
@@ -52,6 +61,13 @@ class Reader:
         self.held: dict[tuple[str, str, str], object] = {}
         self.marks: list[Mark] | None = None
         self.heard: list[dict[str, str]] = []
+        self.named: set[str] = set()
+        self.may_hear: set[str] = set()
+
+    def copy(self, limit: int) -> "Reader":
+        copy = Reader(self.store, limit)
+        copy.marks, copy.held, copy.may_hear = self.marks, dict(self.held), set(self.may_hear)
+        return copy
 
     def step(self, grants: Grants) -> bool:
         page = self.store.changes(grants, self.marks, self.limit)
@@ -63,6 +79,7 @@ class Reader:
                 self.held[key] = item["record"]
             else:
                 self.held.pop(key, None)
+            self.named.add(item["recordId"])
             self.heard.append({"type": item["changeType"], "cause": item["cause"]})
         self.marks = page.marks
         return page.more
@@ -194,41 +211,198 @@ def test_a_later_grant_is_told_as_such_and_source_changes_as_theirs(store: Servi
 def test_a_place_of_another_store_is_refused(store: ServingStore) -> None:
     publish(store, 1, row("a"))
     with pytest.raises(PlaceUnknown):
-        store.changes({KH: CORE}, [Mark("KH", TM, 1, counts=(9, 0, 0, 0, 0), record="a")], 10)
+        store.changes(
+            {KH: CORE}, [Mark("KH", TM, 1 | FREE_TEXT, counts=(9, 0, 0, 0, 0), record="a")], 10
+        )
 
 
-@pytest.mark.parametrize("seed", range(12))
+# --- rows ------------------------------------------------------------------------------------
+
+PUBLISHED = replace(ALL, rule=RowRule(publishedOnly=True), since=1)
+INDIVIDUAL = replace(ALL, rule=RowRule(kinds=("individual",)), since=2)
+
+
+def shared(store: ServingStore, space: Space, grant: Grant) -> Grants:
+    store.prepare(*space, grant)
+    return {space: grant}
+
+
+def test_a_record_outside_the_rows_leaves_no_trace(tmp_path: Path) -> None:
+    worlds = []
+    for name in ("alone", "with a hidden one"):
+        store = ServingStore(tmp_path / f"{name}.sqlite")
+        hidden = [row("h", core=name)] if name != "alone" else []
+        publish(store, 1, row("a", published=True), *hidden)
+        grants = shared(store, KH, PUBLISHED)
+        reader = Reader(store)
+        reader.catch_up(grants)
+        publish(store, 2, *[row("h", core="changed") for _ in hidden])
+        publish(store, 3, row("b", published=True), *hidden)
+        publish(store, 4, gone=("h",) if hidden else ())
+        heard = reader.catch_up(grants)
+        gone = store.is_gone(*KH, "h", PUBLISHED)
+        newcomer = Reader(store)
+        newcomer.catch_up(grants)
+        count = store.count(*KH, PUBLISHED)
+        worlds.append((heard, reader.marks, reader.held, gone, newcomer.marks, count))
+        store.close()
+    assert worlds[0] == worlds[1]
+
+
+def test_leaving_the_rows_is_a_deletion_and_entering_them_an_upsert(store: ServingStore) -> None:
+    publish(store, 1, row("a", published=True), row("b"))
+    grants, reader = shared(store, KH, PUBLISHED), Reader(store)
+    reader.catch_up(grants)
+    publish(store, 2, row("a"), row("b", published=True))
+    assert reader.catch_up(grants) == [
+        {"type": "delete", "cause": "source"},
+        {"type": "upsert", "cause": "source"},
+    ]
+    assert store.is_gone(*KH, "a", PUBLISHED)
+    assert store.record(*KH, "a", PUBLISHED) is None
+    assert store.record(*KH, "b", PUBLISHED) == store.record(*KH, "b", ALL)
+    assert store.count(*KH, PUBLISHED) == 1
+
+
+def test_a_rule_retracts_what_it_leaves_out_and_only_that(store: ServingStore) -> None:
+    publish(store, 1, row("a", published=True), row("b"), row("c", published=True))
+    reader = Reader(store)
+    reader.catch_up({KH: ALL})
+    heard = reader.catch_up(shared(store, KH, PUBLISHED))
+    retract, upsert = ({"type": kind, "cause": "authorization"} for kind in ("retract", "upsert"))
+    assert heard == [retract, upsert, upsert]
+    assert reader.catch_up({KH: replace(ALL, since=3)}) == [upsert] * 3
+
+
+def test_rows_and_fewer_classes_retract_everything(store: ServingStore) -> None:
+    publish(store, 1, row("a", published=True, stakeholder="Dara"), row("b"))
+    reader = Reader(store)
+    reader.catch_up({KH: ALL})
+    narrow = replace(PUBLISHED, allowed=NO_PARTIES.allowed)
+    heard = reader.catch_up(shared(store, KH, narrow))
+    assert [item["type"] for item in heard] == ["retract", "retract", "upsert"]
+
+
+def test_what_lived_and_died_in_a_break_is_never_named(store: ServingStore) -> None:
+    publish(store, 1, row("a"))
+    reader = Reader(store)
+    reader.catch_up({KH: ALL})
+    publish(store, 2, row("x"))
+    publish(store, 3, gone=("x",))
+    reader.catch_up({KH: replace(ALL, since=5)})
+    assert reader.named == {"a"}
+
+
+def test_what_died_before_a_reader_came_is_never_retracted(store: ServingStore) -> None:
+    publish(store, 1, row("a"), row("old"))
+    publish(store, 2, gone=("old",))
+    reader = Reader(store)
+    reader.catch_up({KH: ALL})
+    publish(store, 3, row("old"))  # it comes back when nobody shares it any more
+    reader.catch_up({})
+    assert reader.named == {"a"}
+
+
+def test_a_view_that_is_not_prepared_is_refused(store: ServingStore) -> None:
+    assert store.count(*KH, PUBLISHED) == 0  # nothing there at all
+    publish(store, 1, row("a", published=True), row("b"))
+    for ask in (
+        lambda: store.record(*KH, "a", PUBLISHED),
+        lambda: store.is_gone(*KH, "a", PUBLISHED),
+        lambda: store.count(*KH, PUBLISHED),
+        lambda: store.page(*KH, PUBLISHED, Filters(), limit=9),
+        lambda: store.changes({KH: PUBLISHED}, None, 9),
+    ):
+        with pytest.raises(StoreError, match="not prepared"):
+            ask()
+
+
+def test_unused_views_disappear_when_cursors_had_time_to_leave_them(store: ServingStore) -> None:
+    publish(store, 1, row("a", published=True, text="words"), row("b"))
+    no_words = replace(ALL, freeText=False)
+    for grant in (PUBLISHED, no_words):
+        store.prepare(*KH, grant)
+    reader = Reader(store)
+    reader.catch_up({KH: PUBLISHED})
+    keep = dt.timedelta(days=30)
+    assert store.forget_unused([(KH, no_words)], AT, keep) == 0
+    assert store.forget_unused([(KH, no_words)], AT + keep, keep) == 0
+    store.prepare(*KH, PUBLISHED)  # used again
+    for days in (31, 60):
+        assert store.forget_unused([(KH, no_words)], AT + dt.timedelta(days=days), keep) == 0
+    assert store.forget_unused([], AT + dt.timedelta(days=62), keep) == 1
+    assert store.count(*KH, no_words) == 2
+    with pytest.raises(StoreError):
+        store.count(*KH, PUBLISHED)
+    with pytest.raises(PlaceUnknown):
+        reader.step({KH: ALL})
+    assert store.forget_unused([], AT + dt.timedelta(days=99), keep) == 1
+    assert visible(store, {KH: ALL}).keys() == {("KH", str(TM), "a"), ("KH", str(TM), "b")}
+
+
+def test_free_text_left_out_is_a_view_of_its_own(store: ServingStore) -> None:
+    publish(store, 1, row("a", text="by Dara"), row("b"))
+    reader = Reader(store)
+    reader.catch_up({KH: ALL})
+    grants = shared(store, KH, replace(ALL, freeText=False, since=1))
+    heard = reader.catch_up(grants)
+    assert [item["type"] for item in heard] == ["retract", "retract", "upsert", "upsert"]
+    assert reader.held == visible(store, grants)
+    assert "by Dara" not in str(reader.held)
+    before = reader.marks
+    publish(store, 2, row("a", text="by Sophea"))
+    assert (reader.catch_up(grants), reader.marks) == ([], before)
+    publish(store, 3, row("a", text="by Sophea", core="visible"))
+    assert reader.catch_up(grants) == [{"type": "upsert", "cause": "source"}]
+    assert reader.held == visible(store, grants)
+
+
+GRANTS = [
+    *(CORE, NO_PARTIES, ALL, Grant(ALL.allowed - {Disclosure.EXAMINATION}), None),
+    *(PUBLISHED, INDIVIDUAL, replace(NO_PARTIES, rule=RowRule(publishedOnly=True))),
+    *(replace(ALL, freeText=False), replace(CORE, rule=RowRule(kinds=("x",)), freeText=False)),
+]
+
+
+@pytest.mark.parametrize("seed", range(8))
 def test_replay_holds_exactly_what_is_visible(store: ServingStore, seed: int) -> None:
     """Deliveries, grants and pages in any order; then from every place ever given out."""
     chance = random.Random(seed)
     spaces: list[Space] = [KH, ("KH", PT), ("TH", TM)]
-    masks = [CORE, NO_PARTIES, ALL, Grant(ALL.allowed - {Disclosure.EXAMINATION}), None]
     grants: Grants = {KH: ALL}
     readers = [Reader(store, chance.choice([1, 2, 5])) for _ in range(3)]
-    copies: list[Reader] = []
     for number in range(60):
         match chance.randrange(4):
             case 0 | 1:
                 ids = chance.sample([f"r{n}" for n in range(12)], 5)
-                rows = [
-                    row(i, **{str(n): chance.choice(["", "x", "y"]) for n in Disclosure})
-                    for i in ids[:3]
-                ]
-                publish(store, number, *rows, gone=tuple(ids[3:]), space=chance.choice(spaces))
+                publish(
+                    *(store, number, *[anything(chance, name) for name in ids[:3]]),
+                    gone=tuple(ids[3:]),
+                    space=chance.choice(spaces),
+                )
             case 2:
-                space, mask = chance.choice(spaces), chance.choice(masks)
+                space, grant = chance.choice(spaces), chance.choice(GRANTS)
                 grants = {k: v for k, v in grants.items() if k != space}
-                grants |= {space: mask} if mask else {}
+                grants |= shared(store, space, replace(grant, since=number)) if grant else {}
             case _:
                 reader = chance.choice(readers)
                 reader.step(grants)
-                copy = Reader(store, chance.choice([1, 2, 5]))
-                copy.marks, copy.held = reader.marks, dict(reader.held)
-                copies.append(copy)
+                readers.append(reader.copy(chance.choice([1, 2, 5])))
+                readers.append(Reader(store, chance.choice([1, 2, 5])))
+        for reader in readers:
+            reader.may_hear |= {key[2] for key in visible(store, grants)}
         if number % 15 == 14:
             readers[0].catch_up(grants)
             assert readers[0].held == visible(store, grants)
-    for reader in [*readers, *copies, Reader(store)]:
+    for reader in readers:
         reader.catch_up(grants)
         assert reader.held == visible(store, grants)
         assert reader.catch_up(grants) == []
+        assert reader.named <= reader.may_hear
+
+
+def anything(chance: random.Random, name: str) -> ServingRow:
+    words = {str(n): chance.choice(["", "x", "y"]) for n in Disclosure}
+    kind = chance.choice(["individual", "collective"])
+    published = chance.choice([True, False])
+    return row(name, published=published, kind=kind, text=chance.choice(["", "t", "u"]), **words)

@@ -1,0 +1,36 @@
+"""What row rules look at in a staged record, as columns of a query.
+
+A publication with a day after the delivery is announced, not published, and does not count;
+the record counts as published from the delivery on that says it was. What the rules do with
+these facts is ``ipregister.row_rules``.
+"""
+
+from ipregister.model import Right
+
+KIND = {Right.TRADEMARKS: "r.markKind", Right.PATENTS: "r.kindCode", Right.DESIGNS: "NULL::VARCHAR"}
+"""The kind of mark, the kind of document (WIPO ST.16); designs have but one."""
+
+
+FACTS = (
+    *("registrationDate", "publicationDate", "published"),
+    *("rightKind", "kind", "filingRoute"),
+)
+"""What ``row_facts`` tells, in its order."""
+
+
+def row_facts(right: Right, today: str) -> str:
+    """Return the facts of a record called ``r``, in the order of ``FACTS``.
+
+    All of ``row_rules.Facts`` but the filing date, which everybody reads. ``today`` is the
+    day of the delivery (UTC), as SQL.
+    """
+    days = "list_transform(r.publications, lambda p: p.date)"
+    past = f"list_filter({days}, lambda d: d <= {today})"
+    # A publication without a day names its gazette: it has appeared.
+    out = f"list_filter({days}, lambda d: coalesce(d <= {today}, true))"
+    registered = f"r.registrationDate <= {today} OR r.registrationNumber IS NOT NULL"
+    return (
+        f'r.registrationDate AS ".registrationDate", list_min({past}) AS ".publicationDate", '
+        f'coalesce(len({out}) > 0, false) OR coalesce({registered}, false) AS ".published", '
+        f'r.rightKind AS ".rightKind", {KIND[right]} AS ".kind", r.filingRoute AS ".filingRoute"'
+    )

@@ -1,0 +1,270 @@
+"""Write records into one space: its rows, its postings, its feed.
+
+Each class of a record stands at one place in the feed, the publication that touched it last;
+older places are taken out as the record moves on, so the feed never outgrows the register.
+Which records belong into a space is decided by ``writing``.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from operator import ne
+
+from connectors.serving.rows import BITS, EVERYTHING
+from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
+from ipregister.model import Disclosure
+
+_CLASSES = tuple(Disclosure)
+_KNOWN = f"r.record_id, r.id, r.alive, r.born, r.sort_key, r.postings, {', '.join(PLACES)}"
+_FIND = f"SELECT {_KNOWN} FROM record r WHERE r.space = ? AND r.record_id IN "
+_FIND_WITH_FRAGMENTS = (
+    f"SELECT {_KNOWN}, {', '.join('f.' + name for name in _CLASSES)} "
+    "FROM record r LEFT JOIN fragment f ON f.id = r.id WHERE r.space = ? AND r.record_id IN "
+)
+_UPDATED = (
+    *("sort_key", "alive", "change_seq", "born", *PLACES),
+    *("application_number", "registration_number", *FACTS, "postings", "search_text"),
+)
+_RECORD = ("id", "space", "record_id", *_UPDATED)
+_PUT_RECORD = (
+    f"INSERT INTO record ({', '.join(_RECORD)}) VALUES ({', '.join('?' * len(_RECORD))}) "
+    f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _UPDATED)}"
+)
+_NOTHING_FILED = (*(None,) * (2 + len(FACTS)), "", "")
+_PUT_FRAGMENT = f"INSERT OR REPLACE INTO fragment VALUES (?{', ?' * len(_CLASSES)})"
+_PUT_CHANGE = (
+    "INSERT INTO change VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET touched = touched | excluded.touched"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One record as every space files it; ``filed`` are the columns behind the places."""
+
+    record: str
+    sort_key: str
+    change: int
+    postings: str
+    filed: tuple[object, ...]
+    fragments: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """What a space with its own fragments made of an entry, for spaces that borrow them."""
+
+    number: int
+    present: int
+    changed: int
+
+
+@dataclass(slots=True)
+class _Stored:
+    """What the space has of a record; ``places`` as in ``schema.PLACES``."""
+
+    number: int
+    alive: bool
+    born: int
+    sort_key: str
+    postings: str
+    places: list[int]
+    fragments: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class _Batch:
+    """Parameters of the statements of one batch."""
+
+    records: list[tuple[object, ...]] = field(default_factory=list)
+    fragments: list[tuple[object, ...]] = field(default_factory=list)
+    gone: list[tuple[int]] = field(default_factory=list)
+    lives: list[tuple[object, ...]] = field(default_factory=list)
+    postings: list[tuple[object, ...]] = field(default_factory=list)
+    unposted: list[tuple[object, ...]] = field(default_factory=list)
+    changes: list[tuple[object, ...]] = field(default_factory=list)
+    left: list[tuple[object, ...]] = field(default_factory=list)
+
+
+class Numbers:
+    """Gives new numbers to records with fragments of their own, in one transaction."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Go on behind the highest number there is."""
+        (self._last,) = connection.execute(
+            "SELECT coalesce(max(id), 0) FROM record WHERE id < ?", (1 << NUMBER_BITS,)
+        ).fetchone()
+
+    def next(self) -> int:
+        """Return a number nobody has."""
+        self._last += 1
+        return int(self._last)
+
+
+class SpaceWriter:
+    """One space while one publication is written into it."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, space: int, publication: int, numbers: Numbers | None
+    ) -> None:
+        """Write into ``space``; without ``numbers`` it borrows its fragments."""
+        self._connection = connection
+        self._space = space
+        self._publication = publication
+        self._numbers = numbers
+        self._batch = _Batch()
+        self._touched = 0
+        self._growth = 0
+
+    def put(self, entries: Sequence[Entry]) -> list[Filed]:
+        """File records together with their fragments; each at most once."""
+        stored = self._find([entry.record for entry in entries])
+        done = []
+        for entry in entries:
+            # Core always: it carries the identity, and whoever reads anything reads it.
+            present = BITS[Disclosure.CORE] | _bits(map(bool, entry.fragments))
+            found = stored.get(entry.record)
+            alive = found is not None and found.alive
+            changed = _bits(map(ne, found.fragments, entry.fragments)) if found and alive else 0
+            number = self._put(entry, found, self._next(found), present, changed)
+            self._batch.fragments.append((number, *entry.fragments))
+            done.append(Filed(number, present, changed))
+        self._flush()
+        return done
+
+    def borrow(self, entries: Sequence[tuple[Entry, Filed]]) -> None:
+        """File records whose fragments another space has."""
+        stored = self._find([entry.record for entry, _ in entries])
+        for entry, filed in entries:
+            number = self._space << NUMBER_BITS | filed.number
+            self._put(entry, stored.get(entry.record), number, filed.present, filed.changed)
+        self._flush()
+
+    def take(self, gone: dict[str, int]) -> None:
+        """Take records away, by change number, as far as they are here."""
+        for record, found in self._find(list(gone)).items():
+            if not found.alive:
+                continue
+            self._growth -= 1
+            self._move(record, found, EVERYTHING)
+            self._batch.unposted += self._posted(record, found.sort_key, found.postings)
+            if self._numbers is not None:
+                self._batch.gone.append((found.number,))
+            version = (found.sort_key, 0, gone[record], found.born, *found.places)
+            identity = (found.number, self._space, record)
+            self._batch.records.append((*identity, *version, *_NOTHING_FILED))
+        self._flush()
+
+    def close(self) -> None:
+        """Count what was touched; a publication that touched nothing is not kept."""
+        counts = ", ".join(COUNTS)
+        before = self._connection.execute(
+            f"SELECT {counts} FROM publication WHERE space = ? AND id < ? ORDER BY id DESC LIMIT 1",
+            (self._space, self._publication),
+        ).fetchone() or (0,) * len(COUNTS)
+        after = [
+            count + bool(bit & self._touched)
+            for count, bit in zip(before, BITS.values(), strict=True)
+        ]
+        self._connection.execute(
+            f"UPDATE publication SET ({counts}) = ({', '.join('?' * len(COUNTS))}) WHERE id = ?",
+            (*after, self._publication),
+        )
+        self._connection.execute(
+            "UPDATE space SET records = records + ? WHERE id = ?", (self._growth, self._space)
+        )
+
+    def _next(self, found: _Stored | None) -> int:
+        if found is not None:
+            return found.number
+        assert self._numbers is not None  # noqa: S101 - only spaces with fragments come here
+        return self._numbers.next()
+
+    def _put(
+        self, entry: Entry, found: _Stored | None, number: int, present: int, changed: int
+    ) -> int:
+        if found is None:
+            found = _Stored(number, False, self._publication, "", "", [0] * len(_CLASSES), ())
+            touched = present
+        elif not found.alive:
+            # Its life so far is remembered: who read it then may still have it.
+            died = found.places[0]
+            self._batch.lives.append((self._space, entry.record, found.born, died))
+            found.born, touched = self._publication, EVERYTHING
+        else:
+            touched = changed
+        self._growth += not found.alive
+        self._move(entry.record, found, touched)
+        if (entry.postings, entry.sort_key) != (found.postings, found.sort_key):
+            self._batch.unposted += self._posted(entry.record, found.sort_key, found.postings)
+            wanted = self._posted(entry.record, entry.sort_key, entry.postings)
+            self._batch.postings += [(*key, found.number) for key in wanted]
+        version = (entry.sort_key, 1, entry.change, found.born, *found.places)
+        identity = (found.number, self._space, entry.record)
+        self._batch.records.append((*identity, *version, *entry.filed))
+        return found.number
+
+    def _find(self, records: list[str]) -> dict[str, _Stored]:
+        """Return what the space has of these records: one statement for a whole batch."""
+        query = _FIND if self._numbers is None else _FIND_WITH_FRAGMENTS
+        rows = self._connection.execute(
+            f"{query} ({', '.join('?' * len(records))})", (self._space, *records)
+        )
+        places, fragments = slice(6, 6 + len(_CLASSES)), slice(6 + len(_CLASSES), None)
+        return {
+            row[0]: _Stored(
+                *(row[1], bool(row[2]), row[3], row[4], row[5]), list(row[places]), row[fragments]
+            )
+            for row in rows
+        }
+
+    def _move(self, record: str, found: _Stored, touched: int) -> None:
+        """Move the touched classes to this publication, and out of where they stood."""
+        if not touched:
+            return
+        self._touched |= touched
+        batch = self._batch
+        batch.changes.append((self._space, self._publication, record, found.number, touched))
+        left = set()
+        for index, bit in enumerate(BITS.values()):
+            if bit & touched:
+                left.add(found.places[index])
+                found.places[index] = self._publication
+        batch.left += [
+            (touched, self._space, place, record) for place in left - {0, self._publication}
+        ]
+
+    def _posted(self, record: str, sort_key: str, postings: str) -> list[tuple[object, ...]]:
+        return [
+            (self._space, *posting.split(" ", 1), sort_key, record)
+            for posting in postings.split("\n")
+            if posting
+        ]
+
+    def _flush(self) -> None:
+        run, batch, self._batch = self._connection.executemany, self._batch, _Batch()
+        run(
+            "DELETE FROM posting WHERE space = ? AND scheme = ? AND symbol = ? "
+            "AND sort_key = ? AND record_id = ?",
+            batch.unposted,
+        )
+        run(_PUT_RECORD, batch.records)
+        run(_PUT_FRAGMENT, batch.fragments)
+        run("DELETE FROM fragment WHERE id = ?", batch.gone)
+        run("INSERT OR REPLACE INTO life VALUES (?, ?, ?, ?)", batch.lives)
+        run("INSERT OR REPLACE INTO posting VALUES (?, ?, ?, ?, ?, ?)", batch.postings)
+        run(
+            "UPDATE change SET touched = touched & ~? "
+            "WHERE space = ? AND publication = ? AND record_id = ?",
+            batch.left,
+        )
+        run(
+            "DELETE FROM change "
+            "WHERE space = ? AND publication = ? AND record_id = ? AND touched = 0",
+            [left[1:] for left in batch.left],
+        )
+        run(_PUT_CHANGE, batch.changes)
+
+
+def _bits(flags: Iterable[bool]) -> int:
+    return sum(bit for bit, flag in zip(BITS.values(), flags, strict=True) if flag)

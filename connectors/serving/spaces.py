@@ -1,0 +1,203 @@
+"""Views of an office's right as spaces of their own: some records only, or without free text.
+
+A view has its own records, postings, publications and feed, so whatever is read of it tells
+nothing of records outside it: not their number, not their place, not that they exist. Records
+that leave it are deleted there, records that enter it are inserted there. Fragments are those
+of the whole, unless the view is without free text.
+"""
+
+import sqlite3
+from collections.abc import Collection
+from datetime import date, timedelta
+from typing import Any
+
+from connectors.serving.filing import Entry, Numbers, SpaceWriter
+from connectors.serving.rows import EVERYTHING, Space, key_of, read_view
+from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
+from connectors.serving.texts import free_text_remover
+from connectors.serving.writing import BATCH, find_space, open_publication
+from ipregister.errors import StoreError
+from ipregister.model import Disclosure, Right
+from ipregister.row_rules import Facts, RowRule
+
+PREPARED = ""
+"""Stands for a delivery in the first publication of a view."""
+
+_FILED = ("application_number", "registration_number", *FACTS, "postings", "search_text")
+"""Columns a view takes over from the whole, in the order of ``filing.Entry.filed``."""
+
+
+def locate(connection: sqlite3.Connection, space: Space, view: str) -> int | None:
+    """Return the number of a view's space, or nothing when it is not prepared.
+
+    0 is a space without records: of a right nothing was ever published of.
+    """
+    where = (space[0], str(space[1]))
+    query = "SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = ?"
+    if found := connection.execute(query, (*where, key_of(view))).fetchone():
+        return int(found[0])
+    if view and connection.execute(query, (*where, b"")).fetchone():
+        return None
+    return 0
+
+
+def located(connection: sqlite3.Connection, space: Space, view: str) -> int:
+    """Return the number of a view's space, 0 when nothing was published there yet.
+
+    Raises:
+        StoreError: the view is not prepared; the store was rebuilt and its views were not.
+    """
+    number = locate(connection, space, view)
+    if number is None:
+        raise StoreError(f"a view of {space[1]} of {space[0]} is not prepared yet")
+    return number
+
+
+def prepare(connection: sqlite3.Connection, space: Space, view: str) -> None:
+    """Make a view of a right, complete, in one transaction; if it is there, keep it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        whole = find_space(connection, *space)
+        where = (space[0], str(space[1]), key_of(view))
+        found = connection.execute(
+            "SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = ?", where
+        ).fetchone()
+        if found:
+            connection.execute("UPDATE space SET idle_since = NULL WHERE id = ?", found)
+        else:
+            made = connection.execute(
+                "INSERT INTO space (office, ip_right, key, view) VALUES (?, ?, ?, ?)",
+                (*where, view),
+            )
+            fill(connection, whole, int(made.lastrowid or 0), space[1], view)
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def fill(connection: sqlite3.Connection, whole: int, space: int, right: Right, view: str) -> None:
+    """Put into a new space what a view has of the whole, as one publication."""
+    rule, free_text = read_view(view)
+    include(connection, rule)
+    publication = open_publication(connection, space, PREPARED, 0, "source")
+    if free_text:
+        _borrow(connection, whole, space, publication)
+    else:
+        _copy_without_free_text(connection, whole, space, publication, right)
+
+
+def include(connection: sqlite3.Connection, rule: RowRule | None) -> None:
+    """Let statements of this connection ask ``included(facts …)`` of a rule."""
+
+    def included(*facts: str | int | None) -> bool:
+        return rule is None or rule.includes(_facts(*facts))
+
+    connection.create_function("included", len(FACTS), included, deterministic=True)
+
+
+def forget_unused(
+    connection: sqlite3.Connection, used: Collection[tuple[Space, str]], at: int, keep: timedelta
+) -> int:
+    """Remove views nobody uses, once cursors had the time ``keep`` to leave them.
+
+    Args:
+        connection: a writer's.
+        used: views that authorizations use.
+        at: now, in microseconds since 1970.
+        keep: how long an unused view stays.
+
+    Returns:
+        How many were removed.
+    """
+    names = {(office, str(right), key_of(view)) for (office, right), view in used}
+    removed = 0
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for space, *name, view, since in connection.execute(
+            "SELECT id, office, ip_right, key, view, idle_since FROM space WHERE view != ''"
+        ).fetchall():
+            if tuple(name) in names:
+                since = None
+            elif since is None:
+                since = at
+            elif at - since > keep / timedelta(microseconds=1):
+                _remove(connection, space, view)
+                removed += 1
+            connection.execute("UPDATE space SET idle_since = ? WHERE id = ?", (since, space))
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+    return removed
+
+
+def _borrow(connection: sqlite3.Connection, whole: int, space: int, publication: int) -> None:
+    """Copy the narrow rows; every class of every record was touched by this publication."""
+    number = f"{space << NUMBER_BITS} | id"
+    columns = ", ".join(_FILED)
+    connection.execute(
+        "INSERT INTO record (id, space, record_id, sort_key, alive, change_seq, born, "
+        f"{', '.join(PLACES)}, {columns}) "
+        f"SELECT {number}, ?, record_id, sort_key, 1, change_seq{', ?' * (1 + len(PLACES))}, "
+        f"{columns} "
+        f"FROM main.record WHERE space = ? AND alive = 1 AND included({', '.join(FACTS)})",
+        (space, *(publication,) * (1 + len(PLACES)), whole),
+    )
+    connection.execute(
+        "INSERT INTO posting SELECT ?, p.scheme, p.symbol, p.sort_key, p.record_id, r.id "
+        f"FROM main.posting p JOIN record r ON r.id = ({space << NUMBER_BITS} | p.id) "
+        "WHERE p.space = ?",
+        (space, whole),
+    )
+    connection.execute(
+        "INSERT INTO change SELECT space, born, record_id, id, ? FROM record WHERE space = ?",
+        (EVERYTHING, space),
+    )
+    (records,) = connection.execute(
+        "SELECT count(*) FROM record WHERE space = ?", (space,)
+    ).fetchone()
+    connection.execute("UPDATE space SET records = ? WHERE id = ?", (records, space))
+    counts = ", ".join(f"{name} = ?" for name in COUNTS)
+    connection.execute(
+        f"UPDATE publication SET {counts} WHERE id = ?",
+        (*(int(records > 0),) * len(COUNTS), publication),
+    )
+
+
+def _copy_without_free_text(
+    connection: sqlite3.Connection, whole: int, space: int, publication: int, right: Right
+) -> None:
+    writer = SpaceWriter(connection, space, publication, Numbers(connection))
+    remover = free_text_remover(right)
+    rows = connection.execute(
+        f"SELECT r.record_id, r.sort_key, r.change_seq, {', '.join('r.' + n for n in _FILED)}, "
+        f"{', '.join('f.' + name for name in Disclosure)} "
+        "FROM main.record r JOIN main.fragment f ON f.id = r.id "
+        f"WHERE r.space = ? AND r.alive = 1 AND included({', '.join('r.' + n for n in FACTS)})",
+        (whole,),
+    )
+    while batch := rows.fetchmany(BATCH):
+        writer.put([remover.strip(_entry(row)) for row in batch])
+    writer.close()
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    filed, fragments = row[3 : 3 + len(_FILED)], row[3 + len(_FILED) :]
+    return Entry(row[0], row[1], row[2], filed[-2], filed, fragments)
+
+
+def _facts(*columns: str | int | None) -> Facts:
+    days = [date.fromisoformat(str(day)) if day else None for day in columns[:3]]
+    kinds = [None if word is None else str(word) for word in columns[4:]]
+    return Facts(days[0], days[1], days[2], bool(columns[3]), kinds[0], kinds[1], kinds[2])
+
+
+def _remove(connection: sqlite3.Connection, space: int, view: str) -> None:
+    if not read_view(view)[1]:  # it has fragments of its own
+        connection.execute(
+            "DELETE FROM fragment WHERE id IN (SELECT id FROM record WHERE space = ?)", (space,)
+        )
+    for table in ("posting", "change", "life", "record", "publication"):
+        connection.execute(f"DELETE FROM {table} WHERE space = ?", (space,))
+    connection.execute("DELETE FROM space WHERE id = ?", (space,))
