@@ -1,6 +1,6 @@
 """From a plan to readers: the log gets a delivery's changes, then the serving store.
 
-Both steps are one transaction each and know the delivery's number, so either may be repeated
+Both steps are one transaction each and know the delivery's name, so either may be repeated
 after a crash without a second effect. Whether a delivery may be published was decided before.
 """
 
@@ -91,7 +91,7 @@ def _log_rows_from(changes: Changes, content: str, join: str, condition: str, so
         SELECT {literal(changes.office)} AS office,
                ({changes.first_change} + p.place)::BIGINT AS changeSeq,
                p.op, p.deliveryId, p.officeOrder,
-               CASE WHEN p.deliveryId <> {own} THEN {own} END AS amendedBy,
+               CASE WHEN p.amends THEN {own} END AS amendedBy,
                TIMESTAMPTZ {literal(changes.at.isoformat())} AS recordedAt,
                {literal(changes.cause)} AS cause,
                p.held, p.recordKey, r.contentHash, r.classHashes, p.changedClasses,

@@ -16,6 +16,7 @@ from iphub import (
     query,
     receipts,
     report,
+    reprocess,
     serve,
     sftp,
     signing_keys,
@@ -56,6 +57,7 @@ app.command("rebuild-serving")(maintenance.rebuild_serving)
 app.command()(query.query)
 app.command()(validate.validate)
 app.command()(report.report)
+app.command()(reprocess.reprocess)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from connectors.settings import Settings
 from pipelines.assets import ASSETS
 from pipelines.checks import latest_deliveries, sftp_contacts
 from pipelines.holds import held_deliveries, ignored_holds
-from pipelines.jobs import maintain_register, process_deliveries
+from pipelines.jobs import maintain_register, process_deliveries, reprocess_register
 from pipelines.receipts import daily_seal, seal_access_receipts
 from pipelines.resources import HubResource
 from pipelines.sensors import nightly_maintenance, sftp_arrivals, waiting_deliveries
@@ -19,7 +19,7 @@ def build_definitions(home: str) -> dg.Definitions:
     return dg.Definitions(
         assets=ASSETS,
         asset_checks=[latest_deliveries, sftp_contacts, held_deliveries],
-        jobs=[process_deliveries, maintain_register, seal_access_receipts],
+        jobs=[process_deliveries, maintain_register, reprocess_register, seal_access_receipts],
         sensors=[waiting_deliveries, sftp_arrivals, ignored_holds],
         schedules=[nightly_maintenance, daily_seal],
         resources={"hub": HubResource(home=home)},

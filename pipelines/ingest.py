@@ -11,6 +11,7 @@ from time import perf_counter
 
 import structlog
 
+from connectors.alone import alone
 from connectors.checking import (
     Checked,
     check,
@@ -26,12 +27,16 @@ from connectors.register.incoming import Arriving
 from connectors.register.manifests import keep_manifest
 from connectors.staging.stage import StagedFile
 from ipregister.deliveries import Kind, Receipt, State
+from ipregister.errors import StoreError
 from ipregister.holds import HoldCode, failed
+from ipregister.processing import processing_version
 from pipelines.guarding import hold_of, withdraw_superseded
 from pipelines.journey import (
     Decided,
     Journey,
+    decided_before,
     earlier_findings,
+    is_decided,
     manifest_of,
     move,
     newer_deliveries,
@@ -71,14 +76,36 @@ def process_delivery(
         return None
     journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
     log.info("delivery_started", delivery_id=delivery_id, worker=worker)
-    finish_reverts(hub, journey.delivery.office, journey.delivery.right, by=worker, clock=clock)
-    if (journey.directory / "publication.json").exists():
-        done = _publish(journey, remembered(journey))
-    else:
-        done = _check_and_publish(journey)
+    with alone(hub.home.root, journey.delivery.office, journey.delivery.right):
+        finish_reverts(hub, journey.delivery.office, journey.delivery.right, by=worker, clock=clock)
+        if is_decided(hub, delivery_id):
+            done = _publish(journey, remembered(journey))
+        else:
+            _finish_decided(journey)
+            done = _check_and_publish(journey)
     shutil.rmtree(journey.directory, ignore_errors=True)
     log.info("delivery_finished", delivery_id=delivery_id, state=done.state)
     return done
+
+
+def _finish_decided(journey: Journey) -> None:
+    """Publish what was decided of the same office and right before its worker died.
+
+    What comes next must be compared with it, and it with nothing that came next.
+
+    Raises:
+        StoreError: it belongs to a worker of whom it is not known yet that it died.
+    """
+    hub, delivery = journey.hub, journey.delivery
+    for other in decided_before(journey):
+        if not hub.ledger.deliveries.claim(other.deliveryId, journey.worker, journey.clock()):
+            raise StoreError(
+                f"delivery {other.deliveryId} was decided and must be published first",
+                deliveryId=delivery.deliveryId,
+            )
+        unfinished = Journey(hub, other, journey.worker, journey.clock)
+        _publish(unfinished, remembered(unfinished))
+        shutil.rmtree(unfinished.directory, ignore_errors=True)
 
 
 def give_back(hub: Hub, delivery_id: str, trouble: Exception, *, worker: str, at: datetime) -> None:
@@ -138,6 +165,7 @@ def _check_and_publish(journey: Journey) -> Delivery:
             delivery_id=delivery.deliveryId,
             order=delivery.order,
             newer=newer_deliveries(journey),
+            processing=processing_version(delivery.office, delivery.right),
         ),
         journey.directory / "plan.parquet",
     )

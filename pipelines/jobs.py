@@ -13,6 +13,7 @@ from ipregister.quality import Severity
 from pipelines import assets
 from pipelines.ingest import give_back, process_delivery
 from pipelines.partitions import partition
+from pipelines.reprocessing import reprocess
 from pipelines.resources import HubResource
 from pipelines.workers import is_dead, worker_name
 
@@ -93,6 +94,36 @@ def process_deliveries() -> None:
 def maintain_register() -> None:
     """Maintain the register."""
     maintain_registers()
+
+
+class ReprocessConfig(dg.Config):
+    """What is derived again; nothing named means everything."""
+
+    office: str | None = None
+    right: str | None = None
+
+
+@dg.op(description="Read again from landing what the register says now, with today's mapping.")
+def reprocess_registers(
+    context: dg.OpExecutionContext, config: ReprocessConfig, hub: HubResource
+) -> None:
+    """Publish what mapping and rules of today say differently, office by office."""
+    rights = [Right(config.right)] if config.right else list(Right)
+    with hub.open() as stores:
+        for right in rights:
+            for office in stores.register.offices(right):
+                if config.office in (None, office):
+                    done = reprocess(
+                        stores, office, right, by=worker_name(context.run_id), clock=now
+                    )
+                    changes = sum(each.changes for each in done)
+                    context.log.info(f"{office}.{right}: {changes} records changed")
+
+
+@dg.job(description="Derive every current record again, after a change of mapping or rules.")
+def reprocess_register() -> None:
+    """Reprocess the register."""
+    reprocess_registers()
 
 
 def _waiting(stores: Hub, config: DeliveriesConfig) -> list[Delivery]:

@@ -104,6 +104,25 @@ def effective_after(hub: Hub, delivery: Delivery) -> list[Effective]:
     ]
 
 
+def is_decided(hub: Hub, delivery_id: str) -> bool:
+    """Tell whether a delivery's changes were decided; then nothing but publishing is left."""
+    return (hub.home.staging(delivery_id) / "publication.json").exists()
+
+
+def decided_before(journey: Journey) -> list[Delivery]:
+    """Return the other deliveries of this office and right that were decided, oldest first."""
+    delivery, hub = journey.delivery, journey.hub
+    waiting = hub.ledger.deliveries.list(
+        office=delivery.office, right=delivery.right, states=[State.RECEIVED, State.CHECKING]
+    )
+    decided = [
+        other
+        for other in waiting
+        if other.deliveryId != delivery.deliveryId and is_decided(hub, other.deliveryId)
+    ]
+    return sorted(decided, key=lambda other: other.order)
+
+
 def manifest_of(hub: Hub, delivery: Delivery) -> Path:
     """Return where the manifest of a delivery that took effect is kept."""
     return hub.register.manifest(delivery.right, delivery.office, delivery.deliveryId)

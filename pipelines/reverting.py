@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from connectors.alone import alone
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register
@@ -41,7 +42,8 @@ def revert(hub: Hub, delivery_id: str, *, by: str, reason: str, at: datetime) ->
     """
     _refuse_between_steps(hub, hub.ledger.deliveries.get(delivery_id))
     delivery = hub.ledger.reversals.decide(delivery_id, at=at, by=by, reason=reason)
-    finish_reverts(hub, delivery.office, delivery.right, by=by, clock=lambda: at)
+    with alone(hub.home.root, delivery.office, delivery.right):
+        finish_reverts(hub, delivery.office, delivery.right, by=by, clock=lambda: at)
     return hub.ledger.deliveries.get(delivery_id)
 
 

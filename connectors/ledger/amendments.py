@@ -1,16 +1,18 @@
-"""Receipts that change because an older delivery came later.
+"""What happens to a delivery after its end: its receipt is put right, it is read again.
 
-What a delivery means must not depend on when its neighbours arrived, so its receipt is put
-right; the one it had stays in the history and in the audit chain.
+What a delivery means must not depend on when its neighbours arrived, so a receipt changes when
+an older delivery comes later; the one it had stays in the history and in the audit chain.
 """
 
 from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from connectors.ledger.delivery_rows import unknown
+from connectors.ledger.delivery_steps import note_step
 from connectors.ledger.schema import deliveries
 from ipregister.deliveries import Receipt, State
 from ipregister.errors import StoreError
@@ -56,3 +58,18 @@ def amend(
         "before": State(row.state),
         "results": {"receipt": after},
     }
+
+
+def remark(connection: Connection, delivery_id: str, at: datetime, by: str, reason: str) -> None:
+    """Note something that happened to a delivery and leaves its state as it is.
+
+    Raises:
+        UnknownDelivery: there is none of this identifier.
+    """
+    found = connection.scalar(
+        select(deliveries.c.state).where(deliveries.c.delivery_id == delivery_id)
+    )
+    if found is None:
+        raise unknown(delivery_id)
+    state = State(found)
+    note_step(connection, delivery_id, state, at=at, by=by, reason=reason, before=state)

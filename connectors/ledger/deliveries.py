@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, false, insert, or_, select, update
 
 from connectors.ledger import idempotency
-from connectors.ledger.amendments import amend
+from connectors.ledger.amendments import amend, remark
 from connectors.ledger.columns import utc
 from connectors.ledger.counters import next_numbers
 from connectors.ledger.delivery_rows import one, unknown, with_files
@@ -293,6 +293,15 @@ class Deliveries:
             for step in amended:
                 note_step(connection, at=at, by=by, **step)
             return one(connection, delivery_id)
+
+    def remark(self, delivery_id: str, at: datetime, by: str, reason: str) -> None:
+        """Note in a delivery's history what leaves its state as it is.
+
+        Raises:
+            UnknownDelivery: there is none of this identifier.
+        """
+        with self._database.write() as connection:
+            remark(connection, delivery_id, at, by, reason)
 
     def allocate(self, right: Right, count: int) -> int:
         """Return the first of ``count`` consecutive change numbers of one right.

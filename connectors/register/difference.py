@@ -112,8 +112,8 @@ def _define_compared(con: duckdb.DuckDBPyConnection) -> None:
 
     A held removal removes nothing: that it belongs to this office is what is in doubt.
     """
-    changed = _classes_where("i.classHashes.{name} IS DISTINCT FROM s.visibleHashes.{name}")
-    present = _classes_where("i.classHashes.{name} <> ''")
+    changed = classes_where("i.classHashes.{name} IS DISTINCT FROM s.visibleHashes.{name}")
+    present = classes_where("i.classHashes.{name} <> ''")
     con.execute(
         f"""
         CREATE TEMP TABLE compared AS
@@ -126,7 +126,7 @@ def _define_compared(con: duckdb.DuckDBPyConnection) -> None:
                     WHEN s.contentHash <> i.contentHash OR s.held <> i.isHeld THEN 'update'
                     ELSE 'unchanged' END AS op,
                coalesce(s.visibleOp <> 'vanish', FALSE) AS wasVisible,
-               CASE WHEN i.removed THEN [{_EVERY_CLASS}]
+               CASE WHEN i.removed THEN [{EVERY_CLASS}]
                     WHEN coalesce(s.visibleOp <> 'vanish', FALSE) THEN {changed}
                     ELSE {present} END AS changedClasses
         FROM incoming i LEFT JOIN state s USING (recordId)
@@ -134,10 +134,12 @@ def _define_compared(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-_EVERY_CLASS = ", ".join(f"'{name}'" for name in Disclosure)
+EVERY_CLASS = ", ".join(f"'{name}'" for name in Disclosure)
+"""The classes as SQL literals."""
 
 
-def _classes_where(condition: str) -> str:
+def classes_where(condition: str) -> str:
+    """Return the SQL list of the classes for which a condition on ``{name}`` holds."""
     cases = ", ".join(
         f"CASE WHEN {condition.format(name=f'{chr(34)}{name}{chr(34)}')} THEN '{name}' END"
         for name in Disclosure
@@ -176,7 +178,7 @@ def _write_plan(con: duckdb.DuckDBPyConnection, arriving: Arriving, plan: Path) 
                 UNION ALL BY NAME
                 SELECT recordId, recordKey, 'vanish' AS op, FALSE AS held,
                        recordId NOT IN (SELECT recordId FROM overtaken) AS shown,
-                       wasVisible, [{_EVERY_CLASS}] AS changedClasses, {here}, FALSE AS amends,
+                       wasVisible, [{EVERY_CLASS}] AS changedClasses, {here}, FALSE AS amends,
                        FALSE AS copied
                 FROM vanishing
                 UNION ALL BY NAME

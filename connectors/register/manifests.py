@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import pyarrow.parquet as pq
 
 from connectors.register.engine import literal, parquet
 from ipregister.deliveries import Kind
@@ -41,6 +42,15 @@ def write_manifest(con: duckdb.DuckDBPyConnection, target: Path, processing: str
         (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{{PROCESSING}: {literal(processing)}}})
         """
     )
+
+
+def processing_of(manifest: Path) -> str | None:
+    """Return the version of mapping and rules a delivery was read with, if that was written."""
+    if not manifest.exists():
+        return None
+    found = pq.read_metadata(manifest).metadata or {}
+    version = found.get(PROCESSING.encode())
+    return None if version is None else str(version, "utf-8")
 
 
 def keep_manifest(written: Path, target: Path) -> None:

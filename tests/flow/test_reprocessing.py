@@ -1,0 +1,166 @@
+"""Everything derived again: the same mapping changes nothing, another one says why it changes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import connectors.checking as checking
+import pipelines.reprocessing as reprocessing
+from connectors.register.manifests import processing_of
+from ipregister import mapping, processing, profiles
+from ipregister.authorizations import Grant
+from ipregister.deliveries import Kind
+from ipregister.model import Disclosure, Right
+from pipelines.journey import manifest_of
+
+FULL = Kind.FULL_EXTRACTION
+MARKS = Right.TRADEMARKS
+EVERYTHING = {("KH", MARKS): Grant(frozenset(Disclosure))}
+ONE, TWO, THREE = (f"KH/9000{n}/2019" for n in range(1, 4))
+
+
+def again(desk: Any) -> list[Any]:
+    return reprocessing.reprocess(desk.hub, "KH", MARKS, by="test", clock=lambda: desk.now)
+
+
+def logged(desk: Any) -> list[tuple[Any, ...]]:
+    with desk.hub.register.connect() as con:
+        desk.hub.register.define_log(con, MARKS, "KH", "log")
+        return con.execute("SELECT * FROM log ORDER BY changeSeq").fetchall()  # type: ignore[no-any-return]
+
+
+def everything(desk: Any) -> tuple[Any, ...]:
+    """Return all that must not change when nothing changes, byte for byte."""
+    feed = desk.hub.serving.changes(EVERYTHING, None, 1_000)
+    manifests = sorted(desk.hub.register.root.rglob("manifests/KH/*.parquet"))
+    return (
+        logged(desk),
+        desk.served_bytes(),
+        feed.items,
+        feed.marks,
+        {path.name: path.read_bytes() for path in manifests},
+        desk.hub.ledger.audit.head(),
+    )
+
+
+@contextmanager
+def changed_mapping(monkeypatch: pytest.MonkeyPatch, **words: str) -> Iterator[None]:
+    """Let Cambodia's profile know more words for the status, for a while."""
+    caches = (
+        profiles.load_profile, mapping.mapping_for, processing.processing_version, checking._engine
+    )  # fmt: skip
+    load = profiles._load
+
+    def changed(*path: str) -> dict[str, Any]:
+        document = load(*path)
+        if path == ("kh.yaml",):
+            document["rights"]["trademarks"]["vocabularies"]["status"] = words
+        return document
+
+    with monkeypatch.context() as patched:
+        patched.setattr(profiles, "_load", changed)
+        for cache in caches:
+            cache.cache_clear()
+        try:
+            yield
+        finally:
+            for cache in caches:
+                cache.cache_clear()
+
+
+@pytest.fixture
+def full_desk(desk: Any, ipas: Any) -> Any:
+    """A hub with a held version, a deleted record, a late delivery and an unchanged record."""
+    desk.deliver(
+        ipas.marks(ipas.mark(ONE), ipas.mark(TWO, status="Dormant"), ipas.mark(THREE)),
+        kind=FULL, names=("KH_20261101.xml",),
+    )  # fmt: skip
+    held = ipas.mark(ONE, "HELD", office="VN")
+    desk.deliver(
+        ipas.marks(held, ipas.mark(TWO, status="Dormant")),
+        kind=FULL, names=("KH_20261110.xml",),
+    )  # fmt: skip
+    desk.deliver(
+        ipas.marks(ipas.mark("KH/90004/2019"), ipas.mark(ONE, "LATE")), names=("KH_20261105.xml",)
+    )
+    return desk
+
+
+def test_the_same_mapping_changes_not_one_byte(full_desk: Any) -> None:
+    before = everything(full_desk)
+    done = again(full_desk)
+    assert [each.changes for each in done] == [0, 0]
+    assert [each.before == each.now for each in done] == [True, True]
+    assert everything(full_desk) == before
+
+
+def test_another_mapping_changes_what_it_says_differently_and_says_why(
+    full_desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = full_desk
+    feed, log, served = (
+        desk.hub.serving.changes(EVERYTHING, None, 1_000),
+        logged(desk),
+        desk.served(),
+    )
+    assert served[TWO]["status"] == "unknown"
+    with changed_mapping(monkeypatch, Dormant="lapsed"):
+        done = again(desk)
+        assert [(each.changes, each.before != each.now) for each in done] == [(0, True), (1, True)]
+        told = [
+            json.loads(item) for item in desk.hub.serving.changes(EVERYTHING, feed.marks, 99).items
+        ]
+        assert [(each["cause"], each["record"]["status"]) for each in told] == [
+            ("processing", "lapsed")
+        ]
+        after = desk.served()
+        assert (after.pop(TWO)["status"], served.pop(TWO)["status"]) == ("lapsed", "unknown")
+        assert after == served
+        with desk.hub.register.connect() as con:
+            desk.hub.register.define_log(con, MARKS, "KH", "log")
+            new = con.execute(
+                "SELECT op, cause, deliveryId, changedClasses, applicationNumber, status FROM log "
+                "ORDER BY changeSeq OFFSET ?", [len(log)],
+            ).fetchall()  # fmt: skip
+        assert new == [
+            ("update", "processing", done[-1].deliveryId, ["status_change"], TWO, "lapsed")
+        ]
+        newest = desk.hub.ledger.deliveries.get(done[-1].deliveryId)
+        assert processing_of(manifest_of(desk.hub, newest)) == done[-1].now
+        reason = desk.hub.ledger.deliveries.events(newest.deliveryId)[-1].reason
+        assert reason == f"reprocessed: 1 records changed by mapping or rules {done[-1].now}"
+        once = everything(desk)
+        again(desk)
+        assert everything(desk) == once
+        desk.hub.register.fold(MARKS, "KH")
+        again(desk)
+        assert everything(desk) == once
+
+
+def test_a_crash_between_readers_and_log_is_finished_by_the_next_attempt(
+    full_desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def crash(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    desk = full_desk
+    with changed_mapping(monkeypatch, Dormant="lapsed"):
+        with monkeypatch.context() as patched:
+            patched.setattr(reprocessing, "append_to_register", crash)
+            with pytest.raises(KeyboardInterrupt):
+                again(desk)
+        feed = desk.hub.serving.changes(EVERYTHING, None, 1_000)
+        assert [each.changes for each in again(desk)] == [0, 1]
+        assert desk.hub.serving.changes(EVERYTHING, feed.marks, 99).items == []
+        assert [each.changes for each in again(desk)] == [0, 0]
+
+
+def test_a_hub_without_manifests_gets_them(full_desk: Any) -> None:
+    before = everything(full_desk)
+    for path in full_desk.hub.register.root.rglob("manifests/KH/*.parquet"):
+        path.unlink()
+    again(full_desk)
+    assert everything(full_desk) == before
