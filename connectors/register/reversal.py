@@ -78,7 +78,7 @@ def plan_reversal(
         con.execute(
             f"""
             COPY (
-                SELECT *, NULL::INTEGER AS part, NULL::INTEGER AS sequence,
+                SELECT *, TRUE AS amends, NULL::INTEGER AS part, NULL::INTEGER AS sequence,
                        row_number() OVER (ORDER BY officeOrder, recordId) - 1 AS place
                 FROM corrections ORDER BY place
             ) TO {literal(plan)} (FORMAT parquet)
