@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from connectors.publication import BATCH_ROWS, CLASSES, WORDS, serving_row
-from connectors.record_facts import FACTS, row_facts
+from connectors.record_facts import DAY_OF_LOG, FACTS, row_facts
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.rendering import Fragments, render_fragments
@@ -87,7 +87,7 @@ def _replay(register: RegisterStore, store: sqlite3.Connection, office: str, rig
             f"""
             SELECT m.moment, m.delivery, m.shown, r.cause, r.op, r.held, r.changeSeq, r.recordKey,
                    r.recordedAt AT TIME ZONE 'UTC' AS at,
-                   {row_facts(right, "CAST(r.recordedAt AT TIME ZONE 'UTC' AS DATE)")},
+                   {row_facts(right, DAY_OF_LOG)},
                    {CLASSES[right]} AS ".classes", {WORDS[right]} AS ".words", {columns}
             FROM log r JOIN moments m USING (changeSeq)
             ORDER BY r.changeSeq
@@ -156,7 +156,7 @@ def _publication(
 
 
 def served(row: dict[str, Any], fragments: Fragments) -> ServingRow:
-    """Return a row of the log, with ``.classes`` and ``.words``, as the serving store takes it."""
+    """Return a row of the log, with ``.classes``, ``.words`` and facts, for the serving store."""
     return serving_row(
         row["recordId"],
         row["changeSeq"],

@@ -11,6 +11,9 @@ KIND = {Right.TRADEMARKS: "r.markKind", Right.PATENTS: "r.kindCode", Right.DESIG
 """The kind of mark, the kind of document (WIPO ST.16); designs have but one."""
 
 
+DAY_OF_LOG = "CAST(r.recordedAt AT TIME ZONE 'UTC' AS DATE)"
+"""The day of the delivery a row of the register's log came with."""
+
 FACTS = (
     *("registrationDate", "publicationDate", "published"),
     *("rightKind", "kind", "filingRoute"),

@@ -14,6 +14,7 @@ import duckdb
 
 from connectors.publication import BATCH_ROWS, CLASSES, WORDS
 from connectors.rebuilding import served
+from connectors.record_facts import DAY_OF_LOG, row_facts
 from connectors.register.difference import define_state
 from connectors.register.engine import literal, parquet
 from connectors.register.incoming import Arriving
@@ -138,7 +139,8 @@ def reversed_rows(
     columns = ", ".join(f'r."{field.name}"' for field in canonical_fields(right))
     query = con.sql(
         f"""
-        SELECT r.changeSeq, r.recordKey, {CLASSES[right]} AS ".classes",
+        SELECT r.changeSeq, r.recordKey, {row_facts(right, DAY_OF_LOG)},
+               {CLASSES[right]} AS ".classes",
                {WORDS[right]} AS ".words", {columns}
         FROM log r SEMI JOIN now USING (changeSeq)
         ORDER BY r.changeSeq

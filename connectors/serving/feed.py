@@ -13,7 +13,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from connectors.serving.marks import NOWHERE, Counts, Mark, Mode, Target, adjust, arrive
+from connectors.serving.marks import (
+    NOWHERE,
+    Counts,
+    Mark,
+    Mode,
+    Target,
+    adjust,
+    arrive,
+    restrict,
+)
 from connectors.serving.reading import columns_of
 from connectors.serving.rows import BITS, FREE_TEXT, Space, key_of, mask_of, view_of
 from connectors.serving.schema import COUNTS, FRAGMENT_OF_RECORD, PLACES
@@ -136,7 +145,7 @@ def _target(connection: sqlite3.Connection, space: Space, grant: Grant | None) -
         (located(connection, space, view),),
     ).fetchone()
     whole = mask | FREE_TEXT if grant.freeText else mask
-    return Target(whole, key_of(view), grant.since, _restrict(latest or NOWHERE, mask))
+    return Target(whole, key_of(view), grant.since, restrict(latest or NOWHERE, mask))
 
 
 def _walk(connection: sqlite3.Connection, mark: Mark) -> _Walk:
@@ -231,7 +240,7 @@ def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhau
             f"SELECT {', '.join(COUNTS)} FROM publication WHERE id = ?",
             (place.publication,),
         ).fetchone()
-        counts = _restrict(found, mark.mask)
+        counts = restrict(found, mark.mask)
     beyond = place.publication > walk.horizon
     return msgspec.structs.replace(
         mark,
@@ -240,13 +249,6 @@ def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhau
         record=place.record,
         horizon=NOWHERE if beyond else mark.horizon,
         half=place.half,
-    )
-
-
-def _restrict(counts: Counts, mask: int) -> Counts:
-    """Return the counts a reader of the classes ``mask`` may know."""
-    return tuple(
-        count if bit & mask else 0 for count, bit in zip(counts, BITS.values(), strict=True)
     )
 
 

@@ -20,9 +20,6 @@ from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import Facts, RowRule
 
-PREPARED = ""
-"""Stands for a delivery in the first publication of a view."""
-
 _FILED = ("application_number", "registration_number", *FACTS, "postings", "search_text")
 """Columns a view takes over from the whole, in the order of ``filing.Entry.filed``."""
 
@@ -80,7 +77,9 @@ def fill(connection: sqlite3.Connection, whole: int, space: int, right: Right, v
     """Put into a new space what a view has of the whole, as one publication."""
     rule, free_text = read_view(view)
     include(connection, rule)
-    publication = open_publication(connection, space, PREPARED, 0, "source")
+    # Stands for a delivery in the first publication of a view; never twice the same.
+    name = f"view:{key_of(view).hex()}:{whole}:{space}"
+    publication = open_publication(connection, space, name, 0, "source")
     if free_text:
         _borrow(connection, whole, space, publication)
     else:
