@@ -5,31 +5,16 @@ stands further left was written by whoever is asking.
 """
 
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 from starlette.requests import Request
 
-from ipregister.errors import ConfigurationError
+from connectors.networks import Networks
 
 Address = IPv4Address | IPv6Address
-Networks = tuple[IPv4Network | IPv6Network, ...]
 
 SUBSCRIBER_BITS = 64
 """What one subscriber has of IPv6: within it, addresses can be changed at will."""
-
-
-def read_networks(text: str | None) -> Networks:
-    """Return the networks of a setting, separated by commas.
-
-    Raises:
-        ConfigurationError: one of them is none.
-    """
-    try:
-        return tuple(ip_network(part.strip()) for part in (text or "").split(",") if part.strip())
-    except ValueError as exc:
-        raise ConfigurationError(
-            f"{exc}: name the proxies by address or network, separated by commas"
-        ) from exc
 
 
 def client_address(request: Request, proxies: Networks) -> Address | None:

@@ -26,6 +26,7 @@ from api import (
     quality_reports,
     receipts,
     redistribution,
+    webhooks,
 )
 from api.envelope import Envelope
 from api.service import Service
@@ -50,7 +51,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.service = service
     # The routes themselves, most used first: FastAPI's included routers match a path several
     # times over, 60 of the 150 microseconds of a point read.
-    third_parties = (redistribution, changes, me, oauth, exports, delta_sharing)
+    third_parties = (redistribution, changes, me, oauth, exports, delta_sharing, webhooks)
     offices = (deliveries, findings, packages, files, jobs, receipts, quality_reports, coverage)
     for part in (*third_parties, *offices, metadata, health):
         app.router.routes.extend(part.router.routes)

@@ -10,7 +10,13 @@ from collections.abc import Callable, Sequence
 
 from fastapi import FastAPI
 
-from api import openapi_exports, openapi_offices, openapi_receipts, openapi_reports
+from api import (
+    openapi_exports,
+    openapi_offices,
+    openapi_receipts,
+    openapi_reports,
+    openapi_webhooks,
+)
 from api.negotiation import FEED_FORMATS, RECORD_FORMATS
 from api.openapi_parts import (
     CURSOR,
@@ -213,13 +219,10 @@ def _complete(description: Document) -> Document:
         for described in path.values():
             described["responses"].pop("422", None)
     records = {f"{right}Record": _record(right) for right in Right}
+    parts = (openapi_exports, openapi_offices, openapi_receipts, openapi_reports, openapi_webhooks)
+    others = {name: schema for part in parts for name, schema in part.SCHEMAS.items()}
     description["components"] = {
-        "schemas": SCHEMAS
-        | openapi_exports.SCHEMAS
-        | openapi_offices.SCHEMAS
-        | openapi_receipts.SCHEMAS
-        | openapi_reports.SCHEMAS
-        | records,
+        "schemas": SCHEMAS | others | records,
         "securitySchemes": {
             "bearer": {
                 "type": "http",

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 from starlette.requests import Request
 
-from api.addresses import Networks
 from api.limits import Limits
 from api.streams import Slots
 from connectors.cursors import Cursors
@@ -17,6 +16,7 @@ from connectors.exports.preparing import Exports
 from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.environments import PRODUCTION
+from connectors.networks import Networks
 from connectors.receipts.journal import Journal
 from connectors.serving_store import ServingStore
 from connectors.signing_keys import SigningKeys
@@ -53,6 +53,7 @@ class Service:
     exports: Exports | None = None
     accel_prefix: str | None = None
     hub: Hub | None = None
+    notify_inside: Networks = ()
     # Keyword-only and without a default: nobody may forget that reads leave receipts.
     receipts: Journal = field(kw_only=True)
 

@@ -10,10 +10,11 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 from connectors.serving import reading, writing
-from connectors.serving.feed import Changes, PlaceUnknown, read_changes
+from connectors.serving.feed import Changes, PlaceUnknown, read_changes, target_of
 from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
 from connectors.serving.places import Place, find_place
@@ -161,6 +162,21 @@ class ServingStore:
             return read_changes(connection, grants, marks, limit)
         finally:
             connection.execute("COMMIT")
+
+    def places(self, grants: Mapping[Space, Grant]) -> dict[Space, str]:
+        """Return how far the feed of each space is for a reader, and under which grant.
+
+        Two words: what the reader is granted, and where the feed stands in numbers the reader
+        may know; a change it may not see alters neither.
+        """
+        places = {}
+        for space, grant in grants.items():
+            target = target_of(self._reader(), space, grant)
+            if target is not None:
+                granted = f"{target.mask} {target.key.hex()} {target.since}".encode()
+                counts = ".".join(map(str, target.latest))
+                places[space] = f"{blake2b(granted, digest_size=8).hexdigest()} {counts}"
+        return places
 
     def count(self, office: str, right: Right, grant: Grant) -> int:
         """Return how many records a reader may see."""

@@ -75,6 +75,11 @@ class Settings(BaseSettings):
     known_hosts: Path | None = Field(
         default=None, description="Host keys of the SFTP server, as OpenSSH writes them."
     )
+    notify_inside: str | None = Field(
+        default=None,
+        description="Networks of ours that notifications may go to, also without TLS, separated "
+        "by commas; only the public internet otherwise.",
+    )
     collect_seconds: int = Field(
         default=3600,
         ge=10,

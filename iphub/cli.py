@@ -12,6 +12,7 @@ from iphub import (
     deliveries,
     ledger,
     maintenance,
+    notify,
     office_clients,
     query,
     receipts,
@@ -54,6 +55,7 @@ app.command()(backup.backup)
 app.command()(backup.restore)
 app.command()(maintenance.digest)
 app.command("rebuild-serving")(maintenance.rebuild_serving)
+app.command()(notify.notify)
 app.command()(query.query)
 app.command()(validate.validate)
 app.command()(report.report)

@@ -15,13 +15,13 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from api.addresses import read_networks
 from api.app import create_app
 from api.limits import Limits
 from api.service import Service
 from connectors.buckets import Buckets
 from connectors.cursors import Cursors
 from connectors.hub import Hub
+from connectors.networks import read_networks
 from connectors.receipts.journal import Journal
 from connectors.settings import Settings
 from connectors.views import prepare_views
@@ -92,6 +92,7 @@ def service(hub: Hub, public_url: str) -> Service:
         proxies=read_networks(hub.settings.trusted_proxies),
         exports=hub.exports(),
         accel_prefix=hub.settings.accel_prefix,
+        notify_inside=read_networks(hub.settings.notify_inside),
     )
 
 

@@ -17,6 +17,7 @@ from connectors.ledger.purges import Purges
 from connectors.ledger.reversals import Reversals
 from connectors.ledger.tokens import Tokens
 from connectors.ledger.uploads import Uploads
+from connectors.ledger.webhooks import Webhooks
 
 
 class Ledger:
@@ -39,6 +40,7 @@ class Ledger:
         self.tokens = Tokens(self._database)
         self.uploads = Uploads(self._database)
         self.proofs = Proofs(self._database)
+        self.webhooks = Webhooks(self._database, pepper)
         self.audit = Audit(self._database)
         self._reader = AccessReader(self._database.engine)
 

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0007"
+HEAD = "0008"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -293,6 +293,40 @@ hub = Table(
     METADATA,
     Column("only", Integer, primary_key=True, autoincrement=False),
     Column("environment", String(16), nullable=False),
+)
+
+webhooks = Table(
+    "webhooks",
+    METADATA,
+    Column("webhook_id", String(40), primary_key=True),
+    Column("client_id", ForeignKey("clients.client_id"), nullable=False),
+    Column("url", Text, nullable=False),
+    # The secret is derived from the hub's own and this number: nothing here can sign.
+    Column("generation", Integer, nullable=False),
+    Column("rotated_at", Instant),
+    # Nothing at all until its client was told for the first time.
+    Column("told", Document),
+    Column("added_at", Instant, nullable=False),
+    Column("added_by", Words, nullable=False),
+    Column("ended_at", Instant),
+    Column("ended_because", Words),
+    Index(None, "client_id"),
+)
+
+notifications = Table(
+    "notifications",
+    METADATA,
+    Column("notification_id", String(40), primary_key=True),
+    Column("webhook_id", ForeignKey("webhooks.webhook_id"), nullable=False),
+    Column("position", Count, nullable=False),
+    Column("body", Document, nullable=False),
+    Column("noticed_at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_attempt_at", Instant),
+    Column("delivered_at", Instant),
+    Column("given_up_at", Instant),
+    Column("trouble", Words),
+    Index(None, "webhook_id", "position", unique=True),
 )
 
 audit = Table(

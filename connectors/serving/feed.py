@@ -100,7 +100,7 @@ def read_changes(
     known = {(mark.office, mark.right): mark for mark in marks or ()}
     changes = Changes([], [], [], False)
     for space in sorted(known.keys() | grants.keys()):
-        target = _target(connection, space, grants.get(space))
+        target = target_of(connection, space, grants.get(space))
         mark = _adjusted(connection, space, known.get(space), target, first=marks is None)
         while mark is not None:
             walk = _walk(connection, mark)
@@ -135,7 +135,8 @@ def _adjusted(
     return mark
 
 
-def _target(connection: sqlite3.Connection, space: Space, grant: Grant | None) -> Target | None:
+def target_of(connection: sqlite3.Connection, space: Space, grant: Grant | None) -> Target | None:
+    """Return where a reader with this grant is going: all it may know of a space's feed."""
     if grant is None:
         return None
     view, mask = view_of(grant), mask_of(grant.allowed)

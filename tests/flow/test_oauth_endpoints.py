@@ -11,9 +11,10 @@ import jwt
 import pytest
 from starlette.requests import Request
 
-from api.addresses import client_address, read_networks
+from api.addresses import client_address
 from connectors.ledger import ClientChanges
 from connectors.ledger.public_keys import thumbprint
+from connectors.networks import read_networks
 from ipregister.errors import ConfigurationError
 from ipregister.roles import Role
 

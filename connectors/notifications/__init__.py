@@ -1,0 +1,1 @@
+"""Telling third parties that something they may see has changed; never what."""

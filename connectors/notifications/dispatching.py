@@ -1,0 +1,87 @@
+"""One pass: see what is new, send what is due, try again later what did not arrive."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.ledger import Ledger
+from connectors.ledger.columns import canonical
+from connectors.ledger.webhooks import Notification, Webhook
+from connectors.networks import Networks
+from connectors.notifications.addresses import Resolve, resolve
+from connectors.notifications.noticing import notice
+from connectors.notifications.sending import TIMEOUT_SECONDS, Outcome, send
+from connectors.serving_store import ServingStore
+
+WAITS = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+)
+"""Before the second attempt, the third, …: three days and some in all (Standard Webhooks)."""
+
+BUSY_FOR = timedelta(seconds=4 * TIMEOUT_SECONDS)
+"""How long an attempt under way is left alone; a killed one is made again after that."""
+
+ROUNDS = 100
+"""Notifications of one webhook in one pass: they are sent one after the other, in their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What one pass did, in numbers of notifications."""
+
+    noticed: int = 0
+    delivered: int = 0
+    failed: int = 0
+    given_up: int = 0
+
+
+def dispatch(
+    ledger: Ledger,
+    serving: ServingStore,
+    *,
+    at: datetime,
+    inside: Networks = (),
+    resolver: Resolve = resolve,
+) -> Pass:
+    """Make one pass over all webhooks; several processes may do so at once."""
+    noticed = notice(ledger, serving, at=at)
+    delivered = failed = given_up = 0
+    for _ in range(ROUNDS):
+        due = ledger.webhooks.due(at, BUSY_FOR)
+        if not due:
+            break
+        for webhook, notification in due:
+            secrets = ledger.webhooks.secrets(webhook, at)
+            body = canonical(notification.body)
+            outcome = send(
+                *(webhook.url, notification.notificationId, body, secrets),
+                at=at,
+                inside=inside,
+                resolver=resolver,
+            )
+            ended = _settle(ledger, webhook, notification, outcome, at)
+            delivered += outcome.is_delivered
+            failed += not outcome.is_delivered
+            given_up += ended
+    return Pass(noticed, delivered, failed, given_up)
+
+
+def _settle(
+    ledger: Ledger, webhook: Webhook, notification: Notification, outcome: Outcome, at: datetime
+) -> bool:
+    """Write down how an attempt went; tell whether it was the last."""
+    settle = ledger.webhooks.settle
+    if outcome.is_delivered:
+        settle(notification, delivered_at=at)
+        return False
+    if outcome.is_gone:
+        settle(notification, given_up_at=at, trouble=outcome.trouble)
+        because = "the receiver said that it is gone (410)"
+        ledger.webhooks.end(webhook.webhookId, at=at, by="hub", because=because)
+        return True
+    if notification.attempts >= len(WAITS):
+        settle(notification, given_up_at=at, trouble=outcome.trouble)
+        return True
+    later = at + WAITS[notification.attempts]
+    settle(notification, next_attempt_at=later, trouble=outcome.trouble)
+    return False

@@ -1,0 +1,83 @@
+"""Webhooks and notifications in the ledger, on both databases."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from connectors.ledger import Ledger
+from connectors.ledger.webhooks import MAX_WEBHOOKS, OVERLAP, Webhook
+from ipregister.errors import InvalidRequest, LedgerConflict
+
+NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def webhook(ledger: Ledger) -> Webhook:
+    client, _ = ledger.clients.add(name="one", third_party="Acme", at=NOW, by="test")
+    return ledger.webhooks.add(client.clientId, "https://a.example/", at=NOW, by="test")[0]
+
+
+def test_a_client_has_a_few_webhooks_and_may_end_one(ledger: Ledger, webhook: Webhook) -> None:
+    for number in range(MAX_WEBHOOKS - 1):
+        url = f"https://b{number}.example/"
+        ledger.webhooks.add(webhook.clientId, url, at=NOW, by="test")
+    with pytest.raises(InvalidRequest, match="at most 3"):
+        ledger.webhooks.add(webhook.clientId, "https://c.example/", at=NOW, by="test")
+    ledger.webhooks.end(webhook.webhookId, at=NOW, by="test", because="moved")
+    ledger.webhooks.end(webhook.webhookId, at=NOW + MINUTE, by="test", because="again")
+    ledger.webhooks.add(webhook.clientId, "https://c.example/", at=NOW, by="test")
+    ended = ledger.webhooks.get(webhook.clientId, webhook.webhookId)
+    assert ended is not None
+    assert (ended.endedAt, ended.endedBecause) == (NOW, "moved")
+    assert ledger.webhooks.get("somebody-else", webhook.webhookId) is None
+    assert ledger.verify() is None
+
+
+def test_the_state_is_told_by_one_of_several_processes(ledger: Ledger, webhook: Webhook) -> None:
+    told = {"KH.trademarks": "a 1"}
+    assert ledger.webhooks.tell(webhook, told, [{"type": "one"}], at=NOW)
+    assert not ledger.webhooks.tell(webhook, told, [{"type": "one"}], at=NOW)
+    assert [one.body for one in ledger.webhooks.sent(webhook.webhookId)] == [{"type": "one"}]
+
+
+def test_notifications_of_one_address_come_one_after_the_other(
+    ledger: Ledger, webhook: Webhook
+) -> None:
+    bodies: list[Any] = [{"type": "one"}, {"type": "two"}]
+    ledger.webhooks.tell(webhook, {}, bodies, at=NOW)
+    ((_, first),) = ledger.webhooks.due(NOW, MINUTE)
+    assert first.body == {"type": "one"}
+    assert ledger.webhooks.due(NOW, MINUTE) == []
+    ledger.webhooks.settle(first, next_attempt_at=NOW + MINUTE, trouble="closed")
+    assert ledger.webhooks.due(NOW, MINUTE) == []
+    ((_, again),) = ledger.webhooks.due(NOW + MINUTE, MINUTE)
+    assert (again.notificationId, again.attempts) == (first.notificationId, 1)
+    ledger.webhooks.settle(again, delivered_at=NOW + MINUTE)
+    ((_, second),) = ledger.webhooks.due(NOW + MINUTE, MINUTE)
+    assert second.body == {"type": "two"}
+    newest = ledger.webhooks.sent(webhook.webhookId)
+    assert [one.document()["deliveredAt"] for one in newest] == [None, "2026-11-26T09:01:00Z"]
+
+
+def test_what_waits_is_given_up_with_its_webhook(ledger: Ledger, webhook: Webhook) -> None:
+    ledger.webhooks.tell(webhook, {}, [{"type": "one"}], at=NOW)
+    ledger.webhooks.end(webhook.webhookId, at=NOW, by="test", because="moved")
+    assert ledger.webhooks.due(NOW, MINUTE) == []
+    (waiting,) = ledger.webhooks.sent(webhook.webhookId)
+    assert (waiting.givenUpAt, waiting.trouble) == (NOW, "moved")
+
+
+def test_a_rotation_is_made_once_and_the_database_holds_no_secret(
+    ledger: Ledger, webhook: Webhook
+) -> None:
+    (old,) = ledger.webhooks.secrets(webhook, NOW)
+    new = ledger.webhooks.rotate(webhook, at=NOW, by="test")
+    with pytest.raises(LedgerConflict, match="changed meanwhile"):
+        ledger.webhooks.rotate(webhook, at=NOW, by="test")
+    (rotated,) = ledger.webhooks.list(webhook.clientId)
+    assert ledger.webhooks.secrets(rotated, NOW) == [new, old]
+    assert ledger.webhooks.secrets(rotated, NOW + OVERLAP) == [new]
+    every = str([entry.document() for entry in ledger.audit.entries()]) + str(rotated)
+    assert not {old, new} & set(every.split("'"))

@@ -1,0 +1,310 @@
+"""Third parties are told that something they may see has changed: signed, in order, no more."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook as Receiver
+
+from connectors.ledger import Ledger
+from connectors.ledger.webhooks import Webhook
+from connectors.networks import read_networks
+from connectors.notifications.addresses import judge
+from connectors.notifications.dispatching import WAITS, Pass, dispatch
+from connectors.notifications.noticing import notice
+from connectors.rendering import render_fragments
+from connectors.serving_store import Publication, ServingRow, ServingStore
+from ipregister.errors import InvalidRequest
+from ipregister.model import Disclosure, Right, load_tables
+
+NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
+INSIDE = read_networks("127.0.0.0/8")
+TM = Right.TRADEMARKS
+
+
+@dataclass
+class Inbox:
+    """A receiver on loopback: what came, and what it answers next (200 when nothing is set)."""
+
+    url: str
+    came: list[tuple[dict[str, str], str]] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
+
+    def types(self) -> list[str]:
+        return [json.loads(body)["type"] for _, body in self.came]
+
+    def places(self) -> list[list[str]]:
+        return [
+            [f"{item['officeCode']}.{item['right']}" for item in json.loads(body)["data"]["items"]]
+            for _, body in self.came
+        ]
+
+
+@pytest.fixture
+def inbox() -> Iterator[Inbox]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            received.came.append((dict(self.headers), body))
+            status = received.answers.pop(0) if received.answers else 200
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    received = Inbox(f"http://127.0.0.1:{server.server_address[1]}/hook")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield received
+    server.shutdown()
+    server.server_close()
+
+
+@dataclass
+class World:
+    """A hub with one third party and its webhook."""
+
+    ledger: Ledger
+    serving: ServingStore
+    webhook: Webhook
+    secret: str
+    now: datetime = NOW
+    deliveries: int = 0
+
+    def share(self, *withheld: Disclosure, right: Right = TM) -> None:
+        rights = {right: frozenset(withheld)}
+        self.ledger.authorizations.set("KH", "Acme", rights, None, self.now, "test")
+
+    def publish(self, word: str = "", applicant: str = "Veldara", right: Right = TM) -> None:
+        self.deliveries += 1
+        row: dict[str, Any] = {"recordId": "R1", "officeCode": "KH", "right": str(right)}
+        row |= {"applicationNumber": "KH/1/2026", "markVerbalElements": [{"text": word}]}
+        row |= {"applicants": [{"names": [{"text": applicant}]}]}
+        fragments = render_fragments(load_tables()[right], row)
+        rows = [ServingRow("R1", 1, "KH/1/2026", fragments)]
+        self.serving.publish(Publication(f"D{self.deliveries}", "KH", right, self.now, rows))
+
+    def dispatch(self, later: timedelta = timedelta(0)) -> Pass:
+        self.now += later
+        return dispatch(self.ledger, self.serving, at=self.now, inside=INSIDE)
+
+
+@pytest.fixture
+def world(tmp_path: Path, inbox: Inbox) -> Iterator[World]:
+    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", pepper=b"p" * 32)
+    serving = ServingStore(tmp_path / "serving.sqlite")
+    client, _ = ledger.clients.add(name="one", third_party="Acme", at=NOW, by="test")
+    webhook, secret = ledger.webhooks.add(client.clientId, inbox.url, at=NOW, by="test")
+    yield World(ledger, serving, webhook, secret)
+    serving.close()
+    ledger.close()
+
+
+def test_a_change_is_told_once_and_the_public_library_believes_it(
+    world: World, inbox: Inbox
+) -> None:
+    world.now = datetime.now(UTC)  # the library refuses what is older than five minutes
+    world.share()
+    world.publish()
+    assert world.dispatch() == Pass(noticed=1, delivered=1)
+    assert world.dispatch() == Pass()
+    ((headers, body),) = inbox.came
+    told = Receiver(world.secret).verify(body, headers)
+    assert (told["type"], inbox.places()) == ("changes.available", [["KH.trademarks"]])
+    assert "Veldara" not in body
+
+
+def test_a_change_that_may_not_be_seen_is_not_told(world: World, inbox: Inbox) -> None:
+    world.share(Disclosure.STAKEHOLDER)
+    world.publish(word="LUMATIVA")
+    world.dispatch()
+    world.publish(word="LUMATIVA", applicant="Soleta")
+    world.publish(right=Right.PATENTS)
+    assert world.dispatch() == Pass()
+    world.publish(word="SERUNI", applicant="Soleta")
+    world.dispatch()
+    assert inbox.types() == ["changes.available", "changes.available"]
+
+
+def test_a_changed_authorization_is_told_and_what_must_be_dropped(
+    world: World, inbox: Inbox
+) -> None:
+    world.dispatch()
+    world.share()
+    world.publish()
+    world.dispatch()
+    world.share(Disclosure.STAKEHOLDER)
+    world.dispatch()
+    world.ledger.authorizations.revoke("KH", "Acme", world.now, "test")
+    world.dispatch()
+    narrowed = ["authorization.changed", "records.retracted"]
+    assert inbox.types() == [
+        *("authorization.changed", "changes.available"),
+        *(*narrowed, "changes.available"),
+        *narrowed,
+    ]
+
+
+def test_an_authorization_that_ends_by_itself_is_told_on_the_next_day(
+    world: World, inbox: Inbox
+) -> None:
+    rights: dict[Right, frozenset[Disclosure]] = {TM: frozenset()}
+    world.ledger.authorizations.set("KH", "Acme", rights, NOW.date(), NOW, "test")
+    world.dispatch()
+    world.dispatch(later=timedelta(days=1))
+    assert inbox.types()[-2:] == ["authorization.changed", "records.retracted"]
+
+
+def test_what_does_not_arrive_is_tried_again_in_its_order(world: World, inbox: Inbox) -> None:
+    world.share()
+    world.publish()
+    inbox.answers = [500, 302]
+    assert world.dispatch() == Pass(noticed=1, failed=1)
+    world.publish(word="SERUNI")
+    assert world.dispatch() == Pass(noticed=1)
+    assert world.dispatch(later=WAITS[0]) == Pass(failed=1)
+    assert world.dispatch(later=WAITS[1] - timedelta(seconds=1)) == Pass()
+    assert world.dispatch(later=timedelta(seconds=1)) == Pass(delivered=2)
+    names = [headers["webhook-id"] for headers, _ in inbox.came]
+    assert (names[0] == names[1] == names[2], names[3] != names[2]) == (True, True)
+    assert len(inbox.came) == 4  # the redirect was not followed
+
+
+def test_after_three_days_a_notification_is_given_up_and_the_next_has_its_turn(
+    world: World, inbox: Inbox
+) -> None:
+    world.share()
+    world.publish()
+    inbox.answers = [503] * (len(WAITS) + 1)
+    total = world.dispatch()
+    for wait in WAITS:
+        total = world.dispatch(later=wait)
+    assert (total.given_up, world.now - NOW > timedelta(days=3)) == (1, True)
+    (dead,) = world.ledger.webhooks.sent(world.webhook.webhookId)
+    assert (dead.trouble, dead.givenUpAt) == ("the receiver answered 503", world.now)
+    world.publish(word="SERUNI")
+    assert world.dispatch() == Pass(noticed=1, delivered=1)
+
+
+def test_a_receiver_that_is_gone_ends_its_webhook(world: World, inbox: Inbox) -> None:
+    world.share()
+    world.publish()
+    inbox.answers = [410]
+    assert world.dispatch() == Pass(noticed=1, failed=1, given_up=1)
+    assert world.ledger.webhooks.list() == []
+    world.publish(word="SERUNI")
+    assert world.dispatch() == Pass()
+
+
+def test_a_killed_attempt_is_made_again(world: World, inbox: Inbox) -> None:
+    world.share()
+    world.publish()
+    notice(world.ledger, world.serving, at=world.now)
+    taken = world.ledger.webhooks.due(world.now, timedelta(seconds=60))
+    assert len(taken) == 1  # and then its process was killed
+    assert world.dispatch() == Pass()
+    assert world.dispatch(later=timedelta(seconds=60)) == Pass(delivered=1)
+    assert inbox.types() == ["changes.available"]
+
+
+def test_both_secrets_sign_for_a_day_after_a_rotation(world: World, inbox: Inbox) -> None:
+    world.now = datetime.now(UTC)
+    world.share()
+    world.publish()
+    fresh = world.ledger.webhooks.rotate(world.webhook, at=world.now, by="test")
+    world.dispatch()
+    headers, body = inbox.came[0]
+    for secret in (world.secret, fresh):
+        assert Receiver(secret).verify(body, headers)["type"] == "changes.available"
+    (webhook,) = world.ledger.webhooks.list()
+    later = world.ledger.webhooks.secrets(webhook, world.now + timedelta(days=1))
+    assert later == [fresh]
+
+
+def test_a_revoked_clients_webhook_ends(world: World) -> None:
+    world.ledger.clients.revoke(world.webhook.clientId, at=NOW, by="test")
+    world.dispatch()
+    assert world.ledger.webhooks.list() == []
+
+
+INSIDE_NAMES = {
+    "https://127.0.0.1/": "127.0.0.1",
+    "https://localhost/": "127.0.0.1",
+    "https://2130706433/": "127.0.0.1",
+    "https://0x7f.1/": "127.0.0.1",
+    "https://[::1]/": "::1",
+    "https://[::ffff:10.0.0.1]/": "::ffff:10.0.0.1",
+    "https://[2002:7f00:1::]/": "2002:7f00:1::",
+    "https://[64:ff9b::a00:1]/": "64:ff9b::a00:1",
+    "https://10.1.2.3/": "10.1.2.3",
+    "https://172.16.0.1/": "172.16.0.1",
+    "https://192.168.1.1/": "192.168.1.1",
+    "https://169.254.169.254/latest/meta-data": "169.254.169.254",
+    "https://100.64.0.1/": "100.64.0.1",
+    "https://[fe80::1]/": "fe80::1",
+    "https://[fd00::1]/": "fd00::1",
+    "https://224.0.0.1/": "224.0.0.1",
+    "https://0.0.0.0/": "0.0.0.0",
+    "https://rebound.example/": "192.168.0.7",
+}
+
+
+def names(*addresses: str) -> Callable[[str, int], list[str]]:
+    return lambda _host, _port: list(addresses)
+
+
+@pytest.mark.parametrize(("url", "address"), INSIDE_NAMES.items(), ids=INSIDE_NAMES)
+def test_nothing_inside_is_ever_called(url: str, address: str) -> None:
+    with pytest.raises(InvalidRequest, match="not a public one"):
+        judge(url, resolver=names(address))
+    with pytest.raises(InvalidRequest, match="not a public one"):
+        judge("https://two.example/", resolver=names("93.184.216.34", address))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://public.example/",
+        "https://public.example:8443/",
+        "https://user:secret@public.example/",
+        "https://public.example/#part",
+        "ftp://public.example/",
+        "public.example",
+        "https:///path",
+        "https://public.example/\r\nX: y",
+        "https://public.example:99999/",
+        "https://" + "a" * 3000 + ".example/",
+    ],
+)
+def test_other_addresses_than_public_https_are_refused(url: str) -> None:
+    with pytest.raises(InvalidRequest, match=r"^url: "):
+        judge(url, resolver=names("93.184.216.34"))
+
+
+def test_a_public_address_is_called_by_the_address_that_was_judged() -> None:
+    target = judge("https://hooks.example/in?x=1", resolver=names("93.184.216.34"))
+    assert (target.address, target.host, target.path) == (
+        "93.184.216.34",
+        "hooks.example",
+        "/in?x=1",
+    )
+
+
+def test_a_name_that_moves_inside_later_reaches_nothing(world: World, inbox: Inbox) -> None:
+    world.share()
+    world.publish()
+    done = dispatch(world.ledger, world.serving, at=NOW, resolver=names("10.0.0.5"), inside=INSIDE)
+    assert done == Pass(noticed=1, failed=1)
+    (waiting,) = world.ledger.webhooks.sent(world.webhook.webhookId)
+    assert waiting.trouble == "url: this host is not a public one."
+    assert inbox.came == []
