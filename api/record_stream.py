@@ -1,7 +1,11 @@
-"""All records of one office and right as NDJSON, read in one state of the register."""
+"""All records of one office and right as NDJSON, in one state of the register.
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import replace
+They come from the mapped columns of the space where these fit its present state, and from the
+store itself otherwise: the same bytes, at another speed.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -10,56 +14,119 @@ from starlette.responses import Response
 from api.answers import Answer, caching, disposition
 from api.limits import count_rows
 from api.problems import refuse
+from api.receipting import note
 from api.service import Service
-from api.streams import Streamed, compressed, encoding_of
+from api.streams import Produce, Streamed, compressed, encoding_of
 from connectors.exports.formats import MEDIA_TYPES, Format, encoder
-from connectors.serving_store import Reading
+from connectors.exports.mapped import MappedReading
+from connectors.exports.tasks import Task
+from connectors.ledger import Access
+from connectors.receipts.journal import Route
+from connectors.serving.rows import mask_of
+from connectors.serving_store import START, Filters
+from ipregister.authorizations import Grant
+from ipregister.model import Right
+
+WORTH_MAPPING = 5_000
+"""Records below which the store itself is as fast as anybody can tell."""
 
 
-async def stream(
-    request: Request,
-    service: Service,
-    empty: Answer,
-    columns: Collection[str],
-    open_reading: Callable[[], Reading],
-    write_down: Callable[[Sequence[str]], None],
-) -> Response:
-    """Return everything there is; each piece of it is an ``Answer`` like ``empty``.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a stream is of: the records, and which fields (``columns``) of ``every`` one."""
 
-    Args:
-        request: what the client asked, for its ``Accept-Encoding``.
-        service: the stores, and the slots for streams.
-        empty: office, right, classes and fields of the answer, without records.
-        columns: the fields the client wants.
-        open_reading: opens the reading; called once, in a thread.
-        write_down: leaves the receipt of a piece before the piece goes out.
-    """
+    access: Access
+    office: str
+    right: Right
+    grant: Grant
+    columns: Collection[str]
+    every: Collection[str]
+    filters: Filters
+    after: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the bytes come from; ``length`` is how many there will be, where that is known."""
+
+    produce: Produce
+    close: Callable[[], None]
+    length: int | None = None
+
+
+async def stream(request: Request, service: Service, wanted: Wanted) -> Response:
+    """Return everything there is, piece by piece."""
     if not service.streams.take():
         return refuse(request, "busy", headers={"Retry-After": "10"})
     try:
-        reading = await run_in_threadpool(open_reading)
+        source = await run_in_threadpool(_open, request, service, wanted)
     except BaseException:
         service.streams.give_back()
         raise
-    made = encoder(Format.NDJSON, empty.right, columns)
-
-    def produce() -> bytes | None:
-        piece = reading.read()
-        if piece is None:
-            return None
-        count_rows(request, len(piece.records))
-        write_down(piece.records)
-        answer = replace(empty, records=piece.records, bodies=piece.bodies).only(columns)
-        return made.encode(answer.bodies)
 
     def close() -> None:
-        reading.close()
+        source.close()
         service.streams.give_back()
 
-    headers = caching(empty.allowed) | disposition(empty.office, empty.right, Format.NDJSON)
-    headers |= {"Content-Type": MEDIA_TYPES[Format.NDJSON]}
+    headers = caching(wanted.grant.allowed)
+    headers |= disposition(wanted.office, wanted.right, Format.NDJSON)
+    headers["Content-Type"] = MEDIA_TYPES[Format.NDJSON]
     headers["Vary"] += ", Accept-Encoding"
     if encoding := encoding_of(request):
         headers["Content-Encoding"] = encoding
-        return Streamed(compressed(produce, encoding), close, headers)
-    return Streamed(produce, close, headers)
+        return Streamed(compressed(source.produce, encoding), close, headers)
+    if source.length is not None:
+        headers["Content-Length"] = str(source.length)
+    return Streamed(source.produce, close, headers)
+
+
+def _open(request: Request, service: Service, wanted: Wanted) -> Source:
+    return _mapped(request, service, wanted) or _stored(request, service, wanted)
+
+
+def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
+    """Read the store; every piece is an ``Answer`` and leaves its receipt before it goes out."""
+    space = (wanted.office, wanted.right)
+    opened = service.serving.reading(*space, wanted.grant, wanted.filters, after=wanted.after)
+    made = encoder(Format.NDJSON, wanted.right, wanted.columns)
+    empty = Answer(*space, wanted.grant.allowed, wanted.every, (), ())
+
+    def produce() -> bytes | None:
+        if (piece := opened.read()) is None:
+            return None
+        answer = replace(empty, records=piece.records, bodies=piece.bodies).only(wanted.columns)
+        count_rows(request, len(answer.records))
+        note(request, service, wanted.access, Route.STREAM, space, answer.records)
+        return made.encode(answer.bodies)
+
+    return Source(produce, opened.close)
+
+
+def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None:
+    """Read the mapped columns, if they are of this moment; else have them made for the next."""
+    exports, space = service.exports, (wanted.office, wanted.right)
+    narrowed = (wanted.filters, wanted.after) != (Filters(), START)
+    if exports is None or narrowed or len(wanted.columns) < len(wanted.every):
+        return None
+    place = service.serving.whole_place(*space, wanted.grant)
+    task = Task(*space, place, Format.ARROW)
+    found = exports.snapshot(task.key)
+    if found is None:
+        if service.serving.count(*space, wanted.grant) >= WORTH_MAPPING:
+            exports.ask(task)
+        return None
+    try:
+        opened = MappedReading(exports.store.files / found.file, mask_of(wanted.grant.allowed))
+    except FileNotFoundError:  # removed since its manifest was read
+        return None
+    # Which records these are was kept when the columns were made.
+    note(request, service, wanted.access, Route.STREAM, space, snapshot=found.sha256)
+
+    def produce() -> memoryview | None:
+        if (piece := opened.read()) is None:
+            return None
+        data, records = piece
+        count_rows(request, records)
+        return data
+
+    return Source(produce, opened.close, opened.bytes())

@@ -7,7 +7,7 @@ in ``openapi``: the framework's own reading costs as much as the whole answer.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache, partial
+from functools import cache
 from urllib.parse import urlencode
 
 import msgspec
@@ -32,7 +32,7 @@ from api.parameters import (
 )
 from api.problems import refuse
 from api.receipting import note
-from api.record_stream import stream
+from api.record_stream import Wanted, stream
 from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.ledger import Access
@@ -115,10 +115,8 @@ async def list_records(request: Request) -> Response:
 
     every = available_fields(right, allowed)
     if kind is Format.NDJSON and "limit" not in values:
-        empty = Answer(office, right, allowed, every, (), ())
-        reading = partial(service.serving.reading, office, right, grant, filters, after=after)
-        noted = partial(note, request, service, access, Route.STREAM, (office, right))
-        return await stream(request, service, empty, columns, reading, noted)
+        wanted = Wanted(access, office, right, grant, columns, every, filters, after)
+        return await stream(request, service, wanted)
 
     def read() -> tuple[Answer, Sort | None]:
         page = service.serving.page(office, right, grant, filters, after=after, limit=limit)

@@ -29,7 +29,7 @@ MAX_STREAMS = 16
 
 ENCODINGS = ("zstd", "gzip")
 
-Produce = Callable[[], bytes | None]
+Produce = Callable[[], bytes | memoryview | None]
 """Returns the next bytes, ``None`` at the end; called in a thread, never twice at a time."""
 
 
@@ -72,7 +72,7 @@ class Streamed(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
         gone = asyncio.ensure_future(_disconnected(receive))
-        ahead: asyncio.Future[bytes | None] | None = None
+        ahead: asyncio.Future[bytes | memoryview | None] | None = None
         try:
             await send(
                 {
@@ -101,7 +101,7 @@ class Streamed(Response):
             await run_in_threadpool(self._close)
 
 
-async def _send(send: Send, data: bytes) -> None:
+async def _send(send: Send, data: bytes | memoryview) -> None:
     async with asyncio.timeout(STALL_SECONDS):
         await send({"type": "http.response.body", "body": data, "more_body": True})
 

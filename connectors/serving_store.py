@@ -9,6 +9,7 @@ not decided here.
 import sqlite3
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
@@ -25,7 +26,7 @@ from connectors.serving.spaces import forget_unused, located, prepare
 from connectors.serving.streaming import Piece, Reading
 from connectors.serving.writing import microseconds
 from ipregister.authorizations import Grant
-from ipregister.model import Right
+from ipregister.model import Disclosure, Right
 
 __all__ = [
     "START",
@@ -129,6 +130,10 @@ class ServingStore:
             return find_place(connection, space, mask_of(grant.allowed))
         finally:
             connection.execute("COMMIT")
+
+    def whole_place(self, office: str, right: Right, grant: Grant) -> Place:
+        """Return the place with all classes: for what is kept inside the hub, of all of them."""
+        return self.place(office, right, replace(grant, allowed=frozenset(Disclosure)))
 
     def reading(
         self,

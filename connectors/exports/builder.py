@@ -10,10 +10,9 @@ Answers to requests do not wait for it: it is neither in their process nor at th
 import os
 import sqlite3
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
-from hashlib import sha256
+from hashlib import file_digest
 from pathlib import Path
 
 import structlog
@@ -21,6 +20,7 @@ import structlog
 from connectors.exports.columnar import bounds
 from connectors.exports.compression import Compressor
 from connectors.exports.formats import Format, columns_of, encoder
+from connectors.exports.mapped import write_columns
 from connectors.exports.store import ExportStore
 from connectors.exports.tasks import Snapshot, Task
 from connectors.receipts.snapshots import keep_contents
@@ -65,25 +65,43 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
 
     Which records are in it is kept with the receipts before anybody can read the file.
     """
-    path, digest, size, records = exports.work_file(), sha256(), 0, list[str]()
-    with closing(connect(serving, writer=False)) as connection, path.open("wb") as sink:
+    path = exports.work_file()
+    with closing(connect(serving, writer=False)) as connection:
         connection.execute("BEGIN")  # the place and the records are of one state
         _check(connection, task)
         # What is there now, which may be newer than what was asked for: never older.
         place = find_place(connection, task.place.space, task.place.mask)
-        reading = Reading(connection, place.space, place.mask, task.filters)
-        for data, identifiers in _encoded(task, reading):
-            digest.update(data)
-            size += sink.write(data)
-            records += identifiers
+        if task.kind is Format.ARROW:
+            records = write_columns(connection, place.space, path)
+        else:
+            reading = Reading(connection, place.space, place.mask, task.filters)
+            records = _write(task, reading, path)
+    with path.open("rb") as made:
+        digest = file_digest(made, "sha256").hexdigest()
     snapshot = Snapshot(
         *(task.office, task.right, place, task.kind),
-        *(digest.hexdigest(), size, len(records), datetime.now(UTC)),
+        *(digest, path.stat().st_size, len(records), datetime.now(UTC)),
         bounds(path) if task.kind is Format.PARQUET else {},
     )
     keep_contents(receipts, snapshot.sha256, records)
     exports.finish(task, path, snapshot)
     return snapshot
+
+
+def _write(task: Task, reading: Reading, path: Path) -> list[str]:
+    """Write what a reading gives in the form of the task; return the records' identifiers."""
+    allowed = {name for name, bit in BITS.items() if bit & task.place.mask}
+    made = encoder(task.kind, task.right, columns_of(task.right, allowed))
+    compressor = Compressor("zstd") if task.kind is Format.NDJSON else None
+    records: list[str] = []
+    with path.open("wb") as sink:
+        while (piece := reading.read()) is not None:
+            data = made.encode(piece.bodies)
+            sink.write(compressor.compress(data) if compressor else data)
+            records += piece.records
+        data = made.finish()
+        sink.write(compressor.compress(data) + compressor.finish() if compressor else data)
+    return records
 
 
 def _check(connection: sqlite3.Connection, task: Task) -> None:
@@ -93,18 +111,6 @@ def _check(connection: sqlite3.Connection, task: Task) -> None:
     ).fetchone()
     if task.place.space and found != (task.office, str(task.right)):
         raise StoreError("the serving store was rebuilt since this file was asked for")
-
-
-def _encoded(task: Task, reading: Reading) -> Iterator[tuple[bytes, list[str]]]:
-    """Yield the bytes of the file, with the identifiers of the records that went into them."""
-    allowed = {name for name, bit in BITS.items() if bit & task.place.mask}
-    made = encoder(task.kind, task.right, columns_of(task.right, allowed))
-    compressor = Compressor("zstd") if task.kind is Format.NDJSON else None
-    while (piece := reading.read()) is not None:
-        data = made.encode(piece.bodies)
-        yield compressor.compress(data) if compressor else data, piece.records
-    data = made.finish()
-    yield compressor.compress(data) + compressor.finish() if compressor else data, []
 
 
 def main() -> int:

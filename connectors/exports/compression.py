@@ -13,7 +13,7 @@ class Compressor:
         self._sink = Sink()
         self._stream = pa.CompressedOutputStream(pa.PythonFile(self._sink, "w"), encoding)
 
-    def compress(self, data: bytes) -> bytes:
+    def compress(self, data: bytes | memoryview) -> bytes:
         """Return the compressed form of ``data``."""
         self._stream.write(data)
         self._stream.flush()

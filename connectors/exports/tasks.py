@@ -29,6 +29,7 @@ SUFFIXES = {
     Format.NDJSON: "ndjson.zst",
     Format.CSV: "csv",
     Format.XML: "xml",
+    Format.ARROW: "arrow",
 }
 
 FILE_TYPES = {
@@ -41,7 +42,10 @@ FILE_TYPES = {
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One file to prepare: all records a reader sees at a place that fit the filters."""
+    """One file to prepare: all records a reader sees at a place that fit the filters.
+
+    Of kind ``ARROW`` it is the hub's own: the fragments of a space for ``mapped``.
+    """
 
     office: str
     right: Right

@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 import uvicorn
 
+from api import record_stream
 from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
+from connectors.exports import mapped
 from connectors.exports.builder import drain
 from connectors.exports.preparing import Exports
 from connectors.exports.store import ExportStore
@@ -410,3 +412,30 @@ def test_what_is_not_shared_is_no_table(hub: Running, acme: httpx.Client) -> Non
     refused = acme.post(f"{TABLE}/query", json={"version": 0})
     assert refused.json()["code"] == "invalid_request"
     assert acme.get(f"{TABLE}/changes").json()["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize("withheld", [EVERYTHING, NO_PERSONS, frozenset(Disclosure) - {"core"}])
+def test_a_stream_out_of_mapped_columns_has_the_same_bytes(
+    hub: Running, monkeypatch: pytest.MonkeyPatch, withheld: frozenset[Disclosure]
+) -> None:
+    monkeypatch.setattr(mapped, "ROWS", 7)
+    path = "/v1/offices/KH/trademarks/records"
+    accept = {"Accept": "application/x-ndjson", "Accept-Encoding": "identity"}
+    hub.publish(*[mark(number) for number in range(30)])
+    with hub.client() as client:
+        hub.share(withheld)
+        from_store = client.get(path, headers=accept)
+        assert "content-length" not in from_store.headers
+        monkeypatch.setattr(record_stream, "WORTH_MAPPING", 10)
+        assert client.get(path, headers=accept).content == from_store.content
+        from_columns = client.get(path, headers=accept)
+        assert int(from_columns.headers["content-length"]) == len(from_store.content)
+        assert from_columns.content == from_store.content
+        packed = client.get(path, headers=accept | {"Accept-Encoding": "gzip"})
+        assert packed.content == from_store.content
+        (columns,) = hub.exports.store.files.iterdir()
+        journals = [file.read_bytes() for file in hub.receipts.rglob("*") if file.is_file()]
+        assert any(columns.stem.encode() in journal for journal in journals)
+        # A newer state is read from the store, until it has columns of its own.
+        hub.publish(mark(30))
+        assert client.get(path, headers=accept).text.count("\n") == 31

@@ -1,0 +1,77 @@
+"""The fragments of a space as columns in a mapped file: what makes a stream of everything fast.
+
+One file serves every mask, because a stream joins the columns its reader may see and never
+touches the others. Joining them takes a tenth of the time that reading rows out of SQLite
+takes. The file is made by the builder when a space is streamed and fits one state of the
+store; until there is one, and after the next publication, streams read the store itself.
+
+Standard: Arrow IPC file format.
+"""
+
+import sqlite3
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from connectors.serving.reading import columns_of
+from connectors.serving.rows import BITS, EVERYTHING
+from ipregister.model import Disclosure
+
+ROWS = 1_000
+"""Records of a batch, which is what a stream sends at a time: about 2 MB."""
+
+_SCHEMA = pa.schema([("record", pa.string()), *((str(name), pa.binary()) for name in Disclosure)])
+
+
+def write_columns(connection: sqlite3.Connection, space: int, path: Path) -> list[str]:
+    """Write the fragments of a space in page order; return the identifiers of its records."""
+    rows = connection.execute(
+        f"SELECT r.record_id, {columns_of(EVERYTHING)} "
+        "FROM record r JOIN fragment f ON f.id = r.id WHERE r.space = ? AND r.alive = 1 "
+        "ORDER BY r.sort_key, r.record_id",
+        (space,),
+    )
+    records: list[str] = []
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
+        while batch := rows.fetchmany(ROWS):
+            columns = list(zip(*batch, strict=True))
+            records += columns[0]
+            arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
+            writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
+    return records
+
+
+class MappedReading:
+    """One reading of a mapped file under a mask."""
+
+    def __init__(self, path: Path, mask: int) -> None:
+        """Open the file; it may be removed meanwhile."""
+        self._names = [str(name) for name, bit in BITS.items() if bit & mask]
+        self._source = pa.memory_map(str(path))
+        self._file = pa.ipc.open_file(self._source)
+        self._next = 0
+
+    def bytes(self) -> int:
+        """Return how long the whole text will be; looks at offsets, not at fragments."""
+        total = 0
+        for place in range(self._file.num_record_batches):
+            batch = self._file.get_batch(place)
+            lengths = [pc.sum(pc.binary_length(batch.column(name))) for name in self._names]
+            total += sum(length.as_py() or 0 for length in lengths) + 2 * batch.num_rows
+        return total
+
+    def read(self) -> tuple[memoryview, int] | None:
+        """Return the next records as lines of JSON, and how many they are; ``None`` at the end."""
+        if self._next >= self._file.num_record_batches:
+            return None
+        batch = self._file.get_batch(self._next)
+        self._next += 1
+        parts = [batch.column(name) for name in self._names]
+        joined = pc.binary_join_element_wise(*parts, pa.scalar(b"}\n"), pa.scalar(b""))
+        _, offsets, data = joined.buffers()
+        return memoryview(data)[: memoryview(offsets).cast("i")[batch.num_rows]], batch.num_rows
+
+    def close(self) -> None:
+        """Unmap the file."""
+        self._source.close()
