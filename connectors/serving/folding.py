@@ -2,7 +2,7 @@
 
 Folding is for searching only; what is served is verbatim. Latin accents fold away ("pho"
 finds "phở"), marks of other scripts stay: without its vowel signs a Thai or Khmer word is
-another word.
+another word. Only the order in which signs of one letter were typed does not matter.
 
 Standard: Unicode NFKC and case folding (UAX #15, UAX #21).
 """
@@ -16,12 +16,23 @@ _JOINERS = re.compile("[\u200b-\u200d\u2060\ufeff]")
 """Zero-width characters: word breaks in Khmer and Thai texts, present or not at will."""
 
 
+_MARKS = re.compile(
+    "[\u0e31\u0e34-\u0e3a\u0e47-\u0e4e]{2,}"  # Thai
+    "|[\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece]{2,}"  # Lao
+    "|[\u102b-\u1038\u103a-\u103e]{2,}"  # Burmese, but for the stacker, which binds a letter
+    "|[\u17b6-\u17d1\u17d3\u17dd]{2,}"  # Khmer, likewise
+)
+"""Signs on one letter. They look the same in any order and are typed in any; Unicode's own
+ordering leaves them alone (tone before vowel sign or behind, and what SARA AM is made of)."""
+
+
 def fold_text(text: str) -> str:
     """Return ``text`` for comparison of words: case, width, Latin accents and spacing folded."""
     if text.isascii():
         return " ".join(text.lower().split())
     plain = unicodedata.normalize("NFKD", _JOINERS.sub("", text)).casefold()
     plain = _LATIN_MARKS.sub("", plain).replace("\u0111", "d")
+    plain = _MARKS.sub(lambda found: "".join(sorted(found[0])), plain)
     return " ".join(unicodedata.normalize("NFC", plain).split())
 
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class Running:
             exports=self.exports,
             receipts=Journal(self.receipts),
         )
-        config.app = create_app(self.service)
+        config.app = self.app = create_app(self.service)
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
         self.thread.start()
@@ -173,6 +174,18 @@ def test_a_client_gets_the_file_it_asked_for(acme: httpx.Client, kind: str) -> N
         names = pq.read_schema(pa.BufferReader(answer.content)).names
         classes = {f.name: f.disclosure for f in load_tables()[TM].fields}
         assert Disclosure.STAKEHOLDER not in {classes[name] for name in names}
+
+
+def test_behind_nginx_the_file_is_handed_over(hub: Running, acme: httpx.Client) -> None:
+    job = export(acme)
+    hub.app.state.service = replace(hub.service, accel_prefix="/_prepared/")
+    answer = fetch(acme, job, Range="bytes=5-")
+    name = f"{job['downloads'][0]['sha256']}.parquet"
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["x-accel-redirect"] == f"/_prepared/{name}"
+    assert (hub.exports.store.files / name).exists()
+    hub.share(NO_PERSONS | {Disclosure.DOCUMENTS})  # narrowed: the next part is refused here
+    assert "x-accel-redirect" not in fetch(acme, job, Range="bytes=9-").headers
 
 
 def test_every_part_of_a_file_leaves_a_receipt(hub: Running, acme: httpx.Client) -> None:
