@@ -123,7 +123,8 @@ def may_have(service: Service, access: Access, task: Task) -> bool:
     if grant is None:
         return False
     now = service.serving.place(task.office, task.right, grant)
-    return now.space == task.place.space and not task.place.mask & ~now.mask
+    here = (now.space, now.view) == (task.place.space, task.place.view)
+    return here and not task.place.mask & ~now.mask
 
 
 def _job(service: Service, exports: Exports, access: Access, task: Task) -> dict[str, object]:

@@ -107,9 +107,9 @@ def _write(task: Task, reading: Reading, path: Path) -> list[str]:
 def _check(connection: sqlite3.Connection, task: Task) -> None:
     """Refuse a task from before the store was rebuilt: numbers of spaces may be others'."""
     found = connection.execute(
-        "SELECT office, ip_right FROM space WHERE id = ?", (task.place.space,)
+        "SELECT office, ip_right, lower(hex(key)) FROM space WHERE id = ?", (task.place.space,)
     ).fetchone()
-    if task.place.space and found != (task.office, str(task.right)):
+    if task.place.space and found != (task.office, str(task.right), task.place.view):
         raise StoreError("the serving store was rebuilt since this file was asked for")
 
 

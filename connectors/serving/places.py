@@ -17,11 +17,13 @@ from connectors.serving.schema import COUNTS
 class Place(msgspec.Struct, frozen=True):
     """Space and classes of a reader, and the state they are in.
 
-    ``number`` grows with every publication the reader can see and with no other; ``state`` is
-    the publication behind it, which is another after the store was rebuilt differently.
+    ``view`` is which records the space holds: its number alone may be another's after the
+    store was made anew. ``number`` grows with every publication the reader can see and with no
+    other; ``state`` is the publication behind it.
     """
 
     space: int
+    view: str
     mask: int
     number: int
     state: str
@@ -29,6 +31,8 @@ class Place(msgspec.Struct, frozen=True):
 
 def find_place(connection: sqlite3.Connection, space: int, mask: int) -> Place:
     """Return the place of a reader of ``mask`` in ``space`` now."""
+    found = connection.execute("SELECT key FROM space WHERE id = ?", (space,)).fetchone()
+    view = bytes(found[0]).hex() if found else ""
     latest = connection.execute(
         f"SELECT {', '.join(COUNTS)} FROM publication WHERE space = ? "
         "ORDER BY n_core DESC, id DESC LIMIT 1",
@@ -36,7 +40,7 @@ def find_place(connection: sqlite3.Connection, space: int, mask: int) -> Place:
     ).fetchone()
     counts = restrict(latest or NOWHERE, mask)
     if counts == NOWHERE:
-        return Place(space, mask, 0, "")
+        return Place(space, view, mask, 0, "")
     seen = [
         (name, n) for name, n, bit in zip(COUNTS, counts, BITS.values(), strict=True) if bit & mask
     ]
@@ -46,4 +50,4 @@ def find_place(connection: sqlite3.Connection, space: int, mask: int) -> Place:
         "ORDER BY id LIMIT 1",
         (space, *(count for _, count in seen)),
     ).fetchone()
-    return Place(space, mask, sum(counts), str(state))
+    return Place(space, view, mask, sum(counts), str(state))

@@ -13,7 +13,7 @@ from pathlib import Path
 from ipregister.errors import ConfigurationError
 from ipregister.model import Disclosure
 
-VERSION = 2
+VERSION = 3
 
 FRAGMENT_COLUMNS = {name: f"f.{name}" for name in Disclosure}
 """Column of each class, for a ``fragment`` called ``f``."""

@@ -211,10 +211,12 @@ def test_a_task_that_fails_is_told_and_does_not_stop_the_others(
 
 def test_a_task_from_before_a_rebuild_is_not_filled_with_others_records(hub: Hub) -> None:
     hub.publish(mark(10))
-    old = replace(hub.task(), office="TH")
-    hub.exports.ask(old)
-    assert hub.drain() == 0
-    assert hub.exports.state(old.key) == "FAILED"
+    now = hub.task()
+    other = replace(now.place, view="00")
+    for old in (replace(now, office="TH"), replace(now, place=other)):
+        hub.exports.ask(old)
+        assert hub.drain() == 0
+        assert hub.exports.state(old.key) == "FAILED"
 
 
 def test_a_task_that_takes_the_builder_down_is_given_up(hub: Hub) -> None:
