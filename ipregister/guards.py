@@ -25,6 +25,10 @@ RETURNING_SHARE = 0.95
 ONE_VALUE = 0.95
 """From this share on, a field's values count as all the same."""
 
+EMPTIED = 0.10
+"""In an update a field must be left in no more than this share: an update has the records that
+changed, and often they changed because one thing ended for all of them."""
+
 LOOK_FROM = 0.05
 """Fields are looked at when more than this share of the common records changed: fewer could
 neither empty a field by 20 points nor make a value that differed in more than 5 % the only one."""
@@ -226,6 +230,7 @@ def _dropped(measures: Measures, limits: GuardLimits) -> tuple[DroppedField, ...
         field
         for field in measures.dropped
         if round(field.before - field.after, 9) > limits.fill_drop
+        and (measures.kind is Kind.FULL_EXTRACTION or round(field.after, 9) <= EMPTIED)
     )
 
 

@@ -44,6 +44,9 @@ PLAUSIBLE = {
     "small steps": update(1_000, 10, vanishing=10, lost_before=40),
     "nothing more goes after a large loss": update(900, 10, lost_before=100),
     "a field loses 20 points": full(1_000, 1_000, dropped=(DroppedField("a", 0.9, 0.7),)),
+    "what ended for most records of an update": update(
+        500, 90, common=90, dropped=(DroppedField("a", 1.0, 0.11),)
+    ),
     "too few to speak of a field": update(500, 49, common=49, dropped=EMPTIED),
     "dates that were alike": full(1_000, 1_000, collapsed=(replace(SAME, before=0.96),)),
     "dates that still differ": full(1_000, 1_000, collapsed=(replace(SAME, after=0.94),)),
@@ -113,6 +116,10 @@ def test_every_hold_that_judging_gives_has_its_case() -> None:
         (full(500, 489, 11), HoldCode.MASS_VANISH),
         (full(100_000, 97_999, 2_001), HoldCode.MASS_VANISH),
         (full(50, 39, 11), HoldCode.MASS_VANISH),
+        (
+            update(500, 90, common=90, dropped=(DroppedField("a", 1.0, 0.1),)),
+            HoldCode.FIELD_EMPTIED,
+        ),
         (full(90, 90, collapsed=(replace(SAME, before=0.95),)), HoldCode.ONE_VALUE),
         (full(90, 90, collapsed=(replace(SAME, before=0.74, after=0.95),)), HoldCode.ONE_VALUE),
         (full(1, 0, 1), HoldCode.ALL_VANISH),
