@@ -19,6 +19,7 @@ from api import (
     jobs,
     me,
     metadata,
+    metrics,
     oauth,
     openapi,
     packages,
@@ -53,11 +54,13 @@ def create_app(service: Service) -> FastAPI:
     # times over, 60 of the 150 microseconds of a point read.
     third_parties = (redistribution, changes, me, oauth, exports, delta_sharing, webhooks)
     offices = (deliveries, findings, packages, files, jobs, receipts, quality_reports, coverage)
-    for part in (*third_parties, *offices, metadata, health):
+    for part in (*third_parties, *offices, metadata, health, metrics):
         app.router.routes.extend(part.router.routes)
     app.add_exception_handler(HubError, problems.answer_error)
     app.add_exception_handler(HTTPException, problems.answer_http)
     app.add_exception_handler(RequestValidationError, problems.answer_invalid)
-    app.add_middleware(Envelope, public_url=service.public_url)
+    paths = [path for route in app.router.routes if (path := getattr(route, "path", None))]
+    app.state.metrics = metrics.Metrics(service.counting, paths)
+    app.add_middleware(Envelope, public_url=service.public_url, metrics=app.state.metrics)
     openapi.install(app)
     return app

@@ -7,12 +7,14 @@ request id and answered without a word about its cause.
 
 import re
 import secrets
+from time import perf_counter
 
 import structlog
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Meter
+from api.metrics import NO_ROUTE, Metrics
 from api.problems import refuse
 
 ALWAYS = (
@@ -29,9 +31,10 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 class Envelope:
     """The application, wrapped."""
 
-    def __init__(self, app: ASGIApp, public_url: str) -> None:
+    def __init__(self, app: ASGIApp, public_url: str, metrics: Metrics) -> None:
         """Wrap ``app``, which the world reaches under ``public_url``."""
         self._app = app
+        self._metrics = metrics
         self._headers = ALWAYS + (HTTPS_ONLY if public_url.startswith("https:") else ())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,15 +49,15 @@ class Envelope:
         if without_body:
             # A copy: the server looks at its own again.
             scope = {**scope, "method": "GET", "sentMethod": "HEAD"}
-        started = False
+        started, status, since = False, 500, perf_counter()
 
         async def wrapped(message: Message) -> None:
-            nonlocal started
+            nonlocal started, status
             meter: Meter | None = scope.get("meter")
             if meter is not None:
                 meter.settle()  # rows sent after the head are taken as they go
             if message["type"] == "http.response.start":
-                started = True
+                started, status = True, message["status"]
                 counted = () if meter is None else meter.headers()
                 message["headers"] = [*message["headers"], *headers, *counted]
             elif without_body:
@@ -72,6 +75,9 @@ class Envelope:
             if started:
                 raise
             await refuse(Request(scope), "internal_error")(scope, receive, wrapped)
+        finally:
+            route = getattr(scope.get("route"), "path", NO_ROUTE)
+            self._metrics.observe(route, status, perf_counter() - since)
 
 
 def _request_id(scope: Scope) -> str:

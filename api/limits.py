@@ -60,13 +60,15 @@ class Meter:
     levels: Pair
     now: float
     rows: int = 0
+    settled: int = 0
 
     def settle(self) -> None:
         """Take the rows counted since the last time."""
-        if self.rows:
-            taken, self.rows = (0.0, float(self.rows)), 0
+        # Two numbers, each written by one side: a stream counts in a thread while it is sent.
+        if counted := self.rows - self.settled:
+            self.settled += counted
             _, self.levels = self.limits.quotas.take(
-                self.name, self.rate, self.now, needed=_ANY, taken=taken
+                self.name, self.rate, self.now, needed=_ANY, taken=(0.0, float(counted))
             )
 
     def headers(self) -> list[tuple[bytes, bytes]]:

@@ -108,6 +108,14 @@ KEYS: Document = {
         "200": json_answer({"type": "object"}, "Keys, a JWK Set", "application/jwk-set+json"),
     }
 }
+METRICS: Document = {
+    "responses": {
+        "200": {
+            "description": "Counts, as Prometheus reads them",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        },
+    }
+}
 HEALTH: Document = {"responses": {"200": json_answer({"type": "object"}, "It is")}}
 
 _CREDENTIALS = {

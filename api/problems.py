@@ -30,6 +30,7 @@ STATUSES: dict[type[errors.HubError], int] = {
     errors.LedgerConflict: 409,
     errors.OversizedDelivery: 413,
     errors.UnreadableDelivery: 422,
+    errors.SearchTooSlow: 503,
     errors.StoreError: 503,
 }
 """Status of each error; a subclass has its parent's unless it is named."""
@@ -125,7 +126,9 @@ async def answer_error(request: Request, error: Exception) -> Response:
     """Return the problem document of an error raised on purpose."""
     if not isinstance(error, errors.HubError) or (status := status_of(error)) == 500:
         raise error
-    detail = "Try again in a moment." if status == 503 else error.detail
+    # A store's own words may name its address.
+    said = status != 503 or not isinstance(error, errors.StoreError)
+    detail = error.detail if said else "Try again in a moment."
     headers = {"Retry-After": "5"} if status == 503 else None
     title = HTTPStatus(status).phrase
     return problem(request, status, error.code, title, detail, headers=headers)

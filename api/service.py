@@ -6,6 +6,7 @@ Made once by the entry point and kept in the application's state. No route opens
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 
 from starlette.requests import Request
 
@@ -36,7 +37,8 @@ class Service:
     """The surroundings of the API; ``public_url`` has no trailing slash and is the issuer.
 
     Without ``limits`` nobody is counted, without ``keys`` nothing is signed; ``proxies`` are
-    whose word about a caller's address is taken.
+    whose word about a caller's address is taken, and ``counting`` is where the workers of a
+    host count together what they answer.
     """
 
     ledger: Ledger
@@ -48,6 +50,7 @@ class Service:
     limits: Limits | None = None
     keys: SigningKeys | None = None
     environment: str = PRODUCTION
+    counting: Path | None = None
     proxies: Networks = ()
     streams: Slots = field(default_factory=Slots)
     exports: Exports | None = None

@@ -19,6 +19,7 @@ from connectors.serving.feed import Changes, PlaceUnknown, read_changes, target_
 from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
 from connectors.serving.places import Place, find_place
+from connectors.serving.patience import SEARCH_SECONDS, bounded
 from connectors.serving.reading import START, Page
 from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of, view_of
 from connectors.serving.schema import connect
@@ -49,13 +50,18 @@ __all__ = [
 class ServingStore:
     """The published records of all offices and rights, in one SQLite file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, search_seconds: float = SEARCH_SECONDS) -> None:
         """Open the store; the file is made when it is not there.
+
+        Args:
+            path: the file.
+            search_seconds: after which a page that is not found yet is given up.
 
         Raises:
             ConfigurationError: the file has another layout and must be rebuilt.
         """
         self._path = path
+        self._search_seconds = search_seconds
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
         self._reader()
@@ -120,7 +126,9 @@ class ServingStore:
         """Return the allowed parts of up to ``limit`` records, by application number."""
         space = self._space(office, right, grant)
         mask = mask_of(grant.allowed)
-        return reading.read_page(self._reader(), space, mask, filters, after=after, limit=limit)
+        connection = self._reader()
+        with bounded(connection, self._search_seconds):
+            return reading.read_page(connection, space, mask, filters, after=after, limit=limit)
 
     def place(self, office: str, right: Right, grant: Grant) -> Place:
         """Return what a reader sees at this moment; the same value, the same records."""

@@ -19,6 +19,7 @@ from api.app import create_app
 from api.limits import Limits
 from api.service import Service
 from connectors.buckets import Buckets
+from connectors.counters import forget
 from connectors.cursors import Cursors
 from connectors.hub import Hub
 from connectors.networks import read_networks
@@ -26,6 +27,7 @@ from connectors.receipts.journal import Journal
 from connectors.settings import Settings
 from connectors.views import prepare_views
 from iphub.context import HomeOption
+from iphub.guarded_http import GuardedHttp
 from iphub.output import progress
 
 KEEP_ALIVE_SECONDS = 30
@@ -47,6 +49,7 @@ def serve(
     hub = Hub.open(settings)
     prepare_views(hub.ledger, hub.serving, datetime.now(UTC))
     hub.close()
+    forget(hub.home.counting)
     progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
     run(host, port, workers)
 
@@ -60,7 +63,7 @@ def run(host: str, port: int, workers: int) -> None:
         port=port,
         workers=workers,
         loop="uvloop",
-        http="httptools",
+        http=GuardedHttp,
         lifespan="off",
         access_log=False,  # the ledger is the history; one line per request costs a tenth of it
         server_header=False,
@@ -89,6 +92,7 @@ def service(hub: Hub, public_url: str) -> Service:
         limits=limits(hub),
         keys=hub.signing_keys(),
         environment=hub.settings.environment,
+        counting=hub.home.counting,
         proxies=read_networks(hub.settings.trusted_proxies),
         exports=hub.exports(),
         accel_prefix=hub.settings.accel_prefix,

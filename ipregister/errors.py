@@ -111,6 +111,13 @@ class KeyReused(RequestError):
     code = "idempotency_key_reused"
 
 
+class SearchTooSlow(RequestError):
+    """A search was stopped because it took too long."""
+
+    code = "search_too_slow"
+    retryable = True
+
+
 class InvalidClient(RequestError):
     """Client authentication failed (the OAuth name)."""
 

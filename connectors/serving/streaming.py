@@ -9,6 +9,7 @@ sets an end to it.
 import sqlite3
 from dataclasses import dataclass
 
+from connectors.serving.patience import bounded
 from connectors.serving.reading import START, page_statement
 from connectors.serving.rows import Filters
 
@@ -43,7 +44,8 @@ class Reading:
 
     def read(self) -> Piece | None:
         """Return the next records, ``None`` at the end."""
-        rows = self._rows.fetchmany(PIECE)
+        with bounded(self._connection):
+            rows = self._rows.fetchmany(PIECE)
         if not rows:
             return None
         return Piece([b"".join(row[2:]) + b"}" for row in rows], [row[1] for row in rows])

@@ -18,7 +18,9 @@ SNAPSHOT = Path(__file__).with_name("openapi.json")
 
 @pytest.fixture(scope="module")
 def app() -> FastAPI:
-    return create_app(cast(Service, SimpleNamespace(public_url="https://hub.example")))
+    return create_app(
+        cast(Service, SimpleNamespace(public_url="https://hub.example", counting=None))
+    )
 
 
 @pytest.fixture(scope="module")

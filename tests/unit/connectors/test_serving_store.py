@@ -11,6 +11,7 @@ import pytest
 from connectors.serving import streaming
 from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
+from ipregister.errors import SearchTooSlow
 from ipregister.model import Disclosure, Right
 
 TM = Right.TRADEMARKS
@@ -213,3 +214,13 @@ def test_a_reading_is_of_one_state(store: ServingStore) -> None:
     ] == numbers
     assert reading.read() is None
     reading.close()
+
+
+def test_a_search_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
+    hasty = ServingStore(tmp_path / "serving.sqlite", search_seconds=0)
+    hasty.publish(delivery(1, *(row(f"{number:04}") for number in range(1_000))))
+    assert len(hasty.page("KH", TM, ALL, Filters(), limit=3).bodies) == 3
+    with pytest.raises(SearchTooSlow, match="Narrow it"):
+        hasty.page("KH", TM, ALL, Filters(q="not there"), limit=3)
+    assert len(hasty.page("KH", TM, ALL, Filters(), limit=3).bodies) == 3
+    hasty.close()

@@ -1,0 +1,120 @@
+"""What a caller can draw out has an end: heads, addresses, waiting, connections."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+import uvicorn
+
+from iphub import guarded_http
+from iphub.guarded_http import GuardedHttp
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    body, more = b"", True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        body += message["body"]
+        more = message["more_body"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    size = 20_000_000 if scope["path"] == "/large" else len(body)
+    await send({"type": "http.response.body", "body": b"x" * size})
+
+
+@pytest.fixture
+def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    # The rules are the same with shorter times.
+    for name, seconds in (("HEAD", 0.5), ("STALL", 0.5), ("LOOK", 0.1)):
+        monkeypatch.setattr(guarded_http, f"{name}_SECONDS", seconds)
+    monkeypatch.setattr(guarded_http, "MAX_CONNECTIONS", 20)
+    listener = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(echo, http=GuardedHttp, lifespan="off", log_config=None, ws="none")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield listener.getsockname()[1]
+    server.should_exit = True
+    thread.join(10)
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), timeout=20)
+
+
+def answer(connection: socket.socket) -> bytes:
+    """Return all until the server closes; a reset is an end too."""
+    data = b""
+    try:
+        while part := connection.recv(65_536):
+            data += part
+    except ConnectionResetError:
+        pass
+    return data
+
+
+def test_ordinary_requests_pass(port: int) -> None:
+    with connect(port) as connection:
+        for body in (b"", b"hello"):
+            head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body)
+            connection.sendall(head + body)
+            assert connection.recv(65_536).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /" + b"a" * 30_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n", b"414"),
+        (b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 40_000 + b"\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\na: " + b"b" * 1_000_000 + b"\r\n\r\n", b"431"),
+        (b"GET / HTTP/1.1\r\n" + b"a" * 1_000_000, b"431"),
+        (b"NONSENSE\r\n\r\n", b"400"),
+    ],
+    ids=["address", "many headers", "one header", "one name", "no request"],
+)
+def test_a_head_without_end_is_refused(port: int, head: bytes, status: bytes) -> None:
+    with connect(port) as connection:
+        with suppress(BrokenPipeError, ConnectionResetError):  # refused before all was sent
+            connection.sendall(head)
+        assert answer(connection)[9:12] in (status, b""), "refused, or cut off while sending"
+    with connect(port) as again:
+        again.sendall(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert answer(again).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"GET / HT",
+        b"GET / HTTP/1.1\r\nhost: x\r\n",
+        b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc",
+        b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n",
+    ],
+    ids=["nothing", "half a line", "half a head", "blank lines", "half a body", "nobody reads"],
+)
+def test_a_connection_without_progress_ends(port: int, sent: bytes) -> None:
+    with connect(port) as connection:
+        connection.sendall(sent)
+        if b"large" in sent:
+            time.sleep(2)  # longer than the server waits for someone to take its answer
+        received = len(answer(connection))  # returns because the server closes
+        assert received == 0 or (b"large" in sent and received < 20_000_000)
+
+
+def test_more_connections_than_a_worker_takes_are_told_to_come_back(port: int) -> None:
+    opened = [connect(port) for _ in range(20)]
+    with connect(port) as one_more:
+        refused = answer(one_more)
+    assert refused.startswith(b"HTTP/1.1 503")
+    assert b"retry-after: 5" in refused
+    for connection in opened:
+        connection.close()
