@@ -27,6 +27,8 @@ from fastapi import FastAPI
 from starlette.responses import Response
 
 from connectors.hub import Hub
+from connectors.ledger import ClientChanges
+from connectors.ledger.client_profiles import MAX_QUOTA
 from connectors.rendering import render_fragments
 from connectors.serving_store import Publication, ServingRow
 from connectors.settings import Settings
@@ -37,6 +39,8 @@ HOST = "127.0.0.1"
 POINT_LIMIT, PAGE_LIMIT_MS = 1.8, 0.9
 TOKEN = "benchmark-token"
 PAGES = 50
+UNLIMITED = ClientChanges(requestsPerMinute=MAX_QUOTA, rowsPerMinute=MAX_QUOTA)
+"""Counted like everybody else, never refused."""
 ECHO = b'{"echo":"' + b"x" * 1_700 + b'"}'
 
 
@@ -87,6 +91,7 @@ def prepare(home: Path, count: int) -> tuple[list[str], list[str]]:
     hub = Hub.create(Settings(home=home))
     now = datetime.now(UTC)
     client, _ = hub.ledger.clients.add(name="bench", third_party="Bench", at=now, by="bench")
+    hub.ledger.clients.configure(client.clientId, UNLIMITED, at=now, by="bench")
     hub.ledger.authorizations.set("VN", "Bench", {Right.TRADEMARKS: ()}, None, now, "bench")
     expires = now + timedelta(minutes=15)
     hub.ledger.tokens.issue(client.clientId, sha256(TOKEN.encode()).digest(), expires, now)
@@ -122,9 +127,10 @@ class Server:
 
 @contextmanager
 def serving(factory: str, port: int, environment: dict[str, str]) -> Iterator[Server]:
-    """Run a server with the options of ``iphub serve``."""
+    """Run a server with the options of ``iphub serve``; the limit has uvicorn's own protocol."""
     options = ["--factory", "--host", HOST, "--port", str(port), "--loop", "uvloop"]
-    options += ["--http", "httptools", "--lifespan", "off", "--no-access-log", "--no-server-header"]
+    http = "iphub.guarded_http:GuardedHttp" if factory.startswith("iphub.") else "httptools"
+    options += ["--http", http, "--lifespan", "off", "--no-access-log", "--no-server-header"]
     command = [sys.executable, "-m", "uvicorn", factory, *options, "--log-level", "error"]
     process = subprocess.Popen(command, env=os.environ | environment)
     try:
