@@ -21,7 +21,7 @@ def client_address(request: Request, proxies: Networks) -> Address | None:
     """Return the address of the caller; ``None`` when there is none (a local socket)."""
     peer = request.scope.get("client")
     address = _read(peer[0]) if peer else None
-    if address is None or not _is_of(address, proxies):
+    if not proxies or address is None or not _is_of(address, proxies):
         return address
     named = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
     for text in reversed(named):
@@ -32,6 +32,12 @@ def client_address(request: Request, proxies: Networks) -> Address | None:
         if not _is_of(address, proxies):
             break
     return address
+
+
+@lru_cache(maxsize=4096)
+def spelt(address: Address | None) -> str | None:
+    """Return an address as text."""
+    return None if address is None else str(address)
 
 
 def subscriber(address: Address | None) -> str:

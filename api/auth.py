@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import limits
-from api.addresses import client_address
+from api.addresses import client_address, spelt
 from api.dpop import check_proof
 from api.jws import ALGORITHMS, Disbelieved
 from api.problems import refuse
@@ -35,9 +35,8 @@ def authenticate(request: Request, service: Service) -> Access | Response:
         return _refuse(request, service)
     at, access = service.clock(), None
     if len(token) <= MAX_TOKEN_CHARACTERS and _is_of_here(token, service.environment):
-        address = client_address(request, service.proxies)
-        named = None if address is None else str(address)
-        access = service.ledger.access(sha256(token).digest(), at, named)
+        address = spelt(client_address(request, service.proxies))
+        access = service.ledger.access(sha256(token).digest(), at, address)
     if access is None:
         return _refuse(request, service, "invalid_token", _UNKNOWN)
     if access.keyThumbprint is not None or scheme == b"dpop":
@@ -60,7 +59,9 @@ def marked(token: str, environment: str) -> str:
 
 
 def _is_of_here(token: bytes, environment: str) -> bool:
-    return token.rpartition(b".")[0] == marked("", environment).rstrip(".").encode()
+    if environment == PRODUCTION:
+        return b"." not in token
+    return token.startswith(marked("", environment).encode())
 
 
 def _token(request: Request) -> tuple[bytes | None, bytes]:
