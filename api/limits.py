@@ -53,10 +53,6 @@ class Limits:
     rows: int
     owed: dict[bytes, int] = field(default_factory=dict)
 
-    def quota_of(self, access: Access) -> tuple[int, int]:
-        """Return how many requests and rows a minute a client has."""
-        return access.requestsPerMinute or self.requests, access.rowsPerMinute or self.rows
-
 
 @dataclass(slots=True)
 class Meter:
@@ -89,27 +85,29 @@ class Meter:
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what the client may know: its quotas, what is left, when they are full."""
         (requests, rows), (left, rows_left) = self.rate.capacity, self.levels
-        full, rows_full = seconds_until(self.rate, self.levels, self.rate.capacity)
-        state = '"%s";r=%d;t=%d, "%s";r=%d;t=%d' % (  # noqa: UP031 - a third of the time
-            *(REQUESTS, max(0, left), full),
-            *(ROWS, max(0, rows_left), rows_full),
+        per_second, rows_per_second = self.rate.per_second
+        state = b'"requests";r=%d;t=%d, "rows";r=%d;t=%d' % (
+            left if left > 0 else 0,
+            ceil((requests - left) / per_second),
+            rows_left if rows_left > 0 else 0,
+            ceil((rows - rows_left) / rows_per_second),
         )
-        policy = _policy(int(requests), int(rows))
-        return [(b"ratelimit-policy", policy), (b"ratelimit", state.encode())]
+        return [(b"ratelimit-policy", _policy(self.rate)), (b"ratelimit", state)]
 
 
 def admit(request: Request, access: Access, limits: Limits | None, at: datetime) -> Response | None:
     """Count a client's request; return the refusal when one of its quotas is used up."""
     if limits is None:
         return None
-    rate, now = _rate(*limits.quota_of(access)), at.timestamp()
+    requests = access.requestsPerMinute or limits.requests
+    rate, now = _rate(requests, access.rowsPerMinute or limits.rows), at.timestamp()
     name = _name(limits.quotas, access.clientId)
-    owed = float(limits.owed.pop(name, 0))
+    owed = limits.owed.pop(name, 0)
     enough, levels = limits.quotas.take(
         name, rate, now, needed=(1.0, 1.0 + owed), taken=(1.0, owed)
     )
     if owed and not enough:  # what was sent is taken, whatever is left
-        _, levels = limits.quotas.take(name, rate, now, needed=_ANY, taken=(0.0, owed))
+        levels = limits.quotas.take(name, rate, now, needed=_ANY, taken=(0.0, owed))[1]
     meter = request.scope["meter"] = Meter(limits, name, rate, levels, now)
     return None if enough else _refuse(request, meter, at)
 
@@ -196,9 +194,9 @@ def _rate(requests: int, rows: int) -> Rate:
 
 
 @lru_cache(maxsize=1024)
-def _policy(requests: int, rows: int) -> bytes:
-    window = WINDOW_SECONDS
-    return f'"{REQUESTS}";q={requests};w={window}, "{ROWS}";q={rows};w={window}'.encode()
+def _policy(rate: Rate) -> bytes:
+    (requests, rows), window = rate.capacity, WINDOW_SECONDS
+    return b'"requests";q=%d;w=%d, "rows";q=%d;w=%d' % (requests, window, rows, window)
 
 
 @lru_cache(maxsize=4096)

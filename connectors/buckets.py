@@ -6,12 +6,12 @@ longest unused. Nothing here is worth keeping: a lost file means full buckets. W
 and what happens when a bucket is empty is the callers' affair.
 """
 
-import fcntl
 import mmap
 import os
 import struct
 import threading
 from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_UN, lockf
 from hashlib import blake2b
 from pathlib import Path
 
@@ -24,6 +24,7 @@ WAYS = 8
 EMPTY = bytes(16)
 
 Pair = tuple[float, float]
+Slot = tuple[bytes, float, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,38 +81,43 @@ class Buckets:
         chosen = int.from_bytes(name[:4], "little") % self._sets
         with self._lock:
             # Byte ranges are locked per process, hence the lock for threads around it.
-            fcntl.lockf(self._file, fcntl.LOCK_EX, 1, chosen)
+            lockf(self._file, LOCK_EX, 1, chosen)
             try:
-                return self._take(chosen * WAYS * SLOT.size, name, rate, now, needed, taken)
+                offset, held = self._find(chosen, name)
+                first, second = rate.capacity if held is None else _refilled(held, rate, now)
+                enough = first >= needed[0] and second >= needed[1]
+                if enough:
+                    first = _within(first - taken[0], rate.capacity[0])
+                    second = _within(second - taken[1], rate.capacity[1])
+                SLOT.pack_into(self._map, offset, name, now, first, second)
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, 1, chosen)
-
-    def _take(
-        self, start: int, name: bytes, rate: Rate, now: float, needed: Pair, taken: Pair
-    ) -> tuple[bool, Pair]:
-        offset, found = self._find(start, name)
-        first, second = rate.capacity
-        if found:
-            _, stamp, level0, level1 = SLOT.unpack_from(self._map, offset)
-            passed = max(0.0, now - stamp)  # a clock that is set back refills nothing
-            first = min(first, level0 + passed * rate.per_second[0])
-            second = min(second, level1 + passed * rate.per_second[1])
-        enough = first >= needed[0] and second >= needed[1]
-        if enough:
-            # An overdraft is bounded: after at most two windows everybody is served again.
-            first = max(min(first - taken[0], rate.capacity[0]), -rate.capacity[0])
-            second = max(min(second - taken[1], rate.capacity[1]), -rate.capacity[1])
-        SLOT.pack_into(self._map, offset, name, now, first, second)
+                lockf(self._file, LOCK_UN, 1, chosen)
         return enough, (first, second)
 
-    def _find(self, start: int, name: bytes) -> tuple[int, bool]:
-        """Return the slot of a name, or the one it may have: a free or the oldest one."""
+    def _find(self, chosen: int, name: bytes) -> tuple[int, Slot | None]:
+        """Return the slot of a name and what it holds, or the one it may have."""
+        start = chosen * WAYS * SLOT.size
         oldest, age = start, float("inf")
         for offset in range(start, start + WAYS * SLOT.size, SLOT.size):
-            held = self._map[offset : offset + 16]
-            if held == name:
-                return offset, True
-            stamp = 0.0 if held == EMPTY else struct.unpack_from("<d", self._map, offset + 16)[0]
+            slot: Slot = SLOT.unpack_from(self._map, offset)
+            if slot[0] == name:
+                return offset, slot
+            stamp = 0.0 if slot[0] == EMPTY else slot[1]
             if stamp < age:
                 oldest, age = offset, stamp
-        return oldest, False
+        return oldest, None
+
+
+def _refilled(slot: Slot, rate: Rate, now: float) -> Pair:
+    _, stamp, first, second = slot
+    if now > stamp:  # a clock that is set back refills nothing
+        first += (now - stamp) * rate.per_second[0]
+        second += (now - stamp) * rate.per_second[1]
+    return _within(first, rate.capacity[0]), _within(second, rate.capacity[1])
+
+
+def _within(level: float, capacity: float) -> float:
+    """Bound a level: an overdraft too, so that after two windows everybody is served again."""
+    if level > capacity:
+        return capacity
+    return level if level > -capacity else -capacity
