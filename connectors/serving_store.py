@@ -18,8 +18,8 @@ from connectors.serving import reading, writing
 from connectors.serving.feed import Changes, PlaceUnknown, read_changes, target_of
 from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
-from connectors.serving.places import Place, find_place
 from connectors.serving.patience import SEARCH_SECONDS, bounded
+from connectors.serving.places import Place, find_place
 from connectors.serving.reading import START, Page
 from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of, view_of
 from connectors.serving.schema import connect
