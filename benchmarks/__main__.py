@@ -7,6 +7,8 @@ BENCHMARKS = (
     ("benchmarks.ingest",),
     ("benchmarks.ingest", "--memory"),
     ("benchmarks.api",),
+    ("benchmarks.limits",),
+    ("benchmarks.oauth",),
     ("benchmarks.sftp",),
     ("benchmarks.push",),
 )
