@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from api.addresses import read_networks
 from api.metrics import Metrics
 from connectors.counters import forget
+from connectors.networks import read_networks
 from ipregister.roles import Role
 
 World = Any

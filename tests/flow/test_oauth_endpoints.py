@@ -257,5 +257,5 @@ def test_a_forwarded_address_is_believed_from_our_proxies_only(
 
 
 def test_proxies_that_are_none_are_refused_at_the_start() -> None:
-    with pytest.raises(ConfigurationError, match="by address or network"):
+    with pytest.raises(ConfigurationError, match="name addresses or networks"):
         read_networks("the-proxy")
