@@ -32,7 +32,8 @@ MAX_READ_BYTES = 261_120
 MAX_PACKET_BYTES = 4 * 1024 * 1024
 """Beyond this the other side does not speak SFTP; OpenSSH stays below 256 KiB."""
 
-RECEIVE_BYTES = 1024 * 1024
+RECEIVE_BYTES = 64 * 1024
+"""Taken at a time beyond what is needed: many small answers at once, little of a large one."""
 
 Payload = bytes | memoryview
 """An answer's fields; a view, because copying a quarter of a megabyte twice is felt."""
@@ -262,7 +263,7 @@ class Wire:
                 if (left := min(answer_by, self._ends_at) - time.monotonic()) <= 0:
                     raise TimeoutError
                 self._channel.settimeout(left)
-                part = self._channel.recv(RECEIVE_BYTES)
+                part = self._channel.recv(max(wanted - have, RECEIVE_BYTES))
             except TimeoutError as exc:
                 raise self._too_late(answer_by) from exc
             except (paramiko.SSHException, OSError, EOFError) as exc:

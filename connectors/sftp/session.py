@@ -20,6 +20,7 @@ import paramiko
 from paramiko.hostkeys import InvalidHostKey
 from paramiko.pkey import UnknownKeyType
 
+from connectors.sftp.inflow import Inflow
 from connectors.sftp.protocol import Wire
 from ipregister.errors import ConfigurationError, OfficeRefused, OfficeUnreachable
 
@@ -263,6 +264,8 @@ def _open_channel(
         transport.set_keepalive(KEEPALIVE_SECONDS)
         channel = transport.open_session(timeout=timeout_seconds)
         channel.settimeout(timeout_seconds)
+        # Before anything can have come; should Paramiko once not look here, it is only slower.
+        channel.in_buffer = Inflow()
         channel.invoke_subsystem("sftp")
     except (paramiko.SSHException, EOFError, OSError) as exc:
         if not transport.is_active():
