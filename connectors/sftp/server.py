@@ -121,6 +121,7 @@ class EmbeddedServer:
             ConfigurationError: the port is taken.
         """
         quiet_log()
+        self._closing.clear()
         self.root.mkdir(parents=True, exist_ok=True)
         try:
             self._listener = socket.create_server((self.host, self.port), backlog=64)
