@@ -62,7 +62,7 @@ def test_every_route_is_described(app: FastAPI, described: dict[str, Any]) -> No
         for operation in methods.values():
             assert operation["summary"]
             assert operation["description"]
-            assert "422" not in operation["responses"]
+            assert "HTTPValidationError" not in json.dumps(operation["responses"])
 
 
 def test_every_reference_leads_somewhere(described: dict[str, Any]) -> None:
