@@ -18,7 +18,7 @@ from api.receipting import note
 from api.service import Service
 from api.streams import Produce, Streamed, compressed, encoding_of
 from connectors.exports.formats import MEDIA_TYPES, Format, encoder
-from connectors.exports.mapped import MappedReading
+from connectors.exports.mapped import MappedReading, length_of
 from connectors.exports.tasks import Task
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
@@ -115,8 +115,9 @@ def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None
         if service.serving.count(*space, wanted.grant) >= WORTH_MAPPING:
             exports.ask(task)
         return None
+    mask = mask_of(wanted.grant.allowed)
     try:
-        opened = MappedReading(exports.store.files / found.file, mask_of(wanted.grant.allowed))
+        opened = MappedReading(exports.store.files / found.file, mask)
     except FileNotFoundError:  # removed since its manifest was read
         return None
     # Which records these are was kept when the columns were made.
@@ -129,4 +130,4 @@ def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None
         count_rows(request, records)
         return data
 
-    return Source(produce, opened.close, opened.bytes())
+    return Source(produce, opened.close, length_of(found, mask))

@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 
 from fastapi import FastAPI
 from starlette.responses import Response
@@ -55,8 +56,8 @@ def echo() -> FastAPI:
     return app
 
 
-def rows(count: int) -> Iterator[ServingRow]:
-    """Yield invented trademarks of about 1.7 kB of JSON."""
+def rows(count: int, words: Random | None = None) -> Iterator[ServingRow]:
+    """Yield invented trademarks of about 1.7 kB of JSON; with ``words`` goods that differ."""
     table = load_tables()[Right.TRADEMARKS]
     party = {
         "names": [{"text": "Invented Trading Company", "languageCode": "en"}],
@@ -73,7 +74,7 @@ def rows(count: int) -> Iterator[ServingRow]:
             "applicationDate": date(2000 + number % 25, 3, 1),
             "markVerbalElements": [{"text": f"MARK {number}", "languageCode": "vi"}],
             "goodsServices": [
-                {"classNumber": 1 + (number + i) % 45, "descriptions": [{"text": "goods " * 25}]}
+                {"classNumber": 1 + (number + i) % 45, "descriptions": [{"text": _goods(words)}]}
                 for i in range(3)
             ],
             "applicants": [party, party],
@@ -86,7 +87,13 @@ def rows(count: int) -> Iterator[ServingRow]:
         yield ServingRow(str(row["recordId"]), number, application, render_fragments(table, row))
 
 
-def prepare(home: Path, count: int) -> tuple[list[str], list[str]]:
+def _goods(words: Random | None) -> str:
+    if words is None:
+        return "goods " * 25
+    return " ".join(f"{words.getrandbits(22):x}" for _ in range(22))
+
+
+def prepare(home: Path, count: int, words: Random | None = None) -> tuple[list[str], list[str]]:
     """Fill a hub; return paths of point reads and of pages."""
     hub = Hub.create(Settings(home=home))
     now = datetime.now(UTC)
@@ -98,7 +105,7 @@ def prepare(home: Path, count: int) -> tuple[list[str], list[str]]:
     started, identifiers = time.perf_counter(), list[str]()
 
     def published() -> Iterator[ServingRow]:
-        for row in rows(count):
+        for row in rows(count, words):
             identifiers.append(row.recordId)
             yield row
 

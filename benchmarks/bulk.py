@@ -24,6 +24,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from random import Random
 
 import msgspec
 import psycopg
@@ -190,7 +191,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, home, static = Path(name), Path(name) / "hub", Path(name) / "static"
         static.mkdir()
-        prepare(home, asked.records)
+        prepare(home, asked.records, Random(7))
         environment = {"IPHUB_HOME": str(home), "PYTHONPATH": str(ROOT)}
         environment |= {"IPHUB_ROWS_PER_MINUTE": "1000000000"}
         with serving("iphub.serve:application", HUB_PORT, environment):

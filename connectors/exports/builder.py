@@ -65,14 +65,14 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
 
     Which records are in it is kept with the receipts before anybody can read the file.
     """
-    path = exports.work_file()
+    path, sizes = exports.work_file(), dict[str, int]()
     with closing(connect(serving, writer=False)) as connection:
         connection.execute("BEGIN")  # the place and the records are of one state
         _check(connection, task)
         # What is there now, which may be newer than what was asked for: never older.
         place = find_place(connection, task.place.space, task.place.mask)
         if task.kind is Format.ARROW:
-            records = write_columns(connection, place.space, path)
+            records, sizes = write_columns(connection, place.space, path)
         else:
             reading = Reading(connection, place.space, place.mask, task.filters)
             records = _write(task, reading, path)
@@ -82,6 +82,7 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
         *(task.office, task.right, place, task.kind),
         *(digest, path.stat().st_size, len(records), datetime.now(UTC)),
         bounds(path) if task.kind is Format.PARQUET else {},
+        sizes,
     )
     keep_contents(receipts, snapshot.sha256, records)
     exports.finish(task, path, snapshot)

@@ -14,18 +14,28 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from connectors.exports.tasks import Snapshot
 from connectors.serving.reading import columns_of
 from connectors.serving.rows import BITS, EVERYTHING
 from ipregister.model import Disclosure
 
-ROWS = 1_000
-"""Records of a batch, which is what a stream sends at a time: about 2 MB."""
+ROWS = 4_000
+"""Records of a batch, which is what a stream sends at a time: a few megabytes."""
+
+END = b"}\n"
+"""What follows the fragments of a record."""
 
 _SCHEMA = pa.schema([("record", pa.string()), *((str(name), pa.binary()) for name in Disclosure)])
 
 
-def write_columns(connection: sqlite3.Connection, space: int, path: Path) -> list[str]:
-    """Write the fragments of a space in page order; return the identifiers of its records."""
+def write_columns(
+    connection: sqlite3.Connection, space: int, path: Path
+) -> tuple[list[str], dict[str, int]]:
+    """Write the fragments of a space in page order.
+
+    Returns:
+        The identifiers of its records, and how many bytes each class has.
+    """
     rows = connection.execute(
         f"SELECT r.record_id, {columns_of(EVERYTHING)} "
         "FROM record r JOIN fragment f ON f.id = r.id WHERE r.space = ? AND r.alive = 1 "
@@ -33,13 +43,22 @@ def write_columns(connection: sqlite3.Connection, space: int, path: Path) -> lis
         (space,),
     )
     records: list[str] = []
+    sizes = dict.fromkeys(map(str, Disclosure), 0)
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, _SCHEMA) as writer:
         while batch := rows.fetchmany(ROWS):
             columns = list(zip(*batch, strict=True))
             records += columns[0]
+            for name, column in zip(sizes, columns[1:], strict=True):
+                sizes[name] += sum(map(len, column))
             arrays = [pa.array(c, f.type) for c, f in zip(columns, _SCHEMA, strict=True)]
             writer.write_batch(pa.record_batch(arrays, schema=_SCHEMA))
-    return records
+    return records, sizes
+
+
+def length_of(found: Snapshot, mask: int) -> int:
+    """Return how long the text of all records will be under a mask."""
+    sizes = (found.sizes[str(name)] for name, bit in BITS.items() if bit & mask)
+    return sum(sizes) + len(END) * found.records
 
 
 class MappedReading:
@@ -52,15 +71,6 @@ class MappedReading:
         self._file = pa.ipc.open_file(self._source)
         self._next = 0
 
-    def bytes(self) -> int:
-        """Return how long the whole text will be; looks at offsets, not at fragments."""
-        total = 0
-        for place in range(self._file.num_record_batches):
-            batch = self._file.get_batch(place)
-            lengths = [pc.sum(pc.binary_length(batch.column(name))) for name in self._names]
-            total += sum(length.as_py() or 0 for length in lengths) + 2 * batch.num_rows
-        return total
-
     def read(self) -> tuple[memoryview, int] | None:
         """Return the next records as lines of JSON, and how many they are; ``None`` at the end."""
         if self._next >= self._file.num_record_batches:
@@ -68,7 +78,7 @@ class MappedReading:
         batch = self._file.get_batch(self._next)
         self._next += 1
         parts = [batch.column(name) for name in self._names]
-        joined = pc.binary_join_element_wise(*parts, pa.scalar(b"}\n"), pa.scalar(b""))
+        joined = pc.binary_join_element_wise(*parts, pa.scalar(END), pa.scalar(b""))
         _, offsets, data = joined.buffers()
         return memoryview(data)[: memoryview(offsets).cast("i")[batch.num_rows]], batch.num_rows
 
