@@ -10,6 +10,7 @@ from iphub import (
     dagster_ui,
     decisions,
     deliveries,
+    history,
     ledger,
     maintenance,
     notify,
@@ -47,6 +48,7 @@ app.add_typer(clients.app, name="client")
 app.add_typer(signing_keys.app, name="signing-key")
 app.add_typer(authorizations.app, name="authorization")
 app.add_typer(receipts.app, name="receipts")
+app.add_typer(history.app, name="history")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(sftp.app, name="sftp")
 app.command()(serve.serve)

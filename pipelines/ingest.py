@@ -179,6 +179,7 @@ def _check_and_publish(journey: Journey) -> Delivery:
         return move(journey, state, receipt, findings, reason)
     if not was_held(journey) and (hold := hold_of(journey, checked, changes)):
         receipt = _all_held(changes.receipt)
+        keep_manifest(changes.plan.with_name(MANIFEST), manifest_of(hub, delivery))
         return move(journey, State.HELD, receipt, findings, hold.reason, hold=hold)
     decided = Decided(
         plan=changes.plan,

@@ -13,6 +13,7 @@ from connectors.ledger.engine import Database
 from connectors.ledger.environments import PRODUCTION, claim
 from connectors.ledger.observations import Observations
 from connectors.ledger.proofs import Proofs
+from connectors.ledger.publications import Publications
 from connectors.ledger.purges import Purges
 from connectors.ledger.reversals import Reversals
 from connectors.ledger.tokens import Tokens
@@ -31,6 +32,7 @@ class Ledger:
         """Prepare the parts; use ``open``, which also migrates."""
         self._database = Database(url)
         self.deliveries = Deliveries(self._database)
+        self.publications = Publications(self._database)
         self.purges = Purges(self._database)
         self.reversals = Reversals(self._database)
         self.observations = Observations(self._database)

@@ -1,0 +1,237 @@
+"""History: as it was known, what changed, every version, why not here, and back to the bytes."""
+
+import json
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from connectors.history.absence import why
+from connectors.history.lineage import lineage_of
+from connectors.history.points import identifier_of, point_of
+from connectors.history.states import changes_between, record_as_of, register_as_of
+from connectors.history.versions import versions_of
+from ipregister.deliveries import Kind, State
+from ipregister.errors import InvalidRequest
+from ipregister.model import Disclosure, Right
+
+FULL, MARKS = Kind.FULL_EXTRACTION, Right.TRADEMARKS
+ONE, TWO, THREE, FOUR, FIVE = (f"KH/9000{n}/2019" for n in range(1, 6))
+
+
+@pytest.fixture(scope="module")
+def past(shared_desk: Any, ipas: Any) -> Any:
+    """A hub with a past: first, changed, held and vanished, one that came late, one to wait."""
+    desk = shared_desk
+
+    def day(number: int, *records: str, kind: Kind = Kind.UPDATE) -> str:
+        name = f"KH_202611{number:02}.zip"
+        archive = ipas.zipped({"in/marks.xml": ipas.marks(*records)})
+        return desk.deliver(archive, kind=kind, names=(name,)).deliveryId  # type: ignore[no-any-return]
+
+    first = day(1, ipas.mark(ONE), ipas.mark(TWO), ipas.mark(THREE), kind=FULL)
+    changed = day(3, ipas.mark(ONE, status="Registered", applicant="Nirvath"))
+    foreign = ipas.mark(FOUR, "HELD", office="VN")
+    again = ipas.mark(ONE, status="Registered", applicant="Nirvath")
+    second = day(5, again, ipas.mark(TWO), foreign, kind=FULL)
+    late = day(2, ipas.mark(ONE, "LATE"), ipas.mark(TWO, "LATE"))
+    broken = desk.deliver(
+        ipas.marks(ipas.mark("KH/90009/2019"), ipas.mark("")), names=("KH_20261106.xml",)
+    ).deliveryId
+    return SimpleNamespace(
+        desk=desk, hub=desk.hub, first=first, changed=changed, second=second, late=late,
+        broken=broken,
+    )  # fmt: skip
+
+
+def words(found: dict[str, Any] | None) -> str | None:
+    if found is None:
+        return None
+    return json.loads(bytes(found["record"]))["markVerbalElements"][0]["text"]  # type: ignore[no-any-return]
+
+
+def of(past: Any, number: str, point: str) -> dict[str, Any] | None:
+    return record_as_of(
+        past.hub, "KH", MARKS, identifier_of("KH", MARKS, number),
+        point_of(past.hub, "KH", MARKS, point),
+    )  # fmt: skip
+
+
+def test_a_record_is_shown_as_it_was_known(past: Any) -> None:
+    first, now = of(past, ONE, past.first), of(past, ONE, past.late)
+    assert first is not None
+    assert now is not None
+    assert (first["deliveryId"], now["deliveryId"]) == (past.first, past.changed)
+    assert json.loads(bytes(now["record"])) == past.desk.served()[ONE]
+    assert json.loads(bytes(first["record"]))["officeStatus"] == "Filed"
+    assert of(past, THREE, past.changed) is not None
+    assert of(past, THREE, past.second) is None  # it had vanished by then
+    assert of(past, ONE, "2026-01-01") is None  # nothing was known yet
+
+
+def test_what_came_late_was_not_known_before_it_came(past: Any) -> None:
+    assert words(of(past, TWO, past.second)) == "LUMATIVA"
+    # The late version lies before the second extraction, which has the first one again.
+    now = of(past, TWO, past.late)
+    assert (words(now), now and now["deliveryId"]) == ("LUMATIVA", past.second)
+
+
+def test_the_register_of_a_day_can_be_counted_and_kept(past: Any, tmp_path: Path) -> None:
+    point = point_of(past.hub, "KH", MARKS, past.changed)
+    found = register_as_of(past.hub, "KH", MARKS, point, limit=2, output=tmp_path / "all.parquet")
+    assert (found["records"], len(found["items"]), found["more"]) == (3, 2, True)
+    with past.hub.register.connect() as con:
+        rows = con.execute(
+            f"SELECT applicationNumber, officeStatus FROM '{tmp_path}/all.parquet' ORDER BY 1"
+        ).fetchall()
+    assert rows == [(ONE, "Registered"), (TWO, "Filed"), (THREE, "Filed")]
+
+
+def test_what_changed_between_two_points_is_named_by_class(past: Any) -> None:
+    def between(start: str, end: str) -> tuple[dict[str, int], dict[str, Any]]:
+        points = [point_of(past.hub, "KH", MARKS, said) for said in (start, end)]
+        found = changes_between(past.hub, "KH", MARKS, *points, limit=10)
+        by_number = {
+            each["applicationNumber"]: (each["change"], set(each["changedClasses"]))
+            for each in found["items"]
+        }
+        return found["counts"], by_number
+
+    counts, items = between(past.first, past.second)
+    assert counts == {"appeared": 0, "changed": 1, "disappeared": 1}
+    assert items[ONE] == ("changed", {"stakeholder", "status_change"})
+    assert items[THREE][0] == "disappeared"
+    assert between(past.second, past.late)[0] == {"appeared": 0, "changed": 0, "disappeared": 0}
+    assert between("2026-01-01", past.first)[0]["appeared"] == 3
+
+
+def test_every_version_has_its_delivery_and_what_it_changed(past: Any) -> None:
+    found = versions_of(past.hub, "KH", MARKS, identifier_of("KH", MARKS, TWO))
+    assert [(each["deliveryId"], each["op"], each["amendedBy"]) for each in found] == [
+        (past.first, "insert", None),
+        (past.late, "update", None),
+        (past.second, "update", past.late),
+    ]
+    assert [each["changedClasses"] for each in found] == [
+        ["core", "stakeholder", "status_change"], ["core"], ["core"],
+    ]  # fmt: skip
+    assert found[2]["source"]["member"] == "in/marks.xml"
+
+
+def test_folding_forgets_nothing(past: Any) -> None:
+    before = versions_of(past.hub, "KH", MARKS, identifier_of("KH", MARKS, TWO))
+    past.hub.register.fold(MARKS, "KH")
+    past.hub.register.vacuum(MARKS)
+    assert versions_of(past.hub, "KH", MARKS, identifier_of("KH", MARKS, TWO)) == before
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "told"),
+    [
+        (ONE, "visible", "It is published, as delivery {changed} brought it."),
+        (THREE, "vanished", "Delivery {second} no longer has it; it has vanished."),
+        (FOUR, "held", "Its only version, of delivery {second}, is held by ALL.PKG.008."),
+        (FIVE, "perhaps_rejected", "No delivery has it, but some records (1 places) could not"),
+    ],
+)
+def test_a_record_that_is_not_here_has_a_reason(
+    number: str, verdict: str, told: str, past: Any
+) -> None:
+    found = why(past.hub, "KH", MARKS, number)
+    assert found["verdict"] == verdict
+    assert found["sentence"].startswith(told.format(**vars(past)))
+    if verdict == "held":
+        (finding,) = found["findings"]
+        assert (finding["field"], finding["value"], finding["line"]) == ("officeCode", "VN", 6)
+    if verdict == "perhaps_rejected":
+        (place,) = found["places"]
+        assert (place["deliveryId"], place["file"], place["ruleCode"]) == (
+            past.broken, "KH_20261106.xml", "ALL.CMP.001",
+        )  # fmt: skip
+
+
+def test_what_a_third_party_may_not_read_has_its_authorization_as_reason(past: Any) -> None:
+    ledger, at = past.hub.ledger, past.desk.now
+    ledger.clients.add(name="one", third_party="Acme", at=at, by="test")
+
+    def told() -> str:
+        found = why(past.hub, "KH", MARKS, ONE, third_party="Acme", on=at.date())
+        return f"{found['verdict']}: {found['sentence'].partition('but ')[2]}"
+
+    assert told() == "withheld: Acme may not read it: no authorization (no authorization)."
+    for rights, reason in (({"patents"}, "right not shared"), ({"trademarks"}, "")):
+        allowed = {Right(name): frozenset({Disclosure.STAKEHOLDER}) for name in rights}
+        ledger.authorizations.set("KH", "Acme", allowed, None, at, "test")
+        if reason:
+            assert told() == f"withheld: Acme may not read it: {reason} (authorization version 1)."
+        else:
+            assert told() == "visible: "
+    with pytest.raises(InvalidRequest, match="no third party"):
+        why(past.hub, "KH", MARKS, ONE, third_party="Nobody", on=at.date())
+
+
+def test_a_delivery_that_is_held_or_withdrawn_or_deletes_is_named(desk: Any, ipas: Any) -> None:
+    every = [ipas.mark(f"KH/{80000 + n}/2019") for n in range(60)]
+    desk.deliver(ipas.marks(*every), kind=FULL, names=("KH_20261101.xml",))
+    held = desk.deliver(ipas.marks(ipas.mark(ONE)), kind=FULL, names=("KH_20261102.xml",))
+    assert held.state is State.HELD
+    assert why(desk.hub, "KH", MARKS, ONE)["verdict"] == "in_held_delivery"
+    desk.hub.ledger.deliveries.move(held.deliveryId, State.WITHDRAWN, desk.now, "KH")
+    assert why(desk.hub, "KH", MARKS, ONE)["verdict"] == "withdrawn"
+    assert why(desk.hub, "KH", MARKS, TWO)["verdict"] == "never_received"
+    removal = ipas.mark("KH/80000/2019").replace(
+        "<TradeMark>", '<TradeMark operationCode="Delete">'
+    )
+    gone = desk.deliver(ipas.marks(removal), names=("KH_20261103.xml",))
+    found = why(desk.hub, "KH", MARKS, "KH/80000/2019")
+    assert found["sentence"] == f"Delivery {gone.deliveryId} deleted it."
+    waiting = desk.hand_in(ipas.marks(ipas.mark(TWO)))
+    assert waiting.deliveryId in why(desk.hub, "KH", MARKS, TWO)["sentence"]
+
+
+def test_a_field_leads_back_to_the_line_the_office_wrote(past: Any) -> None:
+    record_id = identifier_of("KH", MARKS, ONE)
+    whole = lineage_of(past.hub, "KH", MARKS, record_id)
+    assert whole is not None
+    assert (whole["file"], whole["member"], whole["line"]) == ("KH_20261103.zip", "in/marks.xml", 2)
+    assert whole["text"].startswith("<TradeMark><RegistrationOfficeCode>KH")
+    found = lineage_of(past.hub, "KH", MARKS, record_id, "applicants[0].names")
+    assert found is not None
+    assert (found["line"], found["value"][0]["text"]) == (3, "Nirvath")
+    assert found["elementPath"].startswith("TradeMark/ApplicantDetails/Applicant[1]/")
+    assert "Nirvath" in found["text"]
+    with pytest.raises(InvalidRequest, match="no 'inventors' there"):
+        lineage_of(past.hub, "KH", MARKS, record_id, "inventors")
+
+
+@pytest.mark.parametrize("said", ["yesterday", "KH-20260101-0001", ""])
+def test_what_is_no_point_is_refused_with_an_example(said: str, past: Any) -> None:
+    with pytest.raises(InvalidRequest, match="2026-11-22T05:30:00Z"):
+        point_of(past.hub, "KH", MARKS, said)
+
+
+def test_an_instant_counts_in_its_own_offset(past: Any) -> None:
+    at = past.hub.ledger.publications.instants("KH", MARKS)[past.first]
+    before = (at - timedelta(seconds=1)).isoformat()
+    assert of(past, ONE, before) is None
+    assert of(past, ONE, at.isoformat().replace("+00:00", "Z")) is not None
+
+
+def test_the_command_line_answers_in_text_and_json(past: Any) -> None:
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "iphub", "history", *words, "--office", "KH"]
+        command += ["--right", "trademarks", "--home", str(past.hub.home.root)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+    told = run("why", THREE)
+    assert (told.returncode, "has vanished" in told.stdout) == (1, True)
+    listed = json.loads(run("record", ONE, "--format", "json").stdout)
+    assert [each["op"] for each in listed["items"]] == ["insert", "update", "update"]
+    then = json.loads(run("as-of", past.first, "--number", ONE, "--format", "json").stdout)
+    assert then["record"]["officeStatus"] == "Filed"
+    assert "1 changed" in run("changes", "--from", past.first, "--to", past.second).stdout
+    assert "in/marks.xml, line 3" in run("lineage", ONE, "--field", "applicants[0].names").stdout
