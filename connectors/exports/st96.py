@@ -2,9 +2,9 @@
 
 Every member that has an ST.96 name is an element of that name in its ST.96 namespace; every
 other is an element of the hub's own namespace with the table's name. Nesting is the table's,
-not that of an ST.96 document: leaves validate against the ST.96 schemas, whole records do
-not. There are no identifiers, references, comments or ``xsi:nil``: what is not there leaves
-no trace.
+not that of an ST.96 document, and values are the register's, also where ST.96 has words of its
+own: most leaves validate against the ST.96 schemas, whole records do not. There are no
+identifiers, references, comments or ``xsi:nil``: what is not there leaves no trace.
 
 Standards: WIPO ST.96 V6_0 (names), XML 1.0.
 """
@@ -35,6 +35,9 @@ _PREFIX = {Right.TRADEMARKS: "tmk", Right.PATENTS: "pat", Right.DESIGNS: "dgn"}
 
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 """Characters no XML 1.0 document can hold, not even escaped."""
+
+NUMBERED = frozenset({"com:AddressLineText"})
+"""Elements ST.96 wants numbered when they are repeated."""
 
 _Write = Callable[[Any, list[str]], None]
 
@@ -117,8 +120,12 @@ def _writer(element: Element) -> _Write:
     def repeated(values: Sequence[Any], out: list[str]) -> None:
         if element.item:
             out.append(f"<{element.name}>")
-        for value in values:
-            each(value, out)
+        for number, value in enumerate(values, 1):
+            if element.name in NUMBERED:
+                start = f'<{element.name} com:sequenceNumber="{number}">'
+                out.append(f"{start}{_escaped(str(value))}</{element.name}>")
+            else:
+                each(value, out)
         if element.item:
             out.append(f"</{element.name}>")
 

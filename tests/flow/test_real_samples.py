@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
+from connectors.exports.st96 import HUB, XmlEncoder
 from ipregister.deliveries import Kind, State
+from ipregister.model import Right
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "data" / "real" / "st66-ipas"
 
@@ -68,3 +71,32 @@ def test_all_of_them_in_one_archive_end_each_where_it_belongs(desk: Any, tmp_pat
     assert done.receipt.recordsRead == expected
     assert done.receipt.accepted == records_in("kh_khtm.xml") == len(desk.served())
     assert done.receipt.rejected == 0
+
+
+SCHEMA = SAMPLES.parent / "schemas" / "st96-v6_0-flattened" / "TrademarkTransaction_V6_0.xsd"
+NOT_AS_ST96 = {
+    "ST13ApplicationNumber",  # with the office's code in front, as ST.13 has it
+    "MarkCategory",  # the register's words
+    "MarkFeatureCategory",
+    "MarkEventCategory",
+    "MarkEventDescriptionText",  # says its language
+}
+"""Elements of which some values do not validate, and why."""
+
+
+def test_elements_of_st96_hold_what_st96_allows_but_for_those_named(desk: Any) -> None:
+    bodies: list[bytes] = []
+    for office, sample in (("KH", "kh_khtm.xml"), ("MY", "my_mytm.xml")):
+        content = (SAMPLES / sample).read_bytes()
+        desk.deliver(content, office=office, kind=Kind.FULL_EXTRACTION, names=(sample,))
+        bodies += desk.served_bytes(office).values()
+    made = XmlEncoder(Right.TRADEMARKS)
+    schema = etree.XMLSchema(etree.parse(SCHEMA))
+    valid, not_valid = set(), set()
+    for element in etree.fromstring(made.encode(bodies) + made.finish()).iter():
+        name = etree.QName(element)
+        if len(element) == 0 and name.namespace != HUB:
+            alone = etree.fromstring(etree.tostring(element, with_tail=False))
+            (valid if schema.validate(alone) else not_valid).add(name.localname)
+    assert not_valid <= NOT_AS_ST96
+    assert len(valid) > 20
