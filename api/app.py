@@ -8,6 +8,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from api import (
+    authorizations,
     changes,
     coverage,
     deliveries,
@@ -53,7 +54,17 @@ def create_app(service: Service) -> FastAPI:
     # The routes themselves, most used first: FastAPI's included routers match a path several
     # times over, 60 of the 150 microseconds of a point read.
     third_parties = (redistribution, changes, me, oauth, exports, delta_sharing, webhooks)
-    offices = (deliveries, findings, packages, files, jobs, receipts, quality_reports, coverage)
+    offices = (
+        authorizations,
+        deliveries,
+        findings,
+        packages,
+        files,
+        jobs,
+        receipts,
+        quality_reports,
+        coverage,
+    )
     for part in (*third_parties, *offices, metadata, health, metrics):
         app.router.routes.extend(part.router.routes)
     app.add_exception_handler(HubError, problems.answer_error)

@@ -40,6 +40,22 @@ async def read_document(request: Request, kind: type[T]) -> T:
         OversizedDelivery: more than ``MAX_DOCUMENT_BYTES``.
         InvalidRequest: not JSON, or not with the members this route takes.
     """
+    body = await read_raw(request)
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        members = ", ".join(kind.__struct_fields__)
+        # Our own words only: what was sent is not repeated in an answer.
+        raise InvalidRequest(f"Send one JSON object with these members: {members}.") from exc
+
+
+async def read_raw(request: Request) -> bytes:
+    """Return the bytes of a request that is said to be JSON.
+
+    Raises:
+        UnsupportedMedia: it is not said to be JSON.
+        OversizedDelivery: more than ``MAX_DOCUMENT_BYTES``.
+    """
     if media_type(request) != JSON:
         raise UnsupportedMedia(f"Send {JSON}.")
     body = bytearray()
@@ -47,12 +63,7 @@ async def read_document(request: Request, kind: type[T]) -> T:
         body += chunk
         if len(body) > MAX_DOCUMENT_BYTES:
             raise OversizedDelivery(f"Here at most {MAX_DOCUMENT_BYTES} bytes are taken.")
-    try:
-        return msgspec.json.decode(bytes(body), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        members = ", ".join(kind.__struct_fields__)
-        # Our own words only: what was sent is not repeated in an answer.
-        raise InvalidRequest(f"Send one JSON object with these members: {members}.") from exc
+    return bytes(body)
 
 
 def answer(

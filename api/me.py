@@ -12,7 +12,7 @@ from api.limits import quota
 from api.parameters import read_query
 from api.problems import refuse
 from api.redistribution import JSON
-from api.service import service_of
+from api.service import Service, service_of
 from connectors.ledger import Access
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
@@ -35,6 +35,7 @@ async def read_me(request: Request) -> Response:
     if isinstance(access, Response):
         return access
     read_query(request.scope["query_string"], allowed=frozenset())
+    terms = _terms(service, access)
     document: dict[str, object] = {
         "clientId": access.clientId,
         "thirdParty": access.thirdParty,
@@ -43,6 +44,7 @@ async def read_me(request: Request) -> Response:
         "may": [act for act in Act if access.may_do(act)] or None,
         "authorizations": [
             {"officeCode": office, "version": access.versions.get(office), "rights": rights}
+            | terms.get(office, {})
             for office, rights in _rights(access).items()
         ],
         "quota": quota(request),
@@ -108,6 +110,18 @@ async def read_profile(request: Request) -> Response:
             "clientSecret": SECRET,
         }
     )
+
+
+def _terms(service: Service, access: Access) -> dict[str, dict[str, object]]:
+    """Return until when, for what and under which terms each office shares."""
+    if access.thirdParty is None:
+        return {}
+    told = ("validFrom", "validUntil", "termsOfUse", "purpose")
+    found = service.ledger.authorizations.list(third_party=access.thirdParty)
+    return {
+        each.office: {name: value for name, value in each.document().items() if name in told}
+        for each in found
+    }
 
 
 def _rights(access: Access) -> dict[str, list[dict[str, object]]]:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from fastapi import FastAPI
 
 from api import (
+    openapi_authorizations,
     openapi_exports,
     openapi_offices,
     openapi_receipts,
@@ -228,7 +229,10 @@ def _complete(description: Document) -> Document:
             if "HTTPValidationError" in str(described["responses"].get("422")):
                 del described["responses"]["422"]
     records = {f"{right}Record": _record(right) for right in Right}
-    parts = (openapi_exports, openapi_offices, openapi_receipts, openapi_reports, openapi_webhooks)
+    parts = (
+        *(openapi_authorizations, openapi_exports, openapi_offices, openapi_receipts),
+        *(openapi_reports, openapi_webhooks),
+    )
     others = {name: schema for part in parts for name, schema in part.SCHEMAS.items()}
     description["components"] = {
         "schemas": SCHEMAS | others | records,

@@ -26,6 +26,7 @@ PROBLEMS = {
     "413": "Larger than this hub takes",
     "415": "Not a form this hub takes",
     "422": "Readable, but not what you said it is",
+    "428": "Say with `If-Match` which version you decide about",
     "429": "A quota of this client is used up; `Retry-After` says when to go on",
 }
 

@@ -54,6 +54,11 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Not found",
         "There is nothing here for this client: it does not exist or is not shared with it.",
     ),
+    "precondition_required": (
+        428,
+        "Precondition required",
+        'Say what you decide about: If-Match with the ETag you saw, or "0" where there is none.',
+    ),
     "changed_meanwhile": (
         412,
         "Changed meanwhile",
@@ -131,7 +136,11 @@ async def answer_error(request: Request, error: Exception) -> Response:
     detail = error.detail if said else "Try again in a moment."
     headers = {"Retry-After": "5"} if status == 503 else None
     title = HTTPStatus(status).phrase
-    return problem(request, status, error.code, title, detail, headers=headers)
+    more = None
+    if isinstance(error, errors.InvalidMembers):
+        wrong = [{"member": path, "detail": what} for path, what in error.members.items()]
+        detail, more = "Some members are not valid; errors names each.", {"errors": wrong}
+    return problem(request, status, error.code, title, detail, headers=headers, more=more)
 
 
 async def answer_http(request: Request, error: Exception) -> Response:

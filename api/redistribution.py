@@ -39,13 +39,14 @@ from connectors.ledger import Access
 from connectors.receipts.journal import Route
 from connectors.serving_store import START, Filters
 from ipregister.authorizations import NOTHING, Grant
-from ipregister.model import Disclosure, Right
+from ipregister.model import Right
 
 router = APIRouter(prefix="/v1/offices", tags=["Records"])
 
 RIGHTS = {str(right): right for right in Right}
 
 JSON = "application/json"
+SEARCH = "q"
 Sort = tuple[str, str]
 
 
@@ -101,7 +102,7 @@ async def list_records(request: Request) -> Response:
     allowed = grant.allowed
     values = read_query(request.scope["query_string"], allowed=_known(right))
     columns = read_fields(values, right, allowed)
-    if columns is None or _uses_withheld(values, right, allowed):
+    if columns is None or _uses_withheld(values, right, grant):
         return refuse(request, "field_not_available")
     kind = negotiate(request, RECORD_FORMATS)
     if kind is None:
@@ -162,9 +163,11 @@ def _known(right: Right) -> frozenset[str]:
     return frozenset(filter_classes(right)) | {"limit", "cursor", "fields"}
 
 
-def _uses_withheld(values: Mapping[str, str], right: Right, allowed: frozenset[Disclosure]) -> bool:
+def _uses_withheld(values: Mapping[str, str], right: Right, grant: Grant) -> bool:
     classes = filter_classes(right)
-    return any(name in classes and classes[name] not in allowed for name in values)
+    if SEARCH in values and not grant.freeText:  # words are looked up in free text, too
+        return True
+    return any(name in classes and classes[name] not in grant.allowed for name in values)
 
 
 def _page(bodies: Sequence[bytes], cursor: str | None) -> bytes:

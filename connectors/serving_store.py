@@ -20,6 +20,7 @@ from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
 from connectors.serving.patience import SEARCH_SECONDS, bounded
 from connectors.serving.places import Place, find_place
+from connectors.serving.preview import Preview
 from connectors.serving.reading import START, Page
 from connectors.serving.rows import Filters, Publication, ServingRow, Space, mask_of, view_of
 from connectors.serving.schema import connect
@@ -91,6 +92,10 @@ class ServingStore:
             prepare(connection, (office, right), view_of(grant))
         finally:
             connection.close()
+
+    def preview(self, office: str, right: Right) -> Preview:
+        """Return what grants not yet given would open of a right; a context."""
+        return Preview(self._path, (office, right))
 
     def forget_unused(
         self, used: Iterable[tuple[Space, Grant]], at: datetime, keep: timedelta

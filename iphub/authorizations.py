@@ -2,56 +2,151 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from api.previews import MAX_RECORDS, Wish
+from api.previews import preview as preview_of
+from connectors.serving.preview import Choice
+from connectors.views import authorize
 from iphub.context import AnyOfficeOption, FormatOption, HomeOption, OfficeOption, open_hub
 from iphub.credentials import ActorOption
-from iphub.output import Format, emit
-from ipregister.authorization_forms import parse_withheld
-from ipregister.authorizations import WITHHOLDABLE, Authorization
+from iphub.output import Format, emit, progress
+from ipregister.authorization_forms import parse_rows, parse_withheld
+from ipregister.authorizations import WITHHOLDABLE, Authorization, TermsOfUse
+from ipregister.decision_documents import ROW_MEMBERS, read_decision
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 
 app = typer.Typer(no_args_is_help=True, help="Data-exchange authorizations of the offices.")
 
 ThirdPartyOption = Annotated[str, typer.Option("--third-party", help="Name of the third party.")]
+RightsOption = Annotated[str, typer.Option(help=f"Rights to share, of {', '.join(Right)}.")]
+WithholdOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help=f"Classes not to share, of {', '.join(WITHHOLDABLE)}; "
+        "for one right only: trademarks:stakeholder. May be repeated."
+    ),
+]
+RowsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Share only some records: publishedOnly, applicationDateFrom=2020-01-01, "
+        f"kinds=individual+collective, …; conditions on {', '.join(ROW_MEMBERS)}. "
+        "For one right only: patents:kinds=B. May be repeated."
+    ),
+]
+DropFreeTextOption = Annotated[
+    bool,
+    typer.Option("--drop-free-text", help="Leave out texts that may name persons."),
+]
+Day = typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); at once if not given.")
+LastDay = typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC); for good if not given.")
+TermsOption = Annotated[
+    TermsOfUse, typer.Option("--terms", help="What the third party may do with it.")
+]
+PurposeOption = Annotated[str | None, typer.Option(help="What it is shared for.")]
+AddressOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-address", help="Network requests must come from. May be repeated."),
+]
+ReasonOption = Annotated[str | None, typer.Option(help="Why; kept with the version.")]
 
 
 @app.command("set")
 def set_(
     office: OfficeOption,
     third_party: ThirdPartyOption,
-    rights: Annotated[str, typer.Option(help=f"Rights to share, of {', '.join(Right)}.")],
+    rights: RightsOption,
     by: ActorOption,
     home: HomeOption = Path("hub"),
-    withhold: Annotated[
-        list[str] | None,
-        typer.Option(
-            help=f"Classes not to share, of {', '.join(WITHHOLDABLE)}; "
-            "for one right only: trademarks:stakeholder. May be repeated."
-        ),
-    ] = None,
-    valid_until: Annotated[
-        datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC); for good if not given."),
-    ] = None,
+    withhold: WithholdOption = None,
+    rows: RowsOption = None,
+    drop_free_text: DropFreeTextOption = False,
+    valid_from: Annotated[datetime | None, Day] = None,
+    valid_until: Annotated[datetime | None, LastDay] = None,
+    terms: TermsOption = TermsOfUse.INTERNAL_USE,
+    purpose: PurposeOption = None,
+    allow_address: AddressOption = None,
+    reason: ReasonOption = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Share rights with a third party, from the next request on; replaces what was shared."""
-    withheld = parse_withheld(rights, withhold or ())
-    with open_hub(home) as hub:
-        now = hub.ledger.authorizations.set(
-            office,
-            third_party,
-            withheld,
-            valid_until.date() if valid_until else None,
+    document = _rights(rights, withhold, rows, drop_free_text=drop_free_text) | {
+        "validFrom": str(valid_from.date()) if valid_from else None,
+        "validUntil": str(valid_until.date()) if valid_until else None,
+        "termsOfUse": str(terms),
+        "purpose": purpose,
+        "allowedAddresses": allow_address or [],
+        "reason": reason,
+    }
+    decision = read_decision(document)
+    with open_hub(home) as hub, progress.status("Making what is shared ready …"):
+        now = authorize(
+            *(hub.ledger, hub.serving),
+            office=office,
+            third_party=third_party,
+            decision=decision,
             at=datetime.now(UTC),
             by=by,
         )
     emit(now.document(), lambda out: _say(out, now), format)
+
+
+@app.command()
+def preview(
+    office: OfficeOption,
+    third_party: ThirdPartyOption,
+    rights: RightsOption,
+    home: HomeOption = Path("hub"),
+    withhold: WithholdOption = None,
+    rows: RowsOption = None,
+    drop_free_text: DropFreeTextOption = False,
+    choose: Annotated[Choice, typer.Option(help="Which records to show.")] = Choice.FIRST,
+    limit: Annotated[int, typer.Option(help="How many.", min=0, max=MAX_RECORDS)] = 3,
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Show what a third party would get under such an authorization; nothing is saved."""
+    decision = read_decision(_rights(rights, withhold, rows, drop_free_text=drop_free_text))
+    with open_hub(home) as hub:
+        saved = hub.ledger.authorizations.show(office, third_party)
+        wish = Wish(choose=choose, limit=limit)
+        on = datetime.now(UTC).date()
+        made = preview_of(hub.serving, office, saved, decision, wish, on=on)
+
+    def text(out: Console) -> None:
+        for right in made["rights"]:
+            now, then = right["records"]["now"], right["records"]["then"]
+            out.out(f"{right['right']}: {then:,} records, {now:,} now")
+            for element in right.get("withheldElements", ()):
+                out.out(f"  without {element['element']} ({element['because']})")
+            for item in right["items"]:
+                out.out(item["content"])
+        out.out(f"{made['retractions']:,} records would be retracted")
+
+    emit(made, text, format)
+
+
+def _rights(
+    rights: str, withhold: list[str] | None, rows: list[str] | None, *, drop_free_text: bool
+) -> dict[str, Any]:
+    """Return the written form of what is shared as a document."""
+    withheld = parse_withheld(rights, withhold or ())
+    rules = parse_rows(withheld, rows or ())
+    return {
+        "rights": [
+            {
+                "right": str(right),
+                "withheld": [str(name) for name in classes],
+                "rows": rules[right],
+                "freeText": not drop_free_text,
+            }
+            for right, classes in withheld.items()
+        ]
+    }
 
 
 @app.command()
@@ -81,11 +176,14 @@ def revoke(
     third_party: ThirdPartyOption,
     by: ActorOption,
     home: HomeOption = Path("hub"),
+    reason: ReasonOption = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Share nothing any more, from the next request on."""
     with open_hub(home) as hub:
-        now = hub.ledger.authorizations.revoke(office, third_party, at=datetime.now(UTC), by=by)
+        now = hub.ledger.authorizations.revoke(
+            office, third_party, at=datetime.now(UTC), by=by, reason=reason
+        )
     emit(now.document(), lambda out: _say(out, now), format)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from ipregister.authorizations import WITHHOLDABLE
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import LISTS
 
 
 def check_withheld(
@@ -55,6 +56,35 @@ def parse_withheld(rights: str, withhold: Iterable[str] = ()) -> dict[Right, fro
         for right in shared if only is None else [only]:
             shared[right] |= classes
     return shared
+
+
+def parse_rows(rights: Iterable[Right], rows: Iterable[str]) -> dict[Right, dict[str, object]]:
+    """Read the written form of row rules: one condition each, for all rights or for one.
+
+    Args:
+        rights: the rights that are shared.
+        rows: ``publishedOnly``, ``applicationDateFrom=2020-01-01``,
+            ``trademarks:kinds=individual+collective``.
+
+    Returns:
+        The rules as documents, for ``decision_documents`` to check.
+
+    Raises:
+        InvalidRequest: something is said of a right that is not shared.
+    """
+    rules: dict[Right, dict[str, object]] = {right: {} for right in rights}
+    for entry in rows:
+        head, colon, tail = entry.partition(":")
+        name, equals, value = (tail if colon else head).strip().partition("=")
+        only = _right(head.strip()) if colon else None
+        if only is not None and only not in rules:
+            raise InvalidRequest(f"{only} is not among the shared rights, so it has no rows")
+        said: object = True
+        if equals:
+            said = [word.strip() for word in value.split("+")] if name in LISTS else value.strip()
+        for right in rules if only is None else [only]:
+            rules[right][name.strip()] = said
+    return rules
 
 
 def _split(words: str) -> list[str]:

@@ -5,6 +5,7 @@ program or its surroundings is one of these. No HTTP status lives here: the one 
 statuses is ``api/problems.py``.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 
@@ -116,6 +117,16 @@ class SearchTooSlow(RequestError):
 
     code = "search_too_slow"
     retryable = True
+
+
+class InvalidMembers(InvalidRequest):
+    """Members of a document make no sense; ``members`` says for each what would."""
+
+    def __init__(self, members: Mapping[str, str] | str, **context: str) -> None:
+        """Keep what is wrong with each member, by its path."""
+        self.members = {".": members} if isinstance(members, str) else dict(members)
+        told = "; ".join(f"{path}: {what}" for path, what in self.members.items())
+        super().__init__(told, **context)
 
 
 class InvalidClient(RequestError):

@@ -41,14 +41,19 @@ OFFICE_ROLES = frozenset({Role.OFFICE_VIEWER, Role.OFFICE_DATA_MANAGER, Role.OFF
 HUB_ROLES = frozenset({Role.COORDINATOR, Role.OPERATOR})
 """Roles of the exchange as a whole: they belong to no office."""
 
-_VIEWER = frozenset({Act.READ_DELIVERIES, Act.READ_REPORTS, Act.READ_COUNTS, Act.READ_RECEIPTS})
+_VIEWER = frozenset(
+    {
+        *(Act.READ_DELIVERIES, Act.READ_REPORTS, Act.READ_COUNTS, Act.READ_RECEIPTS),
+        Act.READ_AUTHORIZATIONS,
+    }
+)
 
 MAY: dict[Role, frozenset[Act]] = {
     Role.THIRD_PARTY: frozenset(),
     Role.OFFICE_VIEWER: _VIEWER,
     Role.OFFICE_DATA_MANAGER: _VIEWER | {Act.DECIDE_DELIVERIES, Act.PUSH},
     # Who decides about redistribution need not be able to change the data, and the reverse.
-    Role.OFFICE_AUTHORIZER: _VIEWER | {Act.READ_AUTHORIZATIONS, Act.ADMINISTER_AUTHORIZATIONS},
+    Role.OFFICE_AUTHORIZER: _VIEWER | {Act.ADMINISTER_AUTHORIZATIONS},
     # Counts and rates of all offices; no record, no finding, no secret.
     Role.COORDINATOR: frozenset({Act.READ_COUNTS}),
     Role.OPERATOR: frozenset({Act.READ_COUNTS, Act.OPERATE}),

@@ -113,13 +113,6 @@ def arrive(mark: Mark) -> Mark | None:
     return _go(mark.office, mark.right, mark.then, Mode.REISSUE, origin=mark.then.latest[0])
 
 
-def restrict(counts: Counts, mask: int) -> Counts:
-    """Return the counts a reader of the classes ``mask`` may know."""
-    return tuple(
-        count if bit & mask else 0 for count, bit in zip(counts, BITS.values(), strict=True)
-    )
-
-
 def _start(space: Space, target: Target, mode: Mode) -> Mark:
     return _go(*space, target, mode, origin=target.latest[0])
 
@@ -155,4 +148,11 @@ def _retract(mark: Mark, target: Target | None) -> Mark:
         origin=mark.origin,
         keep=keep and not fewer,
         then=target,
+    )
+
+
+def restrict(counts: Counts, mask: int) -> Counts:
+    """Return the counts a reader of the classes ``mask`` may know."""
+    return tuple(
+        count if bit & mask else 0 for count, bit in zip(counts, BITS.values(), strict=True)
     )

@@ -7,7 +7,7 @@ of the whole, unless the view is without free text.
 """
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -22,6 +22,8 @@ from ipregister.row_rules import Facts, RowRule
 
 _FILED = ("application_number", "registration_number", *FACTS, "postings", "search_text")
 """Columns a view takes over from the whole, in the order of ``filing.Entry.filed``."""
+
+_FACTS = ", ".join(f"r.{name}" for name in FACTS)
 
 
 def locate(connection: sqlite3.Connection, space: Space, view: str) -> int | None:
@@ -73,26 +75,42 @@ def prepare(connection: sqlite3.Connection, space: Space, view: str) -> None:
         raise
 
 
-def fill(connection: sqlite3.Connection, whole: int, space: int, right: Right, view: str) -> None:
-    """Put into a new space what a view has of the whole, as one publication."""
+def fill(
+    connection: sqlite3.Connection,
+    whole: int,
+    space: int,
+    right: Right,
+    view: str,
+    *,
+    only: Sequence[str] = (),
+) -> None:
+    """Put into a new space what a view has of the whole, as one publication.
+
+    The whole is read from the file, also where the connection has tables of its own beside
+    it. ``only`` are the records to put there, all of them when it is empty.
+    """
     rule, free_text = read_view(view)
     include(connection, rule)
     # Stands for a delivery in the first publication of a view; never twice the same.
     name = f"view:{key_of(view).hex()}:{whole}:{space}"
     publication = open_publication(connection, space, name, 0, "source")
+    chosen = f"r.space = ? AND r.alive = 1 AND included({_FACTS})"
+    if only:
+        chosen += f" AND r.record_id IN ({', '.join('?' * len(only))})"
     if free_text:
-        _borrow(connection, whole, space, publication)
+        _borrow(connection, space, publication, chosen, (whole, *only))
     else:
-        _copy_without_free_text(connection, whole, space, publication, right)
+        writer = SpaceWriter(connection, space, publication, Numbers(connection))
+        _copy_without_free_text(connection, writer, right, chosen, (whole, *only))
 
 
-def include(connection: sqlite3.Connection, rule: RowRule | None) -> None:
+def include(connection: sqlite3.Connection, rule: RowRule | None, name: str = "included") -> None:
     """Let statements of this connection ask ``included(facts …)`` of a rule."""
 
     def included(*facts: str | int | None) -> bool:
         return rule is None or rule.includes(_facts(*facts))
 
-    connection.create_function("included", len(FACTS), included, deterministic=True)
+    connection.create_function(name, len(FACTS), included, deterministic=True)
 
 
 def forget_unused(
@@ -131,22 +149,26 @@ def forget_unused(
     return removed
 
 
-def _borrow(connection: sqlite3.Connection, whole: int, space: int, publication: int) -> None:
+def _borrow(
+    connection: sqlite3.Connection,
+    space: int,
+    publication: int,
+    chosen: str,
+    values: Sequence[str | int],
+) -> None:
     """Copy the narrow rows; every class of every record was touched by this publication."""
-    number = f"{space << NUMBER_BITS} | id"
-    columns = ", ".join(_FILED)
+    number, columns = space << NUMBER_BITS, ", ".join(_FILED)
+    whole = values[0]
     connection.execute(
         "INSERT INTO record (id, space, record_id, sort_key, alive, change_seq, born, "
         f"{', '.join(PLACES)}, {columns}) "
-        f"SELECT {number}, ?, record_id, sort_key, 1, change_seq{', ?' * (1 + len(PLACES))}, "
-        f"{columns} "
-        f"FROM main.record WHERE space = ? AND alive = 1 AND included({', '.join(FACTS)})",
-        (space, *(publication,) * (1 + len(PLACES)), whole),
+        f"SELECT {number} | id, ?, record_id, sort_key, 1, change_seq{', ?' * (1 + len(PLACES))}, "
+        f"{columns} FROM main.record r WHERE {chosen}",
+        (space, *(publication,) * (1 + len(PLACES)), *values),
     )
     connection.execute(
         "INSERT INTO posting SELECT ?, p.scheme, p.symbol, p.sort_key, p.record_id, r.id "
-        f"FROM main.posting p JOIN record r ON r.id = ({space << NUMBER_BITS} | p.id) "
-        "WHERE p.space = ?",
+        f"FROM main.posting p JOIN record r ON r.id = ({number} | p.id) WHERE p.space = ?",
         (space, whole),
     )
     connection.execute(
@@ -165,16 +187,19 @@ def _borrow(connection: sqlite3.Connection, whole: int, space: int, publication:
 
 
 def _copy_without_free_text(
-    connection: sqlite3.Connection, whole: int, space: int, publication: int, right: Right
+    connection: sqlite3.Connection,
+    writer: SpaceWriter,
+    right: Right,
+    chosen: str,
+    values: Sequence[str | int],
 ) -> None:
-    writer = SpaceWriter(connection, space, publication, Numbers(connection))
     remover = free_text_remover(right)
     rows = connection.execute(
         f"SELECT r.record_id, r.sort_key, r.change_seq, {', '.join('r.' + n for n in _FILED)}, "
         f"{', '.join('f.' + name for name in Disclosure)} "
         "FROM main.record r JOIN main.fragment f ON f.id = r.id "
-        f"WHERE r.space = ? AND r.alive = 1 AND included({', '.join('r.' + n for n in FACTS)})",
-        (whole,),
+        f"WHERE {chosen}",
+        values,
     )
     while batch := rows.fetchmany(BATCH):
         writer.put([remover.strip(_entry(row)) for row in batch])

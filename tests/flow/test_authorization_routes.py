@@ -1,0 +1,263 @@
+"""An office decides over HTTP who sees what: exactly what the preview said, from then on."""
+
+from base64 import b64decode
+from datetime import timedelta
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+from connectors.rendering import render_fragments
+from connectors.serving_store import Publication, ServingRow
+from ipregister.model import Disclosure, Right, load_tables
+from ipregister.roles import Role
+
+TM = Right.TRADEMARKS
+BASE = "/v1/offices/KH/authorizations"
+ANN = f"{BASE}/Ann"
+RECORDS = "/v1/offices/KH/trademarks/records"
+WITHHOLDABLE = [name for name in Disclosure if name is not Disclosure.CORE]
+MASKS = [list(held) for size in range(5) for held in combinations(WITHHOLDABLE, size)]
+ROWS: list[dict[str, Any]] = [{}, {"publishedOnly": True, "kinds": ["individual"]}]
+FORMS = ["application/x-ndjson", "text/csv", "application/xml", "application/vnd.apache.parquet"]
+
+
+def record(name: str, *, published: bool, kind: str) -> ServingRow:
+    row = {
+        **{"recordId": name, "officeCode": "KH", "right": TM, "applicationNumber": name},
+        **{"markKind": kind, "status": "filed"},
+        "markDescriptions": [{"text": f"words of {name}", "languageCode": "en"}],
+        "goodsServices": [{"classNumber": 5, "descriptions": [{"text": "tea of Sok"}]}],
+        "applicants": [{"names": [{"text": f"Dara {name}", "languageCode": "en"}]}],
+        "statusEvents": [{"category": "filed", "officeText": [{"text": "by Sok"}]}],
+        "examinationEvents": [{"category": "examined"}],
+        "documents": [{"fileName": f"{name}.pdf"}],
+    }
+    fragments = render_fragments(load_tables()[TM], row)
+    filters = {"applicationNumber": name, "published": published, "kind": kind}
+    return ServingRow(name, 1, name, fragments, **filters)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def office(callers: Any) -> Any:
+    """Cambodia with three marks, and Ann, with whom it shares nothing yet."""
+    callers.client(Role.THIRD_PARTY)
+    rows = [
+        record("a", published=True, kind="individual"),
+        record("b", published=False, kind="individual"),
+        record("c", published=True, kind="collective"),
+    ]
+    desk = callers.desk
+    desk.hub.serving.publish(Publication("d1", "KH", TM, desk.now, rows))
+    return callers
+
+
+def proposal(withheld: list[str] | None = None, **right: Any) -> dict[str, Any]:
+    return {
+        "rights": [{"right": "trademarks", "withheld": withheld or [], **right}],
+        "reason": "agreed in Phnom Penh",
+    }
+
+
+def put(office: Any, document: Any, version: int | None, of: str = "KH") -> Any:
+    match = {} if version is None else {"If-Match": f'"{version}"'}
+    return office.call("PUT", ANN, Role.OFFICE_AUTHORIZER, json=document, headers=match, office=of)
+
+
+def preview(office: Any, document: Any, **sample: Any) -> Any:
+    answer = office.post(
+        f"{ANN}/preview", Role.OFFICE_AUTHORIZER, json=document | {"sample": sample}
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def test_a_decision_is_made_seen_changed_and_taken_back(office: Any) -> None:
+    assert office.get(ANN, Role.OFFICE_VIEWER).status_code == 404
+    made = put(office, proposal(["stakeholder"], rows={"publishedOnly": True}), 0)
+    assert (made.status_code, made.headers["etag"]) == (200, '"1"')
+    assert made.json()["rights"][0]["rows"] == {"publishedOnly": True}
+    assert made.json()["reason"] == "agreed in Phnom Penh"
+    seen = office.get(RECORDS, Role.THIRD_PARTY).json()["items"]
+    assert [item["recordId"] for item in seen] == ["a", "c"]
+    assert "applicants" not in seen[0]
+    changed = put(office, proposal() | {"purpose": "search"}, 1)
+    assert (changed.json()["version"], len(changed.json()["history"])) == (2, 1)
+    again = put(office, proposal() | {"purpose": "search"}, 2)
+    assert again.headers["etag"] == '"2"', "the same decision is no new version"
+    ended = office.post(
+        f"{ANN}/revoke",
+        Role.OFFICE_AUTHORIZER,
+        json={"reason": "it ended"},
+        headers={"If-Match": '"2"'},
+    )
+    assert (ended.json()["revoked"], ended.json()["reason"]) == (True, "it ended")
+    assert office.get(RECORDS, Role.THIRD_PARTY).status_code == 404
+    listed = office.get(BASE, Role.OFFICE_DATA_MANAGER).json()["items"]
+    assert [(item["thirdParty"], item["version"]) for item in listed] == [("Ann", 3)]
+    entries = office.desk.hub.ledger.audit.entries(subject="KH:Ann")
+    assert [entry.action.split(":")[1] for entry in entries] == ["set", "set", "revoked"]
+    assert entries[1].before["rights"][0]["rows"] == {"publishedOnly": True}
+    assert entries[1].after["rights"][0]["rows"] == {}
+
+
+def test_a_decision_names_what_it_is_about(office: Any) -> None:
+    missing = put(office, proposal(), None)
+    assert (missing.status_code, missing.json()["code"]) == (428, "precondition_required")
+    for version in (1, 7):
+        assert put(office, proposal(), version).status_code == 412
+    assert put(office, proposal(), 0).status_code == 200
+    assert put(office, proposal(["stakeholder"]), 0).status_code == 412
+    assert office.get(ANN, Role.OFFICE_VIEWER).json()["version"] == 1
+
+
+@pytest.mark.parametrize("role", [role for role in Role if role is not Role.OFFICE_AUTHORIZER])
+def test_only_an_authorizer_decides(office: Any, role: Role) -> None:
+    headers = {"If-Match": '"0"'}
+    for method, path, body in (
+        ("PUT", ANN, proposal()),
+        ("POST", f"{ANN}/revoke", {"reason": "x"}),
+        ("POST", f"{ANN}/preview", proposal()),
+    ):
+        answer = office.call(method, path, role, json=body, headers=headers)
+        assert answer.status_code in (403, 404)
+    foreign = put(office, proposal(), 0, of="LA")
+    assert foreign.status_code == 404
+    assert office.desk.hub.ledger.authorizations.list() == []
+
+
+WRONG: list[tuple[dict[str, Any], str]] = [
+    ({"office": "LA"}, "."),
+    ({"rights": []}, "rights"),
+    ({"rights": "trademarks"}, "rights"),
+    ({"rights": [{"right": "marks"}]}, "rights[0].right"),
+    ({"rights": [{"right": "designs"}, {"right": "designs"}]}, "rights[1].right"),
+    ({"rights": [{"right": "designs", "allowed": ["core"]}]}, "rights[0]"),
+    (proposal(["core"]), "rights[0].withheld"),
+    (proposal(freeText="no"), "rights[0].freeText"),
+    (proposal(rows={"status": ["filed"]}), "rights[0].rows"),
+    (proposal(rows={"publishedOnly": 1}), "rights[0].rows.publishedOnly"),
+    (proposal(rows={"kinds": ["B1"]}), "rights[0].rows.kinds"),
+    (proposal(rows={"applicationDateFrom": "2567"}), "rights[0].rows.applicationDateFrom"),
+    (
+        proposal(rows={"applicationDateFrom": "2026-02-01", "applicationDateTo": "2026-01-01"}),
+        "rights[0].rows.applicationDateTo",
+    ),
+    ({"rights": [{"right": "designs", "rows": {"kinds": ["x"]}}]}, "rights[0].rows.kinds"),
+    ({"rights": [{"right": "patents", "rows": {"kinds": ["b"]}}]}, "rights[0].rows.kinds"),
+    ({"validFrom": "2026-13-01"}, "validFrom"),
+    ({"validFrom": "2027-02-01", "validUntil": "2027-01-01"}, "validUntil"),
+    ({"termsOfUse": "anything"}, "termsOfUse"),
+    ({"purpose": " "}, "purpose"),
+    ({"allowedAddresses": ["192.0.2.1/24"]}, "allowedAddresses"),
+    ({"allowedAddresses": [3221225985]}, "allowedAddresses"),
+    ({"reason": None}, "reason"),
+]
+
+
+@pytest.mark.parametrize(("change", "member"), WRONG, ids=lambda each: str(each)[:60])
+def test_a_wrong_member_is_named_and_nothing_saved(
+    office: Any, change: dict[str, Any], member: str
+) -> None:
+    answer = put(office, proposal() | change, 0)
+    assert answer.status_code == 400
+    assert [error["member"] for error in answer.json()["errors"]] == [member]
+    assert office.desk.hub.ledger.authorizations.list() == []
+
+
+@pytest.mark.parametrize("rows", ROWS, ids=["every row", "some rows"])
+@pytest.mark.parametrize("free_text", [True, False], ids=["text", "no text"])
+def test_the_preview_is_what_is_then_sent(
+    office: Any, rows: dict[str, Any], free_text: bool
+) -> None:
+    for version, withheld in enumerate(MASKS):
+        proposed = proposal(withheld, rows=rows, freeText=free_text)
+        before = office.desk.hub.ledger.authorizations.list()
+        seen = preview(office, proposed, limit=100)["rights"][0]
+        assert office.desk.hub.ledger.authorizations.list() == before
+        assert put(office, proposed, version).status_code == 200
+        page = office.get(RECORDS, Role.THIRD_PARTY)
+        bodies = b",".join(item["content"].encode() for item in seen["items"])
+        assert page.content == b'{"items":[%b]}' % bodies
+        assert len(page.json()["items"]) == seen["records"]["then"] == (1 if rows else 3)
+        names = {item["element"].split(".")[0] for item in seen["withheldElements"]}
+        assert ("applicants" in names) is ("stakeholder" in withheld)
+        assert (b"of Sok" in page.content) is free_text
+    for form in FORMS:
+        for item in preview(office, proposed, format=form)["rights"][0]["items"]:
+            name = item["recordId"]
+            real = office.get(f"{RECORDS}/{name}", Role.THIRD_PARTY, headers={"Accept": form})
+            shown = item.get("content", "").encode() or b64decode(item["contentBase64"])
+            assert (real.status_code, real.content) == (200, shown)
+
+
+def test_the_preview_counts_what_changes(office: Any) -> None:
+    first = preview(office, proposal())
+    assert first["rights"][0]["records"] == {"now": 0, "then": 3}
+    assert first["retractions"] == 0
+    put(office, proposal(), 0)
+    fewer = preview(office, proposal(rows={"publishedOnly": True}))
+    assert (fewer["rights"][0]["records"], fewer["retractions"]) == ({"now": 3, "then": 2}, 1)
+    assert [change["member"] for change in fewer["differences"]] == ["rights"]
+    assert preview(office, proposal(["documents"]))["retractions"] == 3
+    assert preview(office, proposal(freeText=False))["retractions"] == 3
+    designs = {"rights": [{"right": "designs"}]}
+    assert preview(office, designs)["retractions"] == 3
+    assert preview(office, proposal())["differences"] == []
+    put(office, proposal(rows={"publishedOnly": True}), 1)
+    other = preview(office, proposal(rows={"kinds": ["individual"]}))
+    assert (other["rights"][0]["records"], other["retractions"]) == ({"now": 2, "then": 2}, 1)
+
+
+def test_the_preview_shows_the_records_asked_for(office: Any) -> None:
+    def shown(**sample: Any) -> list[str]:
+        document = proposal(["stakeholder"], rows={"publishedOnly": True})
+        return [
+            item["recordId"] for item in preview(office, document, **sample)["rights"][0]["items"]
+        ]
+
+    assert shown() == ["a", "c"]
+    assert shown(limit=1) == ["a"]
+    assert sorted(shown(choose="random")) == ["a", "c"]
+    assert shown(choose="most_withheld", limit=2) == ["a", "c"]
+    assert shown(recordId="c") == ["c"]
+    assert shown(recordId="b") == [], "outside the rows"
+
+
+def test_free_text_that_is_left_out_cannot_be_searched(office: Any) -> None:
+    put(office, proposal(freeText=False), 0)
+    answer = office.get(f"{RECORDS}?q=anything", Role.THIRD_PARTY)
+    assert (answer.status_code, answer.json()["code"]) == (400, "field_not_available")
+
+
+def test_validity_and_addresses_close_like_no_authorization(office: Any) -> None:
+    nothing = office.get(RECORDS, Role.THIRD_PARTY)
+    today = office.desk.now.date()
+    closed: list[dict[str, Any]] = [
+        {"validFrom": str(today + timedelta(days=1))},
+        {"allowedAddresses": ["192.0.2.0/24"]},
+    ]
+    for version, change in enumerate(closed):
+        assert put(office, proposal() | change, version).status_code == 200
+        answer = office.get(RECORDS, Role.THIRD_PARTY)
+        assert (answer.status_code, answer.content) == (404, nothing.content)
+        assert office.get("/v1/offices", Role.THIRD_PARTY).json() == {"items": []}
+
+
+def test_me_tells_what_may_be_seen_and_under_which_terms(office: Any) -> None:
+    put(
+        office,
+        proposal(rows={"publishedOnly": True})
+        | {"termsOfUse": "public_search", "purpose": "search", "validUntil": "2099-01-01"},
+        0,
+    )
+    (shared,) = office.get("/v1/me", Role.THIRD_PARTY).json()["authorizations"]
+    assert shared["rights"][0]["rows"] == {"publishedOnly": True}
+    assert {name: shared[name] for name in ("termsOfUse", "purpose", "validUntil")} == {
+        "termsOfUse": "public_search",
+        "purpose": "search",
+        "validUntil": "2099-01-01",
+    }
+    assert (
+        office.get("/v1/offices", Role.THIRD_PARTY).json()["items"][0]["rights"][0]["records"] == 2
+    )
