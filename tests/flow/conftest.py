@@ -165,6 +165,15 @@ def world(tmp_path: Path) -> Iterator[Any]:
         yield opened
 
 
+twin_worlds: Any = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("twins.py"))))
+
+
+@pytest.fixture(scope="session")
+def twins() -> Any:
+    """What makes two hubs that differ in what a client may not see; see ``twins.py``."""
+    return twin_worlds
+
+
 # ``Callers``: clients of every role, calling the API of a desk's hub.
 Callers: Any = runpy.run_path(str(Path(__file__).with_name("callers.py")))["Callers"]
 
