@@ -29,7 +29,7 @@ def upgrade() -> None:
         "notifications",
         sa.Column("notification_id", sa.String(40), nullable=False),
         sa.Column("webhook_id", sa.String(40), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.Column("position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("body", sa.Text(), nullable=False),
         sa.Column("noticed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
