@@ -12,7 +12,7 @@ import duckdb
 
 from connectors.register.ordering import ranked
 from ipregister.deliveries import Kind
-from ipregister.guards import Collapse
+from ipregister.guards import EMPTIED, Collapse
 from ipregister.holds import DroppedField
 from ipregister.model import Member, Right, load_tables
 
@@ -22,6 +22,9 @@ OURS = frozenset({"recordId", "officeCode", "right", "st13"})
 FIXED = frozenset({"applicationDate"})
 """All an update is judged by for equal values: the records one update changes often share
 a status and the date of it, but not the day they were filed."""
+
+SAMPLE = 100
+"""Changed records of an update whose earlier versions are looked up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,19 +52,20 @@ def changed_classes(con: duckdb.DuckDBPyConnection, *, at_least: float) -> tuple
     return tuple(sorted(name for (name,) in rows))
 
 
-def define(con: duckdb.DuckDBPyConnection, right: Right, classes: Sequence[str]) -> bool:
+def define(con: duckdb.DuckDBPyConnection, right: Right, classes: Sequence[str], kind: Kind) -> int:
     """Make ``before`` and ``after``: of every changed record, which fields have a value.
 
     Also ``common``: the file's rows of records that the register has. Columns are those of
-    ``classes``; without any nothing is made.
+    ``classes``. Of an update a sample stands for all, and only fields that are all but empty
+    in it are looked up: reading a million records for five hundred would take longer than
+    all else.
+
+    Returns:
+        How many records an update's sample has; 0 when there is nothing to compare.
     """
     fields = [field for field in _fields(right) if field.disclosure in classes]
     if not fields:
-        return False
-    columns = ", ".join(
-        [f'{field.filled} AS "{field.name}"' for field in fields]
-        + [f'{field.scalar} AS "={field.name}"' for field in fields if field.scalar]
-    )
+        return 0
     con.execute(
         f"""
         CREATE TEMP TABLE changing AS
@@ -73,31 +77,72 @@ def define(con: duckdb.DuckDBPyConnection, right: Right, classes: Sequence[str])
         WHERE p.op = 'update' AND NOT p.held AND p.shown
         """
     )
+    places = _sampled(con) if kind is Kind.UPDATE else []
+    rows = "staged SEMI JOIN changing USING (part, sequence)"
+    con.execute(f"CREATE TEMP TABLE after AS SELECT {_looks(fields)} FROM {rows}")
+    if kind is Kind.UPDATE:
+        fields = _all_but_empty(con, fields)
+    if not fields:
+        return 0
+    which = (
+        f"IN ({', '.join(map(str, places))})" if places else "IN (SELECT changeSeq FROM changing)"
+    )
     con.execute(
         f"""
         CREATE TEMP TABLE before AS
-        SELECT {columns} FROM history SEMI JOIN changing USING (changeSeq)
+        SELECT {_looks(fields)} FROM history WHERE changeSeq {which}
         """
     )
+    con.execute(f"CREATE TEMP VIEW common AS {_SAMPLED if places else _COMMON}")
+    return len(places) or 1
+
+
+_SAMPLED = "SELECT * FROM staged SEMI JOIN changing USING (part, sequence)"
+_COMMON = """
+    SELECT * FROM (
+        SELECT * FROM staged SEMI JOIN (
+            SELECT max_by(part, (part, sequence)) AS part,
+                   max_by(sequence, (part, sequence)) AS sequence
+            FROM (SELECT recordId, part, sequence FROM staged) GROUP BY recordId
+        ) USING (part, sequence)
+    ) ANTI JOIN (SELECT recordId FROM plan WHERE op IN ('insert', 'restore')) USING (recordId)
+"""
+
+
+def _sampled(con: duckdb.DuckDBPyConnection) -> list[int]:
+    """Leave ``SAMPLE`` records in ``changing``; return their places in the register.
+
+    They stand together, in the middle, so that few parts of its files are read.
+    """
     con.execute(
         f"""
-        CREATE TEMP TABLE after AS
-        SELECT {columns} FROM staged SEMI JOIN changing USING (part, sequence)
+        DELETE FROM changing WHERE changeSeq NOT IN (
+            SELECT changeSeq FROM changing ORDER BY changeSeq
+            LIMIT {SAMPLE} OFFSET (SELECT greatest(0, count(*) // 2 - {SAMPLE // 2}) FROM changing)
+        )
         """
     )
-    con.execute(
-        """
-        CREATE TEMP VIEW common AS
-        SELECT * FROM (
-            SELECT * FROM staged SEMI JOIN (
-                SELECT max_by(part, (part, sequence)) AS part,
-                       max_by(sequence, (part, sequence)) AS sequence
-                FROM (SELECT recordId, part, sequence FROM staged) GROUP BY recordId
-            ) USING (part, sequence)
-        ) ANTI JOIN (SELECT recordId FROM plan WHERE op IN ('insert', 'restore')) USING (recordId)
-        """
+    rows = con.execute("SELECT changeSeq FROM changing ORDER BY changeSeq").fetchall()
+    return [int(row[0]) for row in rows]
+
+
+def _looks(fields: Sequence[_Field]) -> str:
+    """Return the columns of ``before`` and ``after``: is there a value, and which, where named."""
+    return ", ".join(
+        [f'{field.filled} AS "{field.name}"' for field in fields]
+        + [f'{field.scalar} AS "={field.name}"' for field in fields if field.scalar]
     )
-    return True
+
+
+def _all_but_empty(con: duckdb.DuckDBPyConnection, fields: Sequence[_Field]) -> list[_Field]:
+    """Return the fields of ``after`` that few records fill, and those compared by value."""
+    counts = ", ".join(f'count(*) FILTER ("{field.name}")' for field in fields)
+    every, *filled = con.execute(f"SELECT count(*), {counts} FROM after").fetchall()[0]
+    return [
+        field
+        for field, count in zip(fields, filled, strict=True)
+        if count <= EMPTIED * every or field.name in FIXED
+    ]
 
 
 def dropped(con: duckdb.DuckDBPyConnection, common: int, limit: float) -> tuple[DroppedField, ...]:
@@ -106,6 +151,8 @@ def dropped(con: duckdb.DuckDBPyConnection, common: int, limit: float) -> tuple[
     Unchanged records are counted in: their fill is the same before and after.
     """
     names = [name for name in _columns(con) if not name.startswith("=")]
+    if not names:
+        return ()
     counts = ", ".join(f'count(*) FILTER ("{name}")' for name in names)
     had, has = (
         con.execute(f"SELECT {counts} FROM {table}").fetchall()[0] for table in ("before", "after")

@@ -66,11 +66,15 @@ def measure(store: RegisterStore, compared: Compared, limits: GuardLimits) -> Me
         common = max(0, compared.in_this_file - added)
         fields: tuple[DroppedField, ...] = ()
         values: tuple[Collapse, ...] = ()
-        if common >= limits.small_collection and updated > LOOK_FROM * common:
+        is_update = compared.kind is Kind.UPDATE
+        enough = max(limits.small_collection, common // 2) if is_update else LOOK_FROM * common
+        if common >= limits.small_collection and updated > 0 and updated >= enough:
             classes = field_fills.changed_classes(con, at_least=LOOK_FROM * common)
-            if field_fills.define(con, compared.right, classes):
-                fields = field_fills.dropped(con, common, limits.fill_drop)
+            if sample := field_fills.define(con, compared.right, classes, compared.kind):
+                of = sample if is_update else common
+                fields = field_fills.dropped(con, of, limits.fill_drop)
                 values = field_fills.collapsed(con, compared.kind)
+        is_new = inserted > min(limits.vanish_floor, compared.had // 2)
         returning, returning_to = _returning(con, store, compared, updated, limits)
         return Measures(
             kind=compared.kind,
@@ -87,7 +91,7 @@ def measure(store: RegisterStore, compared: Compared, limits: GuardLimits) -> Me
             returning=returning,
             returning_to=returning_to,
             lost_before=compared.lost_before,
-            churn=respellings.find(con, compared.office, compared.kind) if inserted else None,
+            churn=respellings.find(con, compared.office, compared.kind) if is_new else None,
             dropped=fields,
             collapsed=values,
         )

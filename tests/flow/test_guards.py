@@ -378,3 +378,10 @@ def test_the_report_and_the_commands_show_what_a_person_decides_by(
     answer = run.invoke(decisions.app, [*reverted, *where]).stdout
     told = json.loads(answer[answer.index("{") :])  # outside a test the log goes to stderr
     assert (told["revertedBy"], told["reversal"]["restored"]) == ("Som", 60)
+
+
+def test_g04_an_update_whose_export_left_a_field_out_is_held(office: Office) -> None:
+    office.send([office.mark(n) for n in range(100, 400)], UPDATE)
+    held = office.send([office.mark(n, applicant="") for n in range(60)], UPDATE)
+    assert (held.state, held.hold["code"]) == (State.HELD, "field_emptied")
+    assert "applicants.names from 100% to 0%" in held.reason
