@@ -17,6 +17,7 @@ from api import (
     files,
     findings,
     health,
+    history,
     jobs,
     me,
     metadata,
@@ -64,6 +65,7 @@ def create_app(service: Service) -> FastAPI:
         receipts,
         quality_reports,
         coverage,
+        history,
     )
     for part in (*third_parties, *offices, metadata, health, metrics):
         app.router.routes.extend(part.router.routes)

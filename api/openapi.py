@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from api import (
     openapi_authorizations,
     openapi_exports,
+    openapi_history,
     openapi_offices,
     openapi_receipts,
     openapi_reports,
@@ -230,8 +231,8 @@ def _complete(description: Document) -> Document:
                 del described["responses"]["422"]
     records = {f"{right}Record": _record(right) for right in Right}
     parts = (
-        *(openapi_authorizations, openapi_exports, openapi_offices, openapi_receipts),
-        *(openapi_reports, openapi_webhooks),
+        *(openapi_authorizations, openapi_exports, openapi_history, openapi_offices),
+        *(openapi_receipts, openapi_reports, openapi_webhooks),
     )
     others = {name: schema for part in parts for name, schema in part.SCHEMAS.items()}
     description["components"] = {

@@ -1,6 +1,8 @@
 """History: as it was known, what changed, every version, why not here, and back to the bytes."""
 
+import hashlib
 import json
+import secrets
 import subprocess
 import sys
 from datetime import timedelta
@@ -8,16 +10,23 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
+from fastapi.testclient import TestClient
 
+from api.app import create_app
+from api.service import Service
+from connectors.cursors import Cursors
 from connectors.history.absence import why
 from connectors.history.lineage import lineage_of
 from connectors.history.points import identifier_of, point_of
 from connectors.history.states import changes_between, record_as_of, register_as_of
 from connectors.history.versions import versions_of
+from connectors.receipts.journal import Journal
 from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
+from ipregister.roles import Role
 
 FULL, MARKS = Kind.FULL_EXTRACTION, Right.TRADEMARKS
 ONE, TWO, THREE, FOUR, FIVE = (f"KH/9000{n}/2019" for n in range(1, 6))
@@ -235,3 +244,42 @@ def test_the_command_line_answers_in_text_and_json(past: Any) -> None:
     assert then["record"]["officeStatus"] == "Filed"
     assert "1 changed" in run("changes", "--from", past.first, "--to", past.second).stdout
     assert "in/marks.xml, line 3" in run("lineage", ONE, "--field", "applicants[0].names").stdout
+
+
+def test_an_office_asks_the_same_over_http(past: Any, tmp_path: Path) -> None:
+    hub, at = past.hub, past.desk.now
+    service = Service(
+        hub.ledger, hub.serving, Cursors(b"k" * 32), "http://hub", lambda: at, hub=hub,
+        receipts=Journal(tmp_path),
+    )  # fmt: skip
+    http = TestClient(create_app(service))
+
+    def ask(role: Role, what: str, office: str = "KH", **values: str) -> httpx.Response:
+        who = {"third_party": "Acme"} if role is Role.THIRD_PARTY else {"office": office}
+        client, _ = hub.ledger.clients.add(name="a", role=role, at=at, by="test", **who)
+        token = secrets.token_hex()
+        digest = hashlib.sha256(token.encode()).digest()
+        hub.ledger.tokens.issue(client.clientId, digest, at + timedelta(minutes=5), at, None)
+        headers = {"Authorization": f"Bearer {token}"}
+        return http.get(f"/v1/offices/KH/trademarks/history/{what}", params=values, headers=headers)
+
+    viewer = Role.OFFICE_VIEWER
+    assert ask(Role.THIRD_PARTY, "record", number=ONE).status_code == 404
+    assert [each["op"] for each in ask(viewer, "record", number=ONE).json()["items"]] == [
+        "insert", "update", "update",
+    ]  # fmt: skip
+    then = ask(viewer, "as-of", at=past.first, number=ONE).json()
+    assert (then["record"]["officeStatus"], then["deliveryId"]) == ("Filed", past.first)
+    assert ask(viewer, "as-of", at=past.first).json()["records"] == 3
+    assert ask(viewer, "as-of", at="2026-01-01", number=ONE).status_code == 404
+    between = {"from": past.first, "to": past.second}
+    assert ask(viewer, "changes", **between).json()["counts"]["changed"] == 1
+    assert ask(viewer, "why", number=THREE).json()["verdict"] == "vanished"
+    assert ask(viewer, "lineage", number=ONE, field="applicants[0].names").json()["line"] == 3
+    assert ask(viewer, "lineage", number="KH/1/1").status_code == 404
+    assert ask(viewer, "record").status_code == 400
+    # Who reads no authorizations learns nothing of third parties, and others nothing at all.
+    assert ask(viewer, "why", number=ONE, thirdParty="Acme").status_code == 403
+    asked = ask(Role.OFFICE_AUTHORIZER, "why", number=ONE, thirdParty="Acme").json()
+    assert asked["verdict"] in ("visible", "withheld")
+    assert ask(viewer, "record", office="VN", number=ONE).status_code == 404
