@@ -10,10 +10,10 @@ LOCK  := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 
          --generate-hashes --no-emit-index-url --no-header --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint check test bench docs lock clean
+.PHONY: help setup demo lint check test test-faults bench docs lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 setup: $(VENV)/.dev ## environment with everything to work on the hub
 
@@ -31,6 +31,9 @@ check: lint ## lint, unit and contract tests: run it before every commit
 
 test: lint ## lint and all tests: unit, contract, flow, system
 	$(BIN)/python -m pytest -q -rs tests
+
+test-faults: $(VENV)/.dev ## kill the hub at every named point, about a quarter of an hour
+	IPHUB_TEST_ALL_POINTS=1 $(BIN)/python -m pytest -q -rs tests/system/test_kills.py
 
 bench: $(VENV)/.dev ## the benchmarks, with the figures the documentation quotes
 	$(BIN)/python -m benchmarks

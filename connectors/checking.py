@@ -13,6 +13,7 @@ from time import perf_counter
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.faults import reach
 from connectors.findings import FindingBook
 from connectors.register import engine
 from connectors.register.difference import Appearance, Difference
@@ -70,12 +71,14 @@ def check(
     started = perf_counter()
     checked = Checked(stage(office, right, files, directory, workers=workers))
     checked.durations["read"] = perf_counter() - started
+    reach("stage.finished")
     started = perf_counter()
     overrides = tuple(sorted(load_profile(office).rules.items()))
     limits = Limits(memory_limit, workers, directory.parent / ".spill")
     rules = _engine(right, overrides, limits)
     located = _located(rules.check(checked.staged.rows, as_of=as_of), mapping_for(office, right))
     _write(located, directory / "findings-rules.parquet")
+    reach("rules.written")
     checked.durations["rules"] = perf_counter() - started
     return checked
 
@@ -178,7 +181,9 @@ def collect_findings(
         ).fetchall()
     finally:
         con.close()
+    reach("findings.unfinished")
     unfinished.replace(target)
+    reach("findings.named")
     return {str(severity): int(count) for severity, count in counts}
 
 

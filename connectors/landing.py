@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from connectors.arriving import NOTE, Arriving, Readable, is_still, locked, storing, write
+from connectors.faults import reach
 from connectors.pushed import Pushed
 
 CHUNK_BYTES = 1 << 20
@@ -54,6 +55,7 @@ class Landing:
                 digest.update(chunk)
                 size += len(chunk)
                 write(descriptor, chunk)
+                reach("landing.chunk")
             return self._store(descriptor, arriving, digest.hexdigest(), size)
 
     def put_file(self, path: Path) -> Landed:
@@ -180,13 +182,16 @@ class Landing:
 
     def _store(self, descriptor: int, arriving: Path, sha256: str, size: int) -> Landed:
         """Give a file that is complete its name."""
+        reach("landing.hashed")
         target = self.path(sha256)
         with storing():
             if not target.exists():
                 os.fsync(descriptor)
                 target.parent.mkdir(exist_ok=True)
+                reach("landing.synced")
                 os.fchmod(descriptor, 0o440)
                 arriving.replace(target)
+        reach("landing.named")
         return Landed(sha256, size, target)
 
 

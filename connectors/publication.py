@@ -4,7 +4,7 @@ Both steps are one transaction each and know the delivery's name, so either may 
 after a crash without a second effect. Whether a delivery may be published was decided before.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
+from connectors.faults import reach
 from connectors.record_facts import row_facts
 from connectors.register.engine import literal, parquet
 from connectors.register.store import RegisterStore
@@ -56,10 +57,16 @@ def append_to_register(store: RegisterStore, changes: Changes) -> None:
                 [batch.column(name).cast(schema.field(name).type) for name in schema.names],
                 schema=schema,
             )
-            for batch in query.to_arrow_reader(BATCH_ROWS)
+            for batch in _passing(query.to_arrow_reader(BATCH_ROWS))
         )
         reader = pa.RecordBatchReader.from_batches(schema, batches)
         store.append(changes.right, reader, changes.delivery_id)
+
+
+def _passing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        yield batch
+        reach("log.batch")
 
 
 def _log_rows(con: duckdb.DuckDBPyConnection, store: RegisterStore, changes: Changes) -> list[str]:

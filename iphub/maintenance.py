@@ -1,4 +1,4 @@
-"""``iphub digest`` and ``iphub rebuild-serving``: is a hub what it was, and making it so."""
+"""``iphub digest``, ``rebuild-serving``, ``maintain``: is a hub what it was, and keeping it so."""
 
 from contextlib import closing
 from datetime import UTC, datetime
@@ -57,5 +57,25 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
     told = (
         f"{made.records:,} records of {made.deliveries:,} deliveries in {seconds:.1f} s; "
         f"readers of the feed {cursors}."
+    )
+    emit(document, lambda out: out.print(told), format)
+
+
+def maintain(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -> None:
+    """Fold, compact, vacuum and sweep now what Dagster does every night; beside all other work."""
+    from pipelines.maintenance import maintain as maintain_stores
+
+    with open_hub(home) as hub, progress.status("Folding, compacting, sweeping …"):
+        done = maintain_stores(hub, at=datetime.now(UTC))
+    document = {
+        "folded": [f"{office}.{right}" for office, right in done.folded],
+        "vacuumed": done.vacuumed,
+        "swept": done.swept.document(),
+        "tokens": done.tokens,
+    }
+    told = (
+        f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
+        f"{done.swept.leftovers + done.swept.arrivals} unfinished files and the work of "
+        f"{done.swept.deliveries} ended deliveries swept, {done.tokens} tokens forgotten."
     )
     emit(document, lambda out: out.print(told), format)

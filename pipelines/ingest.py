@@ -19,6 +19,7 @@ from connectors.checking import (
     first_message,
     note_comparison,
 )
+from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register, publish_to_serving
@@ -74,6 +75,7 @@ def process_delivery(
     """
     if not hub.ledger.deliveries.claim(delivery_id, worker, clock()):
         return None
+    reach("delivery.claimed")
     journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
     log.info("delivery_started", delivery_id=delivery_id, worker=worker)
     with alone(hub.home.root, journey.delivery.office, journey.delivery.right):
@@ -83,7 +85,9 @@ def process_delivery(
         else:
             _finish_decided(journey)
             done = _check_and_publish(journey)
+    reach("delivery.moved")
     shutil.rmtree(journey.directory, ignore_errors=True)
+    reach("delivery.cleared")
     log.info("delivery_finished", delivery_id=delivery_id, state=done.state)
     return done
 
@@ -181,6 +185,7 @@ def _check_and_publish(journey: Journey) -> Delivery:
         receipt = _all_held(changes.receipt)
         keep_manifest(changes.plan.with_name(MANIFEST), manifest_of(hub, delivery))
         return move(journey, State.HELD, receipt, findings, hold.reason, hold=hold)
+    reach("compare.finished")
     decided = Decided(
         plan=changes.plan,
         rows=tuple(checked.staged.rows),
@@ -191,6 +196,7 @@ def _check_and_publish(journey: Journey) -> Delivery:
         findings=findings,
         amendments=changes.amendments,
     )
+    reach("changes.numbered")
     remember(journey, decided)
     return _publish(journey, decided)
 
@@ -229,7 +235,9 @@ def _publish(journey: Journey, decided: Decided) -> Delivery:
 
 def _publish_inside(journey: Journey, decided: Decided) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
+    reach("publish.entered")
     keep_manifest(decided.plan.with_name(MANIFEST), manifest_of(hub, delivery))
+    reach("publish.manifest")
     if decided.first_change:
         changes = Changes(
             delivery_id=delivery.deliveryId,
@@ -245,6 +253,7 @@ def _publish_inside(journey: Journey, decided: Decided) -> Delivery:
         journey.timed("append", started)
         started = perf_counter()
         publish_to_serving(hub.register, hub.serving, changes)
+        reach("publish.served")
         journey.timed("publish", started)
     withdraw_superseded(journey)
     has_findings = any(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import Field
 
+from connectors.alone import alone
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from ipregister.deliveries import State
@@ -12,6 +13,7 @@ from ipregister.model import Right
 from ipregister.quality import Severity
 from pipelines import assets
 from pipelines.ingest import give_back, process_delivery
+from pipelines.maintenance import maintain
 from pipelines.partitions import partition
 from pipelines.reprocessing import reprocess
 from pipelines.resources import HubResource
@@ -70,18 +72,25 @@ def fold_registers(context: dg.OpExecutionContext, done: list[str], hub: HubReso
     with hub.open() as stores:
         touched = {(d.office, d.right) for d in map(stores.ledger.deliveries.get, done)}
         for office, right in sorted(touched):
-            _fold(context, stores, office, right, only_when_needed=True)
+            if stores.register.needs_fold(right, office):
+                with alone(stores.home.root, office, right):
+                    stores.register.fold(right, office)
+                key = partition(office, right)
+                context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))
 
 
-@dg.op(description="Fold every partition, compact the log's files and remove unused ones.")
+@dg.op(description="Fold, compact, vacuum, sweep what killed processes left, forget old tokens.")
 def maintain_registers(context: dg.OpExecutionContext, hub: HubResource) -> None:
-    """Keep the register's files few and its reads fast."""
+    """Keep the stores small and their reads fast."""
     with hub.open() as stores:
-        for right in Right:
-            for office in stores.register.offices(right):
-                _fold(context, stores, office, right, only_when_needed=False)
-            removed = stores.register.vacuum(right)
-            context.log.info(f"{right}: {removed} unused files removed")
+        done = maintain(stores, at=now())
+    for office, right in done.folded:
+        key = partition(office, right)
+        context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))
+    context.log.info(
+        f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
+        f"{done.swept.document()} swept, {done.tokens} tokens forgotten"
+    )
 
 
 @dg.job(description="Everything that waits, in one run: read, check, compare, publish, report.")
@@ -131,21 +140,6 @@ def _waiting(stores: Hub, config: DeliveriesConfig) -> list[Delivery]:
         return [stores.ledger.deliveries.get(name) for name in config.delivery_ids]
     stores.ledger.deliveries.end_leases(is_dead, now())
     return stores.ledger.deliveries.waiting(config.office, now())
-
-
-def _fold(
-    context: dg.OpExecutionContext,
-    stores: Hub,
-    office: str,
-    right: Right,
-    *,
-    only_when_needed: bool,
-) -> None:
-    if only_when_needed and not stores.register.needs_fold(right, office):
-        return
-    stores.register.fold(right, office)
-    key = partition(office, right)
-    context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))
 
 
 def _report(context: dg.OpExecutionContext, delivery: Delivery) -> None:

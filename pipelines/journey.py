@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
+from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
@@ -151,7 +152,9 @@ def remember(journey: Journey, decided: Decided) -> None:
     }
     unfinished = journey.directory / "publication.unfinished"
     unfinished.write_text(json.dumps(document), "utf-8")
+    reach("decision.unfinished")
     unfinished.replace(journey.directory / "publication.json")
+    reach("decision.named")
 
 
 def remembered(journey: Journey) -> Decided:

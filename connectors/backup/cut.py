@@ -28,6 +28,9 @@ LEFT_OUT = ("dagster", "counting", "staging", "register", "findings", LEDGER, SE
 counts by the minute are not needed; a delivery that is only being read starts again; the others
 are cut on their own."""
 
+DECISIONS = ("publication.json", "reversal.json")
+"""Beside what a delivery needs to be published, or taken back, exactly as it was decided."""
+
 SCRATCH = ".backup-"
 
 
@@ -95,7 +98,7 @@ def _entries(held: _Cut) -> Iterator[Entry]:
 def _link_decided(home: Home, scratch: Path) -> list[Path]:
     """Link what is needed to publish decided deliveries exactly as they were decided."""
     linked = []
-    for decision in home.root.glob("staging/*/publication.json"):
+    for decision in (path for name in DECISIONS for path in home.root.glob(f"staging/*/{name}")):
         target = scratch / decision.parent.name
         target.mkdir()
         # One that is just being cleared away: the ledger, pinned later, calls it published.

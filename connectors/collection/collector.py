@@ -17,6 +17,7 @@ from connectors.collection.arrivals import CollectReport, Fetched, Waiting, not_
 from connectors.collection.fetching import Fetcher, Source
 from connectors.collection.grouping import Group, name_in_lane, plan, readable
 from connectors.collection.pacing import Budget, Patience
+from connectors.faults import reach
 from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.ledger.observations import Observation
@@ -111,11 +112,13 @@ class Collector:
             OutOfTime: the budget was used up by the listing.
         """
         listing = source.list(office)
+        reach("collect.listed")
         habits = self._profiles(office).delivery
         planned = plan(listing.files, mask=habits.group)
         odd = [Problem(readable(problem.path), problem.reason) for problem in listing.problems]
         report = CollectReport(office, quarantined=[*odd, *planned.quarantined])
         memory = self._remember(office, planned.groups, at)
+        reach("collect.observed")
         ready = []
         for group in planned.groups:
             if memory.has(group):
@@ -127,6 +130,7 @@ class Collector:
         budget = budget or Budget(self._patience.pass_seconds)
         fetcher = Fetcher(office, self._landing, self._ledger.observations, self._patience, budget)
         fetched = fetcher.bring(source, ready, memory.known)
+        reach("collect.fetched")
         report.received, report.lost = fetched.received, fetched.lost
         for group in ready:
             if blocked := fetched.blocks(group):
@@ -159,6 +163,7 @@ class Collector:
         )
         key, reason = group.key, self._incomplete(group, fetched)
         state = State.RECEIVED if reason is None else State.INCOMPLETE
+        reach("collect.proven")
         content = identity(office, key.right, key.kind, (file.sha256 for file in files))
         delivery = memory.same(group, content, files)
         if delivery is None:
@@ -170,8 +175,10 @@ class Collector:
             self._withdraw_older(delivery, memory.incomplete, at)
         elif delivery.state is State.INCOMPLETE and state is State.RECEIVED:
             delivery = self._ledger.deliveries.move(delivery.deliveryId, state, at, COLLECTED_BY)
+        reach("collect.recorded")
         paths = [member.path for member in group.members]
         self._ledger.observations.set_delivery(office, paths, delivery.deliveryId)
+        reach("collect.noted")
         return delivery
 
     def _incomplete(self, group: Group, fetched: Fetched) -> str | None:

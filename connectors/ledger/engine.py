@@ -16,6 +16,7 @@ from time import sleep
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from connectors.faults import reach
 from connectors.ledger.schema import HEAD
 from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
 
@@ -49,6 +50,8 @@ class Database:
         """Run statements that all happen or none."""
         with _translated(), self._writer.begin() as connection:
             yield connection
+            reach("ledger.written")
+        reach("ledger.committed")
 
     def migrate(self) -> None:
         """Bring the database to the newest migration; a no-op when it is there.

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import duckdb
 
+from connectors.faults import reach
 from connectors.register.engine import literal, parquet
 from connectors.register.incoming import Arriving, define_incoming
 from connectors.register.lateness import Counts, define_effects, measured_amendments
@@ -84,7 +85,9 @@ def difference(store: RegisterStore, arriving: Arriving, plan: Path) -> Differen
         _define_vanishing(con, full=arriving.is_full)
         define_effects(con, arriving)
         write_manifest(con, plan.with_name(MANIFEST), arriving.processing)
+        reach("compare.manifest")
         _write_plan(con, arriving, plan)
+        reach("compare.plan")
         return _measured(con, arriving, plan)
 
 

@@ -22,6 +22,7 @@ from deltalake import (
     write_deltalake,
 )
 
+from connectors.faults import reach
 from connectors.register import engine
 from connectors.register.engine import literal, parquet
 from connectors.register.ordering import ranked
@@ -85,6 +86,7 @@ class RegisterStore:
         log = self._open(right, "log")
         if log.transaction_version(delivery_id) is not None:
             return
+        reach("log.opened")
         write_deltalake(
             log,
             rows,
@@ -95,6 +97,7 @@ class RegisterStore:
                 custom_metadata={"deliveryId": delivery_id},
             ),
         )
+        reach("log.committed")
 
     def manifest(self, right: Right, office: str, delivery_id: str) -> Path:
         """Return where the manifest of a delivery stays (``connectors.register.manifests``)."""
@@ -188,6 +191,7 @@ class RegisterStore:
         ``afresh`` begins at the log's first row: what the base holds may no longer count.
         """
         with self.connect() as con:
+            reach("fold.begun")
             define = self.define_log if afresh else self.define_history
             define(con, right, office, "history")
             through = _one(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
@@ -215,15 +219,20 @@ class RegisterStore:
                 predicate=f"office = {literal(office)}",
                 writer_properties=_WRITER,
             )
+        reach("fold.committed")
 
     def vacuum(self, right: Right) -> int:
         """Compact the log's small files, remove files no reader can use; return how many went."""
         log, base = self._open(right, "log"), self._open(right, "base")
+        reach("compact.begun")
         log.optimize.compact(writer_properties=_WRITER)
-        return sum(
-            len(table.vacuum(retention_hours=_RETENTION_HOURS, dry_run=False))
-            for table in (log, base)
-        )
+        reach("compact.committed")
+        removed = 0
+        for table in (log, base):
+            # Full: also the files of commits that a killed process never made.
+            removed += len(table.vacuum(retention_hours=_RETENTION_HOURS, dry_run=False, full=True))
+            reach("vacuum.table")
+        return removed
 
     def _open(self, right: Right, part: str) -> DeltaTable:
         path = self.root / right / part
@@ -294,7 +303,12 @@ def _refuse_unreadable(table: DeltaTable) -> None:
 
 
 def _cast(rows: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBatchReader:
-    return pa.RecordBatchReader.from_batches(schema, (batch.cast(schema) for batch in rows))
+    def cast() -> Iterator[pa.RecordBatch]:
+        for batch in rows:
+            yield batch.cast(schema)
+            reach("fold.batch")
+
+    return pa.RecordBatchReader.from_batches(schema, cast())
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
 
+from connectors.faults import reach
 from connectors.serving.filing import Entry, Filed, Numbers, SpaceWriter
 from connectors.serving.folding import fold_number, fold_symbol, fold_text
 from connectors.serving.rows import BITS, Publication, ServingRow, read_view
@@ -64,10 +65,13 @@ def publish(connection: sqlite3.Connection, publication: Publication) -> None:
     """Make one delivery visible; nothing happens if it already is."""
     connection.execute("BEGIN IMMEDIATE")
     try:
+        reach("serving.begun")
         space = find_space(connection, publication.office, publication.right)
         if not _known(connection, publication.deliveryId, space):
             _write(connection, publication, space)
+        reach("serving.written")
         connection.execute("COMMIT")
+        reach("serving.committed")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
@@ -148,6 +152,7 @@ def _write(connection: sqlite3.Connection, publication: Publication, space: int)
         rows = list({row.recordId: row for row in batch}.values())
         entries = [entry_of(row) for row in rows]
         filed = whole.put(entries)
+        reach("serving.batch")
         if views:
             together = list(zip(rows, entries, filed, strict=True))
             for view in views:
@@ -156,6 +161,7 @@ def _write(connection: sqlite3.Connection, publication: Publication, space: int)
         whole.take(dict(vanished))
         for view in views:
             view.take(dict(vanished))
+    reach("serving.counted")
     whole.close()
     for view in views:
         view.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from connectors.faults import reach
 from connectors.findings import code_of
 from connectors.readers import xml
 from connectors.readers.archives import Member
@@ -95,6 +96,7 @@ class DocumentReader:
         read = 0
         try:
             for record in xml.records(source, self.mapping.format):
+                reach("stage.record")
                 self._take(record)
                 read += 1
         except (xml.MalformedDocument, OversizedDelivery) as exc:

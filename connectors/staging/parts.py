@@ -14,6 +14,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.faults import reach
 from connectors.findings import FindingBook
 from connectors.rendering import class_hashes, content_hash, render_fragments
 from connectors.schema import FINDINGS, REMOVALS, fragment_column, staged_schema
@@ -77,7 +78,9 @@ class RowFile:
         if self._batches:
             self._flush()
         if self._writer is not None:
+            reach("parquet.unfinished")
             self._writer.close()
+            reach("parquet.closed")
 
     def _gather(self) -> None:
         """Make the buffered rows one batch; columns none of them has are made without a look."""

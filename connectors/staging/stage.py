@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+from connectors.faults import reach
 from connectors.findings import FindingBook, code_of
 from connectors.readers.archives import Delivered, Member
 from connectors.staging.attachments import Attachments
@@ -96,6 +97,7 @@ def stage(
             try:
                 delivered = opened.file(file).delivered
                 attachments[file.name] = [member.path for member in delivered.attachments]
+                reach("stage.opened")
                 for piece in _slices(delivered.documents):
                     parts.append(Part(office, right, directory, len(parts) + 1, file, *piece))
             except DeliveryError as exc:
@@ -150,6 +152,7 @@ def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
         attachments = opened.file(part.file)
         delivered = attachments.delivered
         for member in delivered.documents[part.first : part.last]:
+            reach("stage.member")
             reader = DocumentReader(part, mapping, member, attachments, writer, report)
             try:
                 with delivered.open(member) as source:

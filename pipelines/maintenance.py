@@ -1,0 +1,52 @@
+"""What the night does: fold, compact, vacuum, sweep, forget; beside readers and writers.
+
+Every step may be stopped at any moment and repeated.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from connectors.alone import alone
+from connectors.faults import reach
+from connectors.hub import Hub
+from connectors.sweeping import ABANDONED, Swept, sweep
+from ipregister.model import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What was done: partitions folded, unused files removed, leftovers, expired tokens."""
+
+    folded: tuple[tuple[str, Right], ...]
+    vacuumed: int
+    swept: Swept
+    tokens: int
+
+
+def maintain(
+    hub: Hub,
+    *,
+    at: datetime,
+    abandoned: timedelta = ABANDONED,
+) -> Maintained:
+    """Keep the stores small and fast.
+
+    Args:
+        hub: the stores.
+        at: now.
+        abandoned: as in ``sweep``.
+    """
+    folded, vacuumed = [], 0
+    for right in Right:
+        for office in hub.register.offices(right):
+            # What is folded must still be so when it is committed: a reversal folds too.
+            with alone(hub.home.root, office, right):
+                hub.register.fold(right, office)
+            folded.append((office, right))
+        vacuumed += hub.register.vacuum(right)
+    reach("maintain.register")
+    swept = sweep(hub, at=at, abandoned=abandoned)
+    reach("maintain.swept")
+    tokens = hub.ledger.tokens.purge(at)
+    reach("maintain.tokens")
+    return Maintained(tuple(folded), vacuumed, swept, tokens)
