@@ -90,15 +90,20 @@ def _engine(url: str) -> Engine:
         path = Path(str(parsed.database))
         if path.parent.is_dir():
             path.touch(mode=0o600)
+        if "timeout" not in parsed.query:  # the driver's own, in seconds
+            event.listen(engine, "connect", _wait_for_locks)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
+def _wait_for_locks(connection: SqliteConnection, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
+
+
 def _prepare_sqlite(connection: SqliteConnection, _record: object) -> None:
     """Set what SQLite would leave at its historical defaults; first of all to wait for locks."""
     connection.isolation_level = None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MILLISECONDS}")
     write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")

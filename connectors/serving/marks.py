@@ -149,3 +149,10 @@ def _retract(mark: Mark, target: Target | None) -> Mark:
         keep=keep and not fewer,
         then=target,
     )
+
+
+def restrict(counts: Counts, mask: int) -> Counts:
+    """Return the counts a reader of the classes ``mask`` may know."""
+    return tuple(
+        count if bit & mask else 0 for count, bit in zip(counts, BITS.values(), strict=True)
+    )

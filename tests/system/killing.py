@@ -10,8 +10,10 @@ import os
 import resource
 import signal
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -28,7 +30,7 @@ from ipregister.mapping import mapping_for
 from ipregister.model import Right
 from ipregister.profiles import Profile, load_profile
 from ipregister.quality import rules_for
-from pipelines.ingest import process_delivery
+from pipelines.ingest import give_back, process_delivery
 from pipelines.maintenance import maintain
 from pipelines.workers import is_dead, worker_name
 
@@ -59,26 +61,38 @@ class Folder:
                 yield opened
 
 
-def one_day(home: Path, tree: Path, at: datetime) -> None:
-    """Collect, process, release what was held, maintain; what an earlier day left goes on."""
+def one_day(home: Path, tree: Path, at: datetime) -> list[Exception]:
+    """Collect, process, release what was held, maintain; what an earlier day left goes on.
+
+    Returns what stopped deliveries, which wait again.
+    """
+    failed = list[Exception]()
     hub = Hub.create(Settings(home=home, workers=1))
     deliveries = hub.ledger.deliveries
     deliveries.end_leases(is_dead, at)
     Collector(hub.ledger, hub.landing, _impatient, prove_complete).collect(
         Folder(tree), OFFICE, at=at
     )
-    _process(hub, at)
+    _process(hub, at, failed)
     for held in deliveries.list(states=[State.HELD]):
         deliveries.move(held.deliveryId, State.CHECKING, at, "office", expected=State.HELD)
-    _process(hub, at)
+    _process(hub, at, failed)
     # Nobody else is at work, so what is unfinished now is left over.
     maintain(hub, at=datetime.now(UTC) + timedelta(seconds=1), abandoned=timedelta())
     hub.close()
+    return failed
 
 
-def _process(hub: Hub, at: datetime) -> None:
-    for waiting in hub.ledger.deliveries.waiting(at=at):
-        process_delivery(hub, waiting.deliveryId, worker=worker_name("test"), clock=lambda: at)
+def _process(hub: Hub, at: datetime, failed: list[Exception]) -> None:
+    """Process what waits; behind a delivery that fails nothing of this office is processed."""
+    worker = worker_name("test")
+    for waiting in [] if failed else hub.ledger.deliveries.waiting(at=at):
+        try:
+            process_delivery(hub, waiting.deliveryId, worker=worker, clock=lambda: at)
+        except Exception as exc:
+            failed.append(exc)
+            give_back(hub, waiting.deliveryId, exc, worker=worker, at=at)
+            return
 
 
 def _impatient(office: str) -> Profile:
@@ -101,18 +115,50 @@ def killer(point: str, hit: int) -> Callable[[str], None]:
     return react
 
 
-def child(asked: dict[str, Any]) -> None:
-    """Live one day in this process."""
+def filler(point: str, how: str, disk: Path) -> Callable[[str], None]:
+    """Return what leaves no room to write when a point is passed."""
+
+    def react(reached: str) -> None:
+        if reached == point and how == "limit":
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        elif reached == point and how == "tmpfs" and not (disk / "filler").exists():
+            fill(disk)
+
+    return react
+
+
+def fill(disk: Path) -> None:
+    """Write until a disk is full, to the last byte."""
+    with (disk / "filler").open("wb", buffering=0) as filling:
+        for size in (1 << 20, 1 << 12, 1):
+            with suppress(OSError):
+                while filling.write(bytes(size)) == size:
+                    pass
+
+
+def child(asked: dict[str, Any]) -> int:
+    """Live one day in this process; return 3 when deliveries had to wait, 2 when all had to."""
     passed = Counter[str]()
-    if asked.get("point"):
+    if asked.get("how"):
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        faults.arm(filler(asked["point"], asked["how"], Path(asked["home"]).parent))
+    elif asked.get("point"):
         faults.arm(killer(asked["point"], asked["hit"]))
     else:
         faults.arm(lambda point: passed.update([point]))
-    if limit := asked.get("fileBytes"):
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-    one_day(Path(asked["home"]), Path(asked["tree"]), datetime.fromisoformat(asked["at"]))
-    Path(asked["log"]).with_suffix(".points").write_text(json.dumps(passed))
+    if limit := asked.get("memory"):
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    home, at = Path(asked["home"]), datetime.fromisoformat(asked["at"])
+    try:
+        failed = one_day(home, Path(asked["tree"]), at)
+    except Exception:
+        traceback.print_exc()
+        return 2
+    for exc in failed:
+        traceback.print_exception(exc)
+    if not failed and not asked.get("point"):
+        Path(asked["log"]).with_suffix(".points").write_text(json.dumps(passed))
+    return 3 if failed else 0
 
 
 def main() -> None:
@@ -124,12 +170,16 @@ def main() -> None:
         asked = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            with Path(asked["log"]).open("w") as log:
+            # Where no file may be written, the log must be none.
+            with Path("/dev/null" if asked.get("how") == "limit" else asked["log"]).open(
+                "w"
+            ) as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
-            child(asked)
+            code = child(asked)
             sys.stdout.flush()
-            os._exit(0)
+            sys.stderr.flush()
+            os._exit(code)
         _, status = os.waitpid(pid, 0)
         sys.stdout.write(json.dumps(os.waitstatus_to_exitcode(status)) + "\n")
         sys.stdout.flush()

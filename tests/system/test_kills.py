@@ -8,34 +8,14 @@ records with its number, so a reader would notice a mixture.
 a sample.
 """
 
-import json
 import os
 import re
-import shutil
-import subprocess
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.digest import Digest, digest_of
-from connectors.hub import Hub
-from connectors.serving_store import START, Filters, ServingStore
-from connectors.settings import Settings
-from ipregister.authorizations import Grant
-from ipregister.model import Disclosure, Right
-
 ROOT = Path(__file__).parents[2]
-FIRST_DAY = datetime(2026, 11, 22, 3, tzinfo=UTC)
-SECOND_DAY = FIRST_DAY + timedelta(days=1)
-KH, EVERYTHING = ("KH", Right.TRADEMARKS), Grant(frozenset(Disclosure))
-RECORDS = 12
 
 ELSEWHERE = {"fold.batch"}
 """Points of which a day may have none: nothing asks for them here."""
@@ -55,171 +35,32 @@ SAMPLE = [
 ALL = bool(os.environ.get("IPHUB_TEST_ALL_POINTS"))
 
 
-@dataclass
-class Killing:
-    """The process that forks hubs, and folders for them."""
-
-    folder: Path
-    process: subprocess.Popen[str]
-    golden: Digest | None = None
-    passed: dict[str, int] = field(default_factory=dict)
-
-    def day(self, home: Path, at: datetime, **asked: Any) -> int:
-        """Let a hub live one day; return how its process ended."""
-        request = {"home": str(home), "tree": str(self.folder / "tree"), "at": at.isoformat()}
-        request |= {"log": str(home.with_suffix(".log")), **asked}
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline())
-
-    def fresh(self, name: str) -> Path:
-        """Return a copy of the hub as it was in the morning of the second day."""
-        home = self.folder / name
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(self.folder / "first", home)
-        return home
-
-
-@pytest.fixture(scope="module")
-def killing(tmp_path_factory: pytest.TempPathFactory, ipas: Any) -> Iterator[Killing]:
-    """A hub after its first day, and how its second day ends when nobody is killed."""
-    folder = tmp_path_factory.mktemp("kills")
-    process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("killing.py"))],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    killed = Killing(folder, process)
-    lane = folder / "tree" / "Trademarks"
-    for name in ("Full_Extraction", "Updates"):
-        (lane / name).mkdir(parents=True)
-    (lane / "Full_Extraction/KH_20261101.zip").write_bytes(version(ipas, 1))
-    assert killed.day(folder / "first", FIRST_DAY) == 0, (folder / "first.log").read_text()
-    (lane / "Full_Extraction/KH_20261115.zip").write_bytes(version(ipas, 2))
-    (lane / "Updates/KH_20261116.zip").write_bytes(version(ipas, 3))
-    golden = killed.fresh("golden")
-    assert killed.day(golden, SECOND_DAY) == 0, (folder / "golden.log").read_text()
-    killed.golden = digest(golden)
-    killed.passed = json.loads((folder / "golden.points").read_text())
-    yield killed
-    process.communicate()
-
-
-def version(ipas: Any, number: int) -> bytes:
-    """Return a ZIP of two documents; from the second on one mark is gone, two are new."""
-    numbers = range(RECORDS) if number == 1 else range(1, RECORDS + 2)
-    records = [ipas.mark(f"KH{90001 + n}", f"VERSION {number}") for n in numbers]
-    half = len(records) // 2
-    return ipas.zipped({"a.xml": ipas.marks(*records[:half]), "b.xml": ipas.marks(*records[half:])})  # type: ignore[no-any-return]
-
-
-def digest(home: Path) -> Digest:
-    hub = Hub.open(Settings(home=home, workers=1))
-    try:
-        return digest_of(hub)
-    finally:
-        hub.close()
-
-
-class Reader(threading.Thread):
-    """Reads page, record and feed over and over; notes every error and every mixture."""
-
-    def __init__(self, home: Path) -> None:
-        super().__init__(daemon=True)
-        self._store = ServingStore(home / "serving.sqlite")
-        self._done = threading.Event()
-        self.rounds, self.latest, self.troubles = 0, 0, list[str]()
-
-    def run(self) -> None:
-        while not self._done.is_set() and not self.troubles:
-            try:
-                self._look()
-            except Exception as exc:
-                self.troubles.append(repr(exc))
-            self.rounds += 1
-            time.sleep(0.002)
-        self._store.close()
-
-    def stop(self) -> None:
-        self._done.set()
-        self.join()
-
-    def _look(self) -> None:
-        page = self._store.page(*KH, EVERYTHING, Filters(), after=START, limit=1_000)
-        self._note("page", page.bodies)
-        feed = self._store.changes({KH: EVERYTHING}, None, 1_000)
-        self._note("feed", [item for item in feed.items if b'"changeType":"upsert"' in item])
-        name = json.loads(page.bodies[-1])["recordId"]
-        body = self._store.record(*KH, name, EVERYTHING)
-        assert body is not None
-        self._note("record", [body])
-
-    def _note(self, what: str, bodies: list[bytes]) -> None:
-        seen = {int(re.findall(rb"VERSION (\d)", body)[0]) for body in bodies}
-        wanted = 1 if what == "record" else RECORDS + (seen != {1})
-        if len(seen) != 1 or len(bodies) != wanted or min(seen) < self.latest:
-            self.troubles.append(f"{what}: {len(bodies)} of {seen} after {self.latest}")
-        self.latest = max(seen)
-
-
-def orphans(home: Path) -> list[str]:
-    """Return the files of a home that belong to nothing."""
-    hub = Hub.open(Settings(home=home))
-    deliveries = hub.ledger.deliveries.list()
-    hub.close()
-    landed = {file.sha256 for each in deliveries for file in each.files}
-    known = {each.deliveryId for each in deliveries}
-    found = [p for p in home.glob("landing/**/*") if p.is_file() and p.name not in landed]
-    found += [p for p in home.glob("findings/*") if p.name.removesuffix(".parquet") not in known]
-    found += [p for p in home.glob("staging/*") if p.name != ".spill"]
-    found += [*home.glob("staging/.spill/*"), *home.glob("register/.spill/*")]
-    found += [*home.glob("register/*/.*-empty.*[0-9]"), *home.glob(".backup-*")]
-    for table in home.glob("register/*/*/_delta_log"):
-        mentioned = "".join(entry.read_text() for entry in table.glob("*.json"))
-        parquet = table.parent.glob("office=*/*.parquet")
-        found += [path for path in parquet if path.name not in mentioned]
-    return sorted(str(path.relative_to(home)) for path in found)
-
-
-def age(home: Path) -> None:
-    """Let three days pass for the register's files: the vacuum spares what is younger than two."""
-    then = time.time() - 3 * 86_400
-    for path in home.glob("register/**/*.parquet"):
-        os.utime(path, (then, then))
-
-
-def test_there_are_points_at_every_step_and_a_day_passes_them_all(killing: Killing) -> None:
+def test_there_are_points_at_every_step_and_a_day_passes_them_all(killing: Any, hubs: Any) -> None:
     assert len(POINTS) >= 40
     assert set(POINTS) - set(killing.passed) <= ELSEWHERE
     assert set(SAMPLE) <= set(POINTS)
-    assert orphans(killing.folder / "golden") == []
+    assert hubs.orphans(killing.folder / "golden") == []
 
 
 @pytest.mark.parametrize("point", POINTS if ALL else SAMPLE)
 @pytest.mark.parametrize("passage", ["first", "last"] if ALL else ["last"])
 def test_a_killed_hub_ends_as_one_that_never_was(
-    killing: Killing, point: str, passage: str
+    killing: Any, hubs: Any, point: str, passage: str
 ) -> None:
     hits = killing.passed.get(point, 0)
     if point in ELSEWHERE and not hits:
         return
     home = killing.fresh("killed")
-    reader = Reader(home)
+    reader = hubs.Reader(home)
     reader.start()
-    hit = 1 if passage == "first" else hits
-    ended = killing.day(home, SECOND_DAY, point=point, hit=hit)
+    ended = killing.day(home, hubs.SECOND_DAY, point=point, hit=1 if passage == "first" else hits)
     log = home.with_suffix(".log").read_text()
-    age(home)
-    again = killing.day(home, SECOND_DAY)
+    hubs.age(home)
+    again = killing.day(home, hubs.SECOND_DAY)
     reader.stop()
     assert ended == -9, log
     assert again == 0, home.with_suffix(".log").read_text()
     assert reader.troubles == []
     assert (reader.rounds > 0, reader.latest) == (True, 3)
-    assert killing.golden is not None
-    found = digest(home)
-    differing = {name for name, part in found.parts.items() if part != killing.golden.parts[name]}
-    assert differing <= {"history"}
-    assert orphans(home) == []
+    assert killing.differing(home) <= {"history"}
+    assert hubs.orphans(home) == []
