@@ -254,12 +254,14 @@ def test_an_office_asks_the_same_over_http(past: Any, tmp_path: Path) -> None:
     )  # fmt: skip
     http = TestClient(create_app(service))
 
-    def ask(role: Role, what: str, office: str = "KH", **values: str) -> httpx.Response:
+    def ask(
+        role: Role, what: str, office: str = "KH", scope: str | None = None, **values: str
+    ) -> httpx.Response:
         who = {"third_party": "Acme"} if role is Role.THIRD_PARTY else {"office": office}
         client, _ = hub.ledger.clients.add(name="a", role=role, at=at, by="test", **who)
         token = secrets.token_hex()
         digest = hashlib.sha256(token.encode()).digest()
-        hub.ledger.tokens.issue(client.clientId, digest, at + timedelta(minutes=5), at, None)
+        hub.ledger.tokens.issue(client.clientId, digest, at + timedelta(minutes=5), at, scope)
         headers = {"Authorization": f"Bearer {token}"}
         return http.get(f"/v1/offices/KH/trademarks/history/{what}", params=values, headers=headers)
 
@@ -279,7 +281,8 @@ def test_an_office_asks_the_same_over_http(past: Any, tmp_path: Path) -> None:
     assert ask(viewer, "lineage", number="KH/1/1").status_code == 404
     assert ask(viewer, "record").status_code == 400
     # Who reads no authorizations learns nothing of third parties, and others nothing at all.
-    assert ask(viewer, "why", number=ONE, thirdParty="Acme").status_code == 403
+    narrow = ask(viewer, "why", scope="deliveries:read", number=ONE, thirdParty="Acme")
+    assert narrow.status_code == 403
     asked = ask(Role.OFFICE_AUTHORIZER, "why", number=ONE, thirdParty="Acme").json()
     assert asked["verdict"] in ("visible", "withheld")
     assert ask(viewer, "record", office="VN", number=ONE).status_code == 404
