@@ -13,9 +13,10 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api import certificates
 from api import openapi_authorizations as openapi
 from api.answers import matches
-from api.bodies import JSON, answer, read_raw
+from api.bodies import HEADERS, JSON, answer, read_raw
 from api.negotiation import accepts_json, available
 from api.office_access import office_access
 from api.parameters import read_query
@@ -26,7 +27,7 @@ from connectors.ledger import Access
 from connectors.views import authorize
 from ipregister.authorizations import Authorization
 from ipregister.decision_documents import MAX_TEXT, read_decision
-from ipregister.errors import InvalidMembers, InvalidRequest
+from ipregister.errors import ConfigurationError, InvalidMembers, InvalidRequest
 from ipregister.roles import Act
 
 router = APIRouter(prefix="/v1/offices/{office}/authorizations", tags=["Authorizations"])
@@ -59,6 +60,31 @@ async def read_authorization(request: Request) -> Response:
         return available(request, [JSON])
     versions = _versions(service, request.path_params)
     return _show(versions) if versions else refuse(request, "not_found")
+
+
+@router.get("/{thirdParty}/certificate", openapi_extra=openapi.CERTIFICATE)
+async def read_certificate(request: Request) -> Response:
+    """Return a signed statement of what is shared; anybody can verify it with our public keys."""
+    opened = _open(request, Act.READ_AUTHORIZATIONS)
+    if isinstance(opened, Response):
+        return opened
+    service, _ = opened
+    versions = _versions(service, request.path_params)
+    return certificate(service, versions[-1]) if versions else refuse(request, "not_found")
+
+
+def certificate(service: Service, authorization: Authorization) -> Response:
+    """Return the certificate of an authorization."""
+    if service.keys is None:
+        raise ConfigurationError("this API was opened without the hub's signing keys")
+    made = certificates.issue(
+        service.keys,
+        authorization,
+        service.ledger.audit.head(),
+        issuer=service.public_url,
+        at=service.clock(),
+    )
+    return Response(made, 200, HEADERS, certificates.MEDIA_TYPE)
 
 
 @router.put("/{thirdParty}", openapi_extra=openapi.DECISION)

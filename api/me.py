@@ -8,7 +8,9 @@ from starlette.responses import Response
 
 from api import openapi, openapi_exports
 from api.auth import authenticate
+from api.authorizations import certificate
 from api.limits import quota
+from api.openapi_authorizations import MY_CERTIFICATE
 from api.parameters import read_query
 from api.problems import refuse
 from api.redistribution import JSON
@@ -50,6 +52,20 @@ async def read_me(request: Request) -> Response:
         "quota": quota(request),
     }
     return _answer({name: value for name, value in document.items() if value is not None})
+
+
+@router.get("/me/authorizations/{office}/certificate", openapi_extra=MY_CERTIFICATE)
+async def read_certificate(request: Request) -> Response:
+    """Return a signed statement of what an office shares with you, to show to others."""
+    service, office = service_of(request), request.path_params["office"]
+    access = authenticate(request, service)
+    if isinstance(access, Response):
+        return access
+    read_query(request.scope["query_string"], allowed=frozenset())
+    if office not in access.versions or access.thirdParty is None:
+        return refuse(request, "not_found")
+    found = service.ledger.authorizations.show(office, access.thirdParty)
+    return certificate(service, found) if found else refuse(request, "not_found")
 
 
 @router.get("/offices", openapi_extra=openapi.OFFICES)

@@ -50,6 +50,19 @@ AUTHORIZATION = operation(
     *("400", "401", "403", "404", "406"),
     parameters=[OFFICE, _THIRD_PARTY],
 )
+CERTIFICATE = operation(
+    {
+        "description": "A signed certificate (compact JWS) of the authorization as it is now",
+        "content": {"application/jwt": {"schema": STRING}},
+    },
+    *("400", "401", "403", "404"),
+    parameters=[OFFICE, _THIRD_PARTY],
+)
+MY_CERTIFICATE = operation(
+    CERTIFICATE["responses"]["200"],
+    *("400", "401", "404"),
+    parameters=[OFFICE],
+)
 _DECIDED = ("400", "401", "403", "404", "409", "412", "413", "415", "428")
 DECISION = operation(
     json_answer(reference("Authorization"), "The authorization as it is now"),

@@ -5,6 +5,7 @@ import typer
 from iphub import (
     authorizations,
     backup,
+    certificates,
     clients,
     collect,
     dagster_ui,
@@ -47,6 +48,7 @@ app.add_typer(office_clients.app, name="office-client")
 app.add_typer(clients.app, name="client")
 app.add_typer(signing_keys.app, name="signing-key")
 app.add_typer(authorizations.app, name="authorization")
+app.add_typer(certificates.app, name="certificate")
 app.add_typer(receipts.app, name="receipts")
 app.add_typer(history.app, name="history")
 app.add_typer(ledger.app, name="ledger")

@@ -1,0 +1,92 @@
+"""A signed statement of what an office shares with a third party, verified without the hub.
+
+It says which version of which authorization was in force when it was issued, what is shared,
+each element that is withheld, and where the audit chain stood, so that the decision behind it
+can be found and cannot have been written later. It opens nothing: a token says who may read.
+
+Standards: RFC 7515 (JWS, compact), RFC 7519 (JWT), ES256.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import jwt
+
+from api import jws
+from api.previews import withheld_elements
+from connectors.ledger import Head
+from connectors.signing_keys import ALGORITHM, SigningKeys
+from ipregister.authorizations import NOTHING, Authorization
+from ipregister.errors import InvalidRequest
+from ipregister.model import Right
+
+TYPE = "restriction-certificate+jwt"
+MEDIA_TYPE = "application/jwt"
+
+
+def issue(
+    keys: SigningKeys, authorization: Authorization, head: Head, *, issuer: str, at: datetime
+) -> str:
+    """Return a certificate (compact JWS) of an authorization as it is now.
+
+    Args:
+        keys: the hub's own; the present one signs.
+        authorization: the present version, revoked or not.
+        head: the end of the audit chain.
+        issuer: this hub's address; its public keys are at ``/oauth2/jwks``.
+        at: now.
+    """
+    key = keys.current(at)
+    claims = {
+        "iss": issuer,
+        "sub": authorization.thirdParty,
+        "iat": int(at.timestamp()),
+        "authorization": authorization.document(),
+        "inForce": authorization.decision.holds(at.date()),
+        "withheldElements": {
+            right: withheld_elements(right, authorization.grants.get(right, NOTHING))
+            for right in Right
+            if right in authorization.grants
+        },
+        "auditChain": {"seq": head.seq, "hash": head.hash},
+    }
+    headers = {"kid": key.kid, "typ": TYPE}
+    return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers=headers)
+
+
+def verify(text: str, published: str) -> dict[str, Any]:
+    """Return what a certificate states, if one of the published keys signed it.
+
+    Args:
+        text: compact JWS.
+        published: a JWK Set, as ``/oauth2/jwks`` gave it.
+
+    Raises:
+        InvalidRequest: it is no certificate, was changed, or is signed by somebody else; the
+            message says which.
+    """
+    parts = jws.read(text.strip())
+    if parts is None or parts[0].get("typ") != TYPE:
+        raise InvalidRequest("This is not a restriction certificate.")
+    header, claims = parts
+    wanted = [key for key in _keys(published) if key.get("kid") == header.get("kid")]
+    if not wanted:
+        raise InvalidRequest(
+            "None of these keys signed it: take the JWK Set of the hub that issued it."
+        )
+    if not jws.is_signed(text.strip(), wanted[0], ALGORITHM):
+        raise InvalidRequest("It was changed after it was signed.")
+    return claims
+
+
+def _keys(published: str) -> list[Mapping[str, Any]]:
+    try:
+        document = json.loads(published)
+    except ValueError as exc:
+        raise InvalidRequest("The keys are not a JWK Set (JSON with a list `keys`).") from exc
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list):
+        raise InvalidRequest("The keys are not a JWK Set (JSON with a list `keys`).")
+    return [key for key in keys if isinstance(key, dict)]

@@ -1,0 +1,107 @@
+"""Restriction certificates: what an office shares, signed, verified without the hub."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from typer.testing import CliRunner
+
+from api.certificates import verify
+from iphub.cli import app
+from ipregister.errors import InvalidRequest
+from ipregister.model import Disclosure, Right
+from ipregister.roles import Role
+
+PATH = "/v1/offices/KH/authorizations/Ann/certificate"
+MINE = "/v1/me/authorizations/KH/certificate"
+AUTHORIZER = Role.OFFICE_AUTHORIZER
+
+
+@pytest.fixture
+def shared(callers: Any) -> Any:
+    """KH shares trademarks with Ann, without stakeholders; the API has the hub's keys."""
+    object.__setattr__(callers.service, "keys", callers.desk.hub.signing_keys())
+    callers.client(Role.THIRD_PARTY)
+    rights = {Right.TRADEMARKS: frozenset({Disclosure.STAKEHOLDER})}
+    callers.desk.hub.ledger.authorizations.set("KH", "Ann", rights, None, callers.desk.now, "Lim")
+    return callers
+
+
+def test_a_certificate_says_what_is_withheld_and_verifies_with_the_published_keys(
+    shared: Any,
+) -> None:
+    answer = shared.get(PATH, AUTHORIZER)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/jwt")
+    published = shared.http.get("/oauth2/jwks").text
+    claims = verify(answer.text, published)
+    said = claims["authorization"]
+    assert (said["office"], said["thirdParty"], said["version"]) == ("KH", "Ann", 1)
+    assert claims["inForce"] is True
+    elements = {each["element"] for each in claims["withheldElements"]["trademarks"]}
+    assert {"applicants", "representatives"} <= elements
+    assert "applicationNumber" not in elements
+    head = shared.desk.hub.ledger.audit.head()
+    assert (claims["auditChain"]["seq"], claims["auditChain"]["hash"]) == (head.seq, head.hash)
+    # As anybody would, with PyJWT alone.
+    (key,) = jwt.PyJWKSet.from_json(published).keys
+    assert jwt.decode(answer.text, key, algorithms=["ES256"])["sub"] == "Ann"
+
+
+def test_the_third_party_gets_its_own_and_nobody_elses(shared: Any) -> None:
+    assert shared.get(MINE, Role.THIRD_PARTY).status_code == 200
+    other = MINE.replace("KH", "TH")
+    assert shared.get(other, Role.THIRD_PARTY).status_code == 404
+    assert shared.get(PATH, Role.THIRD_PARTY).status_code == 404
+    assert shared.get(PATH, AUTHORIZER, office="TH").status_code == 404
+    assert shared.get(PATH, Role.COORDINATOR).status_code == 403
+    assert shared.get(PATH.replace("Ann", "Bob"), AUTHORIZER).status_code == 404
+
+
+def test_after_a_revocation_it_says_so(shared: Any) -> None:
+    desk = shared.desk
+    desk.hub.ledger.authorizations.revoke("KH", "Ann", desk.now, "Lim")
+    claims = verify(shared.get(PATH, AUTHORIZER).text, shared.http.get("/oauth2/jwks").text)
+    assert (claims["inForce"], claims["authorization"]["rights"]) == (False, [])
+    assert shared.get(MINE, Role.THIRD_PARTY).status_code == 404
+
+
+def test_what_was_changed_or_signed_by_others_is_not_believed(shared: Any) -> None:
+    text, published = shared.get(PATH, AUTHORIZER).text, shared.http.get("/oauth2/jwks").text
+    head, claims, signature = text.split(".")
+    forged = jwt.utils.base64url_encode(
+        jwt.utils.base64url_decode(claims).replace(b"stakeholder", b"examination")
+    ).decode()
+    with pytest.raises(InvalidRequest, match="changed after it was signed"):
+        verify(f"{head}.{forged}.{signature}", published)
+    with pytest.raises(InvalidRequest, match="None of these keys"):
+        verify(text, '{"keys": []}')
+    with pytest.raises(InvalidRequest, match="not a JWK Set"):
+        verify(text, "[]")
+    for wrong in ("", "a.b.c", jwt.encode({"sub": "x"}, "k" * 32, algorithm="HS256")):
+        with pytest.raises(InvalidRequest, match="not a restriction certificate"):
+            verify(wrong, published)
+
+
+def test_a_rotated_key_still_verifies_what_it_signed(shared: Any) -> None:
+    before = shared.get(PATH, AUTHORIZER).text
+    shared.desk.hub.signing_keys().rotate(shared.desk.now)
+    published = shared.http.get("/oauth2/jwks").text
+    assert len(json.loads(published)["keys"]) == 2
+    verify(before, published)
+    verify(shared.get(PATH, AUTHORIZER).text, published)
+
+
+def test_the_command_line_issues_and_verifies(shared: Any, tmp_path: Path) -> None:
+    home, made = str(shared.desk.hub.home.root), tmp_path / "kh.jws"
+    run, keys = CliRunner().invoke, tmp_path / "jwks.json"
+    keys.write_text(shared.http.get("/oauth2/jwks").text)
+    who = ["--office", "KH", "--third-party", "Ann"]
+    issue = ["certificate", "issue", *who, "--home", home, "--output", str(made)]
+    assert run(app, issue).exit_code == 0
+    checked = run(app, ["certificate", "verify", str(made), "--jwks", str(keys)])
+    assert (checked.exit_code, "withheld stakeholder" in checked.stdout) == (0, True)
+    made.write_text(made.read_text()[:-5] + "AAAA\n")
+    with pytest.raises(InvalidRequest):
+        run(app, ["certificate", "verify", str(made), "--jwks", str(keys)], catch_exceptions=False)
