@@ -168,5 +168,8 @@ def table(out: Console, found: Sequence[Delivery], at: datetime | None = None) -
     for delivery in found:
         if delivery.reason:
             out.print(f"{delivery.deliveryId}: {delivery.reason}", markup=False)
+        if delivery.revertedAt:
+            told = f"reverted by {delivery.revertedBy}; it counts no more"
+            out.print(f"{delivery.deliveryId}: {told}", markup=False)
         if at is not None and (urgency := delivery.escalation(at)) and urgency.level:
             out.print(f"{delivery.deliveryId}: {urgency.in_words}", markup=False)

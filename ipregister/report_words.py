@@ -28,7 +28,7 @@ STATES = {
     ),
     State.REJECTED: ("Rejected", "It could not be read; what you had before stays visible."),
     State.DUPLICATE: ("Duplicate", "The same content was delivered before; nothing changed."),
-    State.WITHDRAWN: ("Withdrawn", "You took it back; nothing changed."),
+    State.WITHDRAWN: ("Withdrawn", "It was taken back; nothing changed."),
     State.TEST_ONLY: ("Test only", "It was checked and not published."),
 }
 SEVERITIES = {
@@ -115,6 +115,11 @@ def state_in_words(state: State | None, reason: str | None) -> str:
     name, meaning = STATES[state]
     told = f" {sentence(reason.removeprefix(f'{name}: '))}" if reason else ""
     return f"{name}. {meaning}{told}"
+
+
+def reverted_in_words(at: datetime, by: str | None) -> str:
+    """Return what became of a delivery that took effect and was taken back."""
+    return f"Reverted. It was published and taken back on {moment(at)} by {by}; it counts no more."
 
 
 def sentence(text: str) -> str:

@@ -16,7 +16,14 @@ from ipregister.model import Right
 from ipregister.profiles import Override
 from ipregister.quality import Dimension, Rule, Severity
 from ipregister.report_scores import AREAS, Area, Score, different_records, scores
-from ipregister.report_words import headline, impact, instant, receipt_sum, state_in_words
+from ipregister.report_words import (
+    headline,
+    impact,
+    instant,
+    receipt_sum,
+    reverted_in_words,
+    state_in_words,
+)
 
 VOCABULARY_RULES = frozenset(
     {"ALL.CNF.004", "ALL.CNF.005", "ALL.CNF.006", "ALL.CNF.007", "TM.CNF.003", "ALL.PKG.015"}
@@ -55,6 +62,15 @@ class Arrival:
     officeDate: date | None = None
     hold: Mapping[str, Any] | None = None
     escalation: Escalation | None = None
+    revertedAt: datetime | None = None
+    revertedBy: str | None = None
+
+    @property
+    def state_in_words(self) -> str:
+        """Return what the delivery's state means for the office."""
+        if self.revertedAt is not None:
+            return reverted_in_words(self.revertedAt, self.revertedBy)
+        return state_in_words(self.state, self.reason)
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
@@ -63,7 +79,8 @@ class Arrival:
             "receivedAt": instant(self.receivedAt) if self.receivedAt else None,
             "officeDate": self.officeDate.isoformat() if self.officeDate else None,
             "escalation": self.escalation.document() if self.escalation else None,
-            "stateInWords": state_in_words(self.state, self.reason),
+            "revertedAt": instant(self.revertedAt) if self.revertedAt else None,
+            "stateInWords": self.state_in_words,
             "receiptSum": receipt_sum(self.receipt) if self.receipt else None,
         }
 

@@ -96,6 +96,8 @@ def arrival(delivery: Delivery, at: datetime) -> Arrival:
         officeDate=delivery.officeDate,
         hold=delivery.hold if urgency else None,
         escalation=urgency,
+        revertedAt=delivery.revertedAt,
+        revertedBy=delivery.revertedBy,
     )
 
 

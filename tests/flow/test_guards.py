@@ -378,6 +378,9 @@ def test_the_report_and_the_commands_show_what_a_person_decides_by(
     answer = run.invoke(decisions.app, [*reverted, *where]).stdout
     told = json.loads(answer[answer.index("{") :])  # outside a test the log goes to stderr
     assert (told["revertedBy"], told["reversal"]["restored"]) == ("Som", 60)
+    write_html(office_report(office.desk.hub, "KH", MARKS, at=at, temporary=tmp_path), out)
+    page = out.read_text("utf-8")
+    assert "Reverted. It was published and taken back on" in page
 
 
 def test_g04_an_update_whose_export_left_a_field_out_is_held(office: Office) -> None:
