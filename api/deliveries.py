@@ -63,7 +63,9 @@ async def list_deliveries(request: Request) -> Response:
         after = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=Place)
     found = service.ledger.deliveries.search(_query(office, values, after, limit + 1))
     page = found[:limit]
-    document: dict[str, object] = {"items": [delivery.document() for delivery in page]}
+    document: dict[str, object] = {
+        "items": [delivery.document(service.clock()) for delivery in page]
+    }
     headers = {}
     if len(found) > limit:
         place = msgspec.json.encode((page[-1].receivedAt, page[-1].deliveryId))

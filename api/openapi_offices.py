@@ -172,6 +172,16 @@ SCHEMAS: Document = {
         receipt={"type": ["object", "null"], "description": "Counts of records; they add up"},
         findings={"type": ["object", "null"], "description": "Counts of findings by severity"},
         durations={"type": ["object", "null"], "description": "Seconds by step"},
+        hold={
+            "type": ["object", "null"],
+            "description": "Why it is or was held: code, had, inThisFile, wouldDisappear, "
+            "shareChanged, droppedFields, idChurn, samples, years, suggestion",
+        },
+        heldAt=_NULLABLE,
+        escalation={"type": ["object", "null"], "description": "level 0 to 3, days, inWords"},
+        revertedAt=_NULLABLE,
+        revertedBy=_NULLABLE,
+        reversal={"type": ["object", "null"], "description": "What a revert did, in records"},
         events={"type": "array", "items": reference("DeliveryEvent")},
     ),
     "DeliveryEvent": object_schema(
