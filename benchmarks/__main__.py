@@ -7,6 +7,7 @@ BENCHMARKS = (
     ("benchmarks.ingest",),
     ("benchmarks.ingest", "--memory"),
     ("benchmarks.api",),
+    ("benchmarks.bulk",),
     ("benchmarks.limits",),
     ("benchmarks.oauth",),
     ("benchmarks.sftp",),

@@ -15,12 +15,16 @@ from ipregister.model import Right
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """What was done: partitions folded, unused files removed, leftovers, expired tokens."""
+    """What was done: partitions folded, unused files removed, leftovers, expired tokens.
+
+    ``exported`` are the bytes of prepared files that were too old or too many.
+    """
 
     folded: tuple[tuple[str, Right], ...]
     vacuumed: int
     swept: Swept
     tokens: int
+    exported: int
 
 
 def maintain(
@@ -49,4 +53,5 @@ def maintain(
     reach("maintain.swept")
     tokens = hub.ledger.tokens.purge(at)
     reach("maintain.tokens")
-    return Maintained(tuple(folded), vacuumed, swept, tokens)
+    exported = hub.exports().store.maintain(at)
+    return Maintained(tuple(folded), vacuumed, swept, tokens, exported)

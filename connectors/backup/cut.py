@@ -23,10 +23,13 @@ from connectors.sqlite_copies import copy_to, pinned
 LEDGER, SERVING = "ledger.sqlite", "serving.sqlite"
 """Names in a backup; a ledger on PostgreSQL is kept as a SQLite file too."""
 
-LEFT_OUT = ("dagster", "counting", "staging", "register", "findings", LEDGER, SERVING)
+LEFT_OUT = (
+    *("dagster", "counting", "exports", "staging"),
+    *("register", "findings", LEDGER, SERVING),
+)
 """Entries of a home that are not copied as they stand. Dagster's own state and what the API
-counts by the minute are not needed; a delivery that is only being read starts again; the others
-are cut on their own."""
+counts by the minute are not needed, prepared files are made again; a delivery that is only being
+read starts again; the others are cut on their own."""
 
 DECISIONS = ("publication.json", "reversal.json")
 """Beside what a delivery needs to be published, or taken back, exactly as it was decided."""

@@ -136,6 +136,11 @@ class ExportStore:
         """Tell whether there is something to prepare."""
         return any(self._queue.glob("*.json"))
 
+    def maintain(self, now: datetime) -> int:
+        """Prune when no builder is at work, which does so itself; return how many bytes went."""
+        with self.builder() as mine:
+            return self.prune(now) if mine else 0
+
     def prune(self, now: datetime, *, budget: int = BUDGET_BYTES) -> int:
         """Remove what is too old or too much, the oldest first; return how many bytes went."""
         if not self._manifests.is_dir():

@@ -246,6 +246,15 @@ def test_old_files_go_and_so_do_the_oldest_when_there_is_too_much(hub: Hub) -> N
     assert list((hub.exports.files).iterdir()) == []
 
 
+def test_nobody_prunes_under_a_builder_at_work(hub: Hub) -> None:
+    hub.publish(mark(10))
+    made = hub.prepare(hub.task(Format.CSV))
+    later = made.at + store.RETENTION * 2
+    with hub.exports.builder():
+        assert hub.exports.maintain(later) == 0
+    assert hub.exports.maintain(later) == made.bytes
+
+
 def test_the_queue_has_an_end(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_WAITING", 1)
     hub.publish(mark(10))
