@@ -108,13 +108,18 @@ def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None
     narrowed = (wanted.filters, wanted.after) != (Filters(), START)
     if exports is None or narrowed or len(wanted.columns) < len(wanted.every):
         return None
-    place = service.serving.whole_place(*space, wanted.grant)
-    task = Task(*space, place, Format.ARROW)
+    task = Task(*space, service.serving.whole_place(*space, wanted.grant), Format.ARROW)
     found = exports.snapshot(task.key)
     if found is None:
-        if service.serving.count(*space, wanted.grant) >= WORTH_MAPPING:
-            exports.ask(task)
-        return None
+        if service.serving.count(*space, wanted.grant) < WORTH_MAPPING:
+            return None
+        source = _stored(request, service, wanted)
+
+        def close() -> None:
+            source.close()
+            exports.ask(task)  # only now: the builder must not compete with this stream
+
+        return replace(source, close=close)
     mask = mask_of(wanted.grant.allowed)
     try:
         opened = MappedReading(exports.store.files / found.file, mask)

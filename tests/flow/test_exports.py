@@ -441,7 +441,11 @@ def test_a_stream_out_of_mapped_columns_has_the_same_bytes(
         assert "content-length" not in from_store.headers
         monkeypatch.setattr(record_stream, "WORTH_MAPPING", 10)
         assert client.get(path, headers=accept).content == from_store.content
-        from_columns = client.get(path, headers=accept)
+        # The columns are made when the stream has ended.
+        deadline = time.monotonic() + 60
+        while "content-length" not in (from_columns := client.get(path, headers=accept)).headers:
+            assert time.monotonic() < deadline, "the columns were never made"
+            time.sleep(0.05)
         assert int(from_columns.headers["content-length"]) == len(from_store.content)
         assert from_columns.content == from_store.content
         packed = client.get(path, headers=accept | {"Accept-Encoding": "gzip"})
