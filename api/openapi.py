@@ -21,6 +21,7 @@ from api import (
 )
 from api.negotiation import FEED_FORMATS, RECORD_FORMATS
 from api.openapi_parts import (
+    BEARER,
     CURSOR,
     LIMIT,
     OFFICE,
@@ -110,14 +111,14 @@ KEYS: Document = {
         "200": json_answer({"type": "object"}, "Keys, a JWK Set", "application/jwk-set+json"),
     }
 }
-METRICS: Document = {
-    "responses": {
-        "200": {
-            "description": "Counts, as Prometheus reads them",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-        },
-    }
-}
+METRICS = operation(
+    {
+        "description": "Counts, as Prometheus reads them",
+        "content": {"text/plain": {"schema": {"type": "string"}}},
+    },
+    *("401", "403"),
+) | {"security": [*BEARER, {}]}
+"""No token is asked of who calls from the machine itself."""
 HEALTH: Document = {"responses": {"200": json_answer({"type": "object"}, "It is")}}
 
 _CREDENTIALS = {
@@ -229,6 +230,12 @@ def _complete(description: Document) -> Document:
         for described in path.values():
             if "HTTPValidationError" in str(described["responses"].get("422")):
                 del described["responses"]["422"]
+            for answer in described["responses"].values():
+                # What the framework says of every route, also of those that answer no JSON.
+                if answer.get("content", {}).get("application/json") == {"schema": {}}:
+                    del answer["content"]["application/json"]
+                    if not answer["content"]:
+                        del answer["content"]
     records = {f"{right}Record": _record(right) for right in Right}
     parts = (
         *(openapi_authorizations, openapi_exports, openapi_history, openapi_offices),

@@ -194,3 +194,12 @@ def callers(desk: Any) -> Any:
 def shared_callers(shared_desk: Any) -> Any:
     """Clients of every role at the hub of all tests of a file."""
     return Callers(shared_desk)
+
+
+attacked_hub: Any = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("attacked.py"))))
+
+
+@pytest.fixture(scope="module")
+def attacked(shared_callers: Any, ipas: Any) -> Any:
+    """A hub where everything a route can be about exists; see ``attacked.py``."""
+    return attacked_hub.Attacked(shared_callers, ipas)
