@@ -16,7 +16,7 @@ from starlette.responses import Response
 from api import openapi_exports as openapi
 from api.auth import authenticate
 from api.bodies import Document, answer, read_document
-from api.parameters import filter_classes, read_filters, read_query
+from api.parameters import SEARCH, filter_classes, read_filters, read_query
 from api.prepared_files import file_name, send_file
 from api.problems import refuse
 from api.service import Service, service_of
@@ -73,7 +73,8 @@ async def create_export(request: Request) -> Response:
     if unknown := asked.filters.keys() - classes.keys():
         known = ", ".join(sorted(classes))
         raise InvalidRequest(f"filters: {len(unknown)} unknown. Known here: {known}.")
-    if any(classes[name] not in grant.allowed for name in asked.filters):
+    searched = SEARCH in asked.filters and not grant.freeText
+    if searched or any(classes[name] not in grant.allowed for name in asked.filters):
         return refuse(request, "field_not_available")
     filters = read_filters({name: _words(value) for name, value in asked.filters.items()}, right)
     place = service.serving.place(asked.office, right, grant)

@@ -25,6 +25,9 @@ MAX_VALUE_CHARACTERS = 200
 MIN_SEARCH_CHARACTERS = 2
 """One character is in nearly every record: that is no search."""
 
+SEARCH = "q"
+"""The filter that looks into words, free text among them."""
+
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 MAX_QUERY_BYTES = 16_384

@@ -23,6 +23,7 @@ from api.limits import count_rows
 from api.negotiation import RECORD_FORMATS, negotiate, not_acceptable
 from api.parameters import (
     FILTERS,
+    SEARCH,
     available_fields,
     filter_classes,
     read_fields,
@@ -46,7 +47,6 @@ router = APIRouter(prefix="/v1/offices", tags=["Records"])
 RIGHTS = {str(right): right for right in Right}
 
 JSON = "application/json"
-SEARCH = "q"
 Sort = tuple[str, str]
 
 

@@ -41,9 +41,11 @@ def authorize(
     for right, grant in decision.grants.items():
         if grant.has_view:
             serving.prepare(office, right, grant)
-    return ledger.authorizations.decide(
+    authorization = ledger.authorizations.decide(
         office, third_party, decision, at=at, by=by, expected_version=expected_version
     )
+    forget_views(ledger, serving, at)
+    return authorization
 
 
 def used_views(ledger: Ledger, at: datetime) -> Iterator[tuple[Space, Grant]]:

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from connectors.exports.tasks import Snapshot
 from connectors.serving.reading import columns_of
 from connectors.serving.rows import BITS, EVERYTHING
+from connectors.serving.schema import FRAGMENT_OF_RECORD
 from ipregister.model import Disclosure
 
 ROWS = 4_000
@@ -38,7 +39,7 @@ def write_columns(
     """
     rows = connection.execute(
         f"SELECT r.record_id, {columns_of(EVERYTHING)} "
-        "FROM record r JOIN fragment f ON f.id = r.id WHERE r.space = ? AND r.alive = 1 "
+        f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE r.space = ? AND r.alive = 1 "
         "ORDER BY r.sort_key, r.record_id",
         (space,),
     )

@@ -93,7 +93,7 @@ class Preview:
         order = {
             Choice.FIRST: "r.sort_key, r.record_id",
             Choice.RANDOM: "random()",
-            Choice.MOST_WITHHELD: f"{' + '.join(f'length({n})' for n in withheld) or '0'} DESC, "
+            Choice.MOST_WITHHELD: f"{' + '.join(f'length({n})' for n in withheld) or 'NULL'} DESC, "
             "r.sort_key, r.record_id",
         }[choose]
         rows = self._connection.execute(

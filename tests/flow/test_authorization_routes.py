@@ -221,6 +221,8 @@ def test_the_preview_shows_the_records_asked_for(office: Any) -> None:
     assert sorted(shown(choose="random")) == ["a", "c"]
     assert shown(choose="most_withheld", limit=2) == ["a", "c"]
     assert shown(recordId="c") == ["c"]
+    everything = preview(office, proposal(), choose="most_withheld")["rights"][0]["items"]
+    assert [item["recordId"] for item in everything] == ["a", "b", "c"], "nothing is withheld"
     assert shown(recordId="b") == [], "outside the rows"
 
 

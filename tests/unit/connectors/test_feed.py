@@ -283,6 +283,18 @@ def test_rows_and_fewer_classes_retract_everything(store: ServingStore) -> None:
     assert [item["type"] for item in heard] == ["retract", "retract", "upsert"]
 
 
+def test_what_enters_the_rows_half_way_is_not_forgotten_when_they_end(store: ServingStore) -> None:
+    publish(store, 1, row("a"), row("b"), row("c", published=True))
+    reader = Reader(store, limit=1)
+    reader.catch_up({KH: ALL})
+    grants = shared(store, KH, PUBLISHED)
+    reader.step(grants)  # retracts a
+    publish(store, 2, row("b", published=True))
+    reader.step(grants)
+    reader.catch_up({})
+    assert reader.held == {}
+
+
 def test_what_lived_and_died_in_a_break_is_never_named(store: ServingStore) -> None:
     publish(store, 1, row("a"))
     reader = Reader(store)
