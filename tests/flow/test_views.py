@@ -1,0 +1,46 @@
+"""Views over real deliveries: who is inside by what the office sent, also in a store made anew."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from connectors.rebuilding import rebuild_serving
+from connectors.serving_store import Filters
+from connectors.views import authorize, prepare_views, used_views
+from ipregister.authorizations import Decision, Grant
+from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
+
+TM = Right.TRADEMARKS
+RECENT = Grant(frozenset(Disclosure), RowRule(applicationDateFrom=datetime(2019, 1, 1).date()))  # noqa: DTZ001 - a day
+
+
+def test_a_view_follows_deliveries_and_a_rebuilt_store(desk: Any, ipas: Any) -> None:
+    hub, at = desk.hub, datetime(2026, 11, 22, tzinfo=UTC)
+    hub.ledger.clients.add(name="a", third_party="Ann", at=at, by="test")
+    old, new = ipas.mark("KH1", filed="2018-05-02"), ipas.mark("KH2", filed="2019-05-02")
+    desk.deliver(ipas.marks(old, new))
+    authorize(
+        *(hub.ledger, hub.serving),
+        office="KH",
+        third_party="Ann",
+        decision=Decision({TM: RECENT}),
+        at=at,
+        by="test",
+    )
+
+    def seen() -> list[bytes]:
+        return hub.serving.page("KH", TM, RECENT, Filters(), limit=9).bodies  # type: ignore[no-any-return]
+
+    (body,) = seen()
+    assert b'"KH2"' in body
+    desk.deliver(
+        ipas.marks(ipas.mark("KH1", filed="2019-06-01"), ipas.mark("KH3", filed="2020-01-01"))
+    )
+    assert [name in b"".join(seen()) for name in (b'"KH1"', b'"KH2"', b'"KH3"')] == [True] * 3
+    before = seen()
+    views = list(used_views(hub.ledger, at))
+    rebuild_serving(hub.register, hub.home.serving, at=at, views=views)
+    assert seen() == before
+    rebuild_serving(hub.register, hub.home.serving, at=at)
+    prepare_views(hub.ledger, hub.serving, at)
+    assert seen() == before
