@@ -7,10 +7,8 @@ publishing them come later.
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing import get_context
 from pathlib import Path
 
 from connectors.faults import reach
@@ -19,6 +17,7 @@ from connectors.readers.archives import Delivered, Member
 from connectors.staging.attachments import Attachments
 from connectors.staging.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
 from connectors.staging.parts import PartWriter, cycle_collector_paused
+from connectors.staging.pool import reading_pool
 from ipregister.errors import DeliveryError
 from ipregister.mapping import mapping_for
 from ipregister.model import Right
@@ -179,7 +178,7 @@ def _run(parts: Sequence[Part], workers: int, opened: _LastOpened) -> Iterator[P
     if workers == 1 or sum(part.bytes for part in parts) < POOL_ABOVE_BYTES:
         yield from (_stage_part(part, opened) for part in parts)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with reading_pool(workers) as pool:
         yield from pool.map(_stage_in_worker, parts)
 
 

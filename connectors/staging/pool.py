@@ -1,0 +1,30 @@
+"""Processes that read parts of a delivery side by side, and never outlive the one they work for.
+
+A worker waits for work on a pipe whose other end it holds too, so it would not notice that its
+parent was killed; a thread of its own does.
+"""
+
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context, parent_process
+
+
+def reading_pool(workers: int) -> ProcessPoolExecutor:
+    """Return a pool of fresh processes; close it as a context manager."""
+    return ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=end_with_parent
+    )
+
+
+def end_with_parent() -> None:
+    """End this process as soon as the one that started it is gone, however it went."""
+    parent = parent_process()
+    if parent is None:
+        return
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="watches-parent").start()

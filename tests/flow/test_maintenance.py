@@ -1,0 +1,47 @@
+"""What the night removes, and what it leaves alone because somebody may be at work on it."""
+
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.maintenance import maintain
+
+DAYS = 86_400
+
+
+def plant(path: Path, *, days: float) -> Path:
+    """Write a file that nobody has touched for some days."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"left over")
+    then = time.time() - days * DAYS
+    os.utime(path, (then, then))
+    return path
+
+
+def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None:
+    done = desk.deliver(ipas.marks(ipas.mark()))
+    waiting = desk.hand_in(ipas.marks(ipas.mark("KH90002")))
+    home = desk.hub.home
+    log = home.root / "register/trademarks/log/office=KH"
+    old = [
+        plant(log / "part-of-a-commit-never-made.parquet", days=3),
+        plant(home.staging(done.deliveryId) / "rows-00001.parquet", days=0),
+        plant(home.root / "findings/KH-1.unfinished", days=2),
+        plant(home.root / "staging/.spill/duckdb_temp_storage_1.tmp", days=2),
+        plant(home.root / ".backup-abc/ledger.sqlite", days=2),
+    ]
+    os.utime(home.root / ".backup-abc", (time.time() - 2 * DAYS,) * 2)
+    used = [
+        plant(log / "part-of-a-commit-being-made.parquet", days=1),
+        plant(home.staging(waiting.deliveryId) / "publication.json", days=9),
+        plant(home.root / "findings/KH-2.unfinished", days=0),
+        plant(home.root / "staging/.spill/duckdb_temp_storage_2.tmp", days=0),
+    ]
+    before = desk.served_bytes()
+    swept = maintain(desk.hub, at=datetime.now(UTC)).swept
+    assert [path.name for path in old if path.exists()] == []
+    assert [path.name for path in used if not path.exists()] == []
+    assert swept.document() == {"arrivals": 0, "deliveries": 1, "leftovers": 3}
+    assert desk.served_bytes() == before

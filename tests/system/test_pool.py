@@ -1,0 +1,51 @@
+"""Processes that read XML for a parent that is killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PARENT = """
+import os
+from connectors.staging.pool import reading_pool
+if __name__ == "__main__":
+    with reading_pool(2) as pool:
+        pids = {pool.submit(os.getpid).result() for _ in range(20)}
+        print(*pids, flush=True)
+        os.read(0, 1)
+"""
+
+
+def test_readers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert parent.stdout is not None
+    children = [int(pid) for pid in parent.stdout.readline().split()]
+    assert children
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    for pipe in (parent.stdin, parent.stdout):
+        assert pipe is not None
+        pipe.close()
+    for _ in range(600):
+        living = [pid for pid in children if runs(pid)]
+        if not living:
+            break
+        time.sleep(0.1)
+    for pid in living:
+        os.kill(pid, signal.SIGKILL)
+    assert living == []
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process is there and no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
