@@ -12,6 +12,7 @@ import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import partial
+from math import ceil
 from pathlib import Path
 
 from starlette.requests import Request
@@ -59,7 +60,9 @@ def send_file(
     space = (found.office, found.right)
     if service.accel_prefix is not None:
         note(request, service, access, route, space, snapshot=found.sha256)
-        count_rows(request, found.records)
+        # Whether the file is still the one begun with is between the client and nginx.
+        asked = _part(request, found, request.headers.get("if-range", ""))
+        count_rows(request, _rows(found, asked))
         accel = {"X-Accel-Redirect": f"{service.accel_prefix}{found.file}"}
         return Response(None, 200, headers | accel)
     headers |= {"ETag": etag}
@@ -72,8 +75,7 @@ def send_file(
             f"The file has {found.bytes} bytes.",
             headers={"Content-Range": f"bytes */{found.bytes}"},
         )
-    if part.start == 0:  # a client that resumes has paid for the rows
-        count_rows(request, found.records)
+    count_rows(request, _rows(found, part))
     headers["Content-Length"] = str(part.end - part.start)
     whole = part == Part(0, found.bytes)
     if not whole:
@@ -85,6 +87,13 @@ def send_file(
         return refuse(request, "snapshot_expired")
     status = 200 if whole else 206
     return Streamed(_Reader(opened, part), partial(os.close, opened), headers, status=status)
+
+
+def _rows(found: Snapshot, part: Part | None) -> int:
+    """Return how many rows a part counts as: its share, so that parts cost what the whole does."""
+    if part is None or not found.bytes:
+        return 0
+    return ceil(found.records * (part.end - part.start) / found.bytes)
 
 
 def file_name(found: Snapshot) -> str:

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 import uvicorn
 
-from api import record_stream
+from api import prepared_files, record_stream
 from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
@@ -186,6 +186,21 @@ def test_behind_nginx_the_file_is_handed_over(hub: Running, acme: httpx.Client) 
     assert (hub.exports.store.files / name).exists()
     hub.share(NO_PERSONS | {Disclosure.DOCUMENTS})  # narrowed: the next part is refused here
     assert "x-accel-redirect" not in fetch(acme, job, Range="bytes=9-").headers
+
+
+def test_parts_count_as_their_share_of_the_rows(
+    hub: Running, acme: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(prepared_files, "count_rows", lambda _request, rows: counted.append(rows))
+    job = export(acme)
+    size = job["downloads"][0]["bytes"]
+    for prefix in (None, "/_prepared/"):
+        hub.app.state.service = replace(hub.service, accel_prefix=prefix)
+        fetch(acme, job)
+        fetch(acme, job, Range=f"bytes={size // 2}-")
+        fetch(acme, job, Range="bytes=1-")
+    assert counted == [30, 15, 30] * 2 or counted == [30, 16, 30] * 2
 
 
 def test_every_part_of_a_file_leaves_a_receipt(hub: Running, acme: httpx.Client) -> None:
