@@ -33,9 +33,11 @@ from benchmarks.api import HOST, TOKEN, prepare, rows, serving
 from connectors.cursors import Cursors
 from connectors.exports.builder import build
 from connectors.exports.formats import Format
+from connectors.exports.store import ExportStore
 from connectors.exports.tasks import Snapshot, Task
 from connectors.hub import Hub
 from connectors.settings import Settings
+from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right
 
 ROOT = Path(__file__).parents[1]
@@ -134,8 +136,28 @@ def ready(home: Path) -> tuple[dict[str, Snapshot], dict[str, float]]:
         raise SystemExit("there is no authorization")
     grant = authorization.grants[TM]
     exports = hub.exports()
-    exports.store.create()
-    made, cpu = {}, {}
+    made: dict[str, Snapshot] = {}
+    cpu: dict[str, float] = {}
+    with builders_place(exports.store):
+        make(hub, grant, made, cpu)
+    hub.close()
+    return made, cpu
+
+
+@contextmanager
+def builders_place(store: ExportStore) -> Iterator[None]:
+    """Wait for the builder that the first stream started, and take its place."""
+    while True:
+        with store.builder() as mine:
+            if mine:
+                yield
+                return
+        time.sleep(0.1)
+
+
+def make(hub: Hub, grant: Grant, made: dict[str, Snapshot], cpu: dict[str, float]) -> None:
+    """Prepare the files, each timed."""
+    exports = hub.exports()
     for kind in (Format.PARQUET, Format.NDJSON, Format.ARROW):
         whole = kind is Format.ARROW
         place = (hub.serving.whole_place if whole else hub.serving.place)("VN", TM, grant)
@@ -143,8 +165,6 @@ def ready(home: Path) -> tuple[dict[str, Snapshot], dict[str, float]]:
         task = Task("VN", TM, place, kind)
         made[str(kind)] = build(hub.serving.path, exports.store, hub.home.receipts, task)
         cpu[str(kind)] = time.process_time() - before
-    hub.close()
-    return made, cpu
 
 
 def postgres_rate(url: str, count: int) -> float:
