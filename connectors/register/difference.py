@@ -238,7 +238,8 @@ def _appearances(con: duckdb.DuckDBPyConnection, records: str) -> tuple[Appearan
     """Return every place where some records stand, in delivery order."""
     found = con.execute(
         f"""
-        SELECT recordId, applicationNumber, sourceFile, sourceLine
+        SELECT recordId, applicationNumber,
+               concat_ws('!', nullif(source.file, ''), nullif(source.member, '')), source.line
         FROM delivered SEMI JOIN ({records}) USING (recordId)
         ORDER BY part, sequence
         """

@@ -88,10 +88,7 @@ def _define_delivered(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> Non
     """Make ``delivered``: every staged record, narrow; a removal has no content."""
     con.register("no_rows", staged_schema(arriving.right).empty_table())
     con.register("no_removals", REMOVALS.empty_table())
-    shared = (
-        "recordId, recordKey, applicationNumber, source, sourceFile, sourceLine, "
-        "critical, part, sequence"
-    )
+    shared = "recordId, recordKey, applicationNumber, source, critical, part, sequence"
     con.execute(
         f"""
         CREATE TEMP TABLE delivered AS
