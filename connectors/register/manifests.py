@@ -39,7 +39,8 @@ def write_manifest(con: duckdb.DuckDBPyConnection, target: Path, processing: str
             FROM incoming
             ORDER BY part, sequence
         ) TO {literal(target)}
-        (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, KV_METADATA {{{PROCESSING}: {literal(processing)}}})
+        (FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1,
+         KV_METADATA {{{PROCESSING}: {literal(processing)}}})
         """
     )
 
