@@ -6,6 +6,7 @@ something that is not so. Large bodies (packages, files) never come here.
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
@@ -55,6 +56,7 @@ async def read_raw(request: Request) -> bytes:
     Raises:
         UnsupportedMedia: it is not said to be JSON.
         OversizedDelivery: more than ``MAX_DOCUMENT_BYTES``.
+        InvalidRequest: not UTF-8, or a member is there twice.
     """
     if media_type(request) != JSON:
         raise UnsupportedMedia(f"Send {JSON}.")
@@ -63,7 +65,26 @@ async def read_raw(request: Request) -> bytes:
         body += chunk
         if len(body) > MAX_DOCUMENT_BYTES:
             raise OversizedDelivery(f"Here at most {MAX_DOCUMENT_BYTES} bytes are taken.")
+    _refuse_ambiguous(bytes(body))
     return bytes(body)
+
+
+def _refuse_ambiguous(body: bytes) -> None:
+    """Refuse what readers differ about: a member that is there twice, bytes that are no text.
+
+    Whether it is JSON at all is said by whoever decodes it.
+    """
+
+    def once(pairs: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in pairs}) != len(pairs):
+            raise InvalidRequest("A member is repeated.")
+
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as exc:
+        raise InvalidRequest("Send JSON in UTF-8.") from exc
+    with suppress(ValueError, RecursionError):
+        json.loads(text, object_pairs_hook=once)
 
 
 def answer(

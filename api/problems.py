@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from ipregister import errors
 
@@ -150,8 +151,19 @@ async def answer_http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return refuse(request, "not_found")
     status = HTTPStatus(error.status_code)
+    headers = {"Allow": ", ".join(_methods(request))} if status == 405 else error.headers
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
-    return problem(request, status, code, status.phrase, status.description, headers=error.headers)
+    return problem(request, status, code, status.phrase, status.description, headers=headers)
+
+
+def _methods(request: Request) -> list[str]:
+    """Return every method there is at a path; the framework names those of one route alone."""
+    # Routes that are not described only say why they are not there.
+    described = [r for r in request.app.router.routes if getattr(r, "include_in_schema", False)]
+    matching = (r.path for r in described if r.matches(request.scope)[0] is not Match.NONE)
+    path = next(matching, None)
+    methods = {method for r in described if r.path == path for method in r.methods}
+    return sorted(methods | ({"HEAD"} if "GET" in methods else set()))
 
 
 async def answer_invalid(request: Request, error: Exception) -> Response:

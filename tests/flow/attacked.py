@@ -5,13 +5,18 @@ what is really there, and sends what each of them takes, as anybody of its cast.
 """
 
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from hashlib import sha256
+from threading import Thread
+from time import sleep
 from typing import Any
 from urllib.parse import quote
 
 import httpx
+import uvicorn
 from fastapi.testclient import TestClient
 
 from api.app import create_app
@@ -19,6 +24,7 @@ from connectors.exports.builder import drain
 from connectors.exports.preparing import Exports
 from connectors.exports.store import ExportStore
 from connectors.networks import read_networks
+from iphub.guarded_http import GuardedHttp
 from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 from ipregister.roles import Role
@@ -272,3 +278,22 @@ class Attacked:
         path = "/delta-sharing/shares/KH/schemas/register/tables/trademarks/query"
         made = self.ask("POST", path, "granted", json={})
         return made.text.rpartition("/files/")[2].partition('"')[0]
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Serve an application on loopback as ``iphub serve`` does; yield its address."""
+    config = uvicorn.Config(
+        app, port=0, log_level="error", lifespan="off", http=GuardedHttp, proxy_headers=False
+    )
+    socket = config.bind_socket()
+    server = uvicorn.Server(config)
+    thread = Thread(target=server.run, args=([socket],))
+    thread.start()
+    try:
+        while not server.started:
+            sleep(0.01)
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

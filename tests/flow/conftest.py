@@ -203,3 +203,9 @@ attacked_hub: Any = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_nam
 def attacked(shared_callers: Any, ipas: Any) -> Any:
     """A hub where everything a route can be about exists; see ``attacked.py``."""
     return attacked_hub.Attacked(shared_callers, ipas)
+
+
+@pytest.fixture(scope="session")
+def attack_tools() -> Any:
+    """What serves an application on loopback; see ``attacked.py``."""
+    return attacked_hub
