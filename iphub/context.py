@@ -1,5 +1,6 @@
 """What every command shares: the home, the answer's format, and how trouble is told."""
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
@@ -51,6 +52,16 @@ ByOption = Annotated[str, typer.Option("--by", help="Who decides; kept in the le
 def settings(home: Path) -> Settings:
     """Return the settings of a command: environment and ``--home``."""
     return Settings(home=home)
+
+
+BEHIND_READERS = 10
+"""Nice value of processes that publish: readers share the cores with them, and wait for nobody
+(their p99 rose to three times its value beside a writer of the same priority)."""
+
+
+def yield_to_readers() -> None:
+    """Let this process, and what it starts, take only what processor time readers leave."""
+    os.nice(max(0, BEHIND_READERS - os.nice(0)))
 
 
 @contextmanager

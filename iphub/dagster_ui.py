@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from connectors.hub import Hub
-from iphub.context import HomeOption, settings
+from iphub.context import BEHIND_READERS, HomeOption, settings
 from iphub.output import progress
 
 
@@ -53,7 +53,17 @@ def start_dagster(
         "DAGSTER_HOME": str(prepare_instance(home)),
         **(environment or {}),
     }
-    command = [sys.executable, "-m", "dagster", "dev", "-m", "pipelines.definitions"]
+    command = [
+        "nice",
+        "-n",
+        str(BEHIND_READERS),
+        sys.executable,
+        "-m",
+        "dagster",
+        "dev",
+        "-m",
+        "pipelines.definitions",
+    ]
     with ExitStack() as opened:
         sink = opened.enter_context(log.open("wb")) if log else None
         return subprocess.Popen(  # noqa: S603 our own interpreter and module

@@ -25,6 +25,7 @@ from iphub.context import (
     RightOption,
     open_hub,
     settings,
+    yield_to_readers,
 )
 from iphub.output import DONE, FINDINGS, Format, emit, progress
 from ipregister.deliveries import Kind, State
@@ -77,6 +78,7 @@ def process(
     """Run every waiting delivery through the Dagster jobs, until none waits."""
     from pipelines.running import process_until_idle
 
+    yield_to_readers()
     with open_hub(home) as hub:
         with progress.status("Reading, checking, publishing …"):
             done = process_until_idle(hub, office)
