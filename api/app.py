@@ -13,6 +13,7 @@ from api import (
     coverage,
     deliveries,
     delta_sharing,
+    documentation,
     exports,
     files,
     findings,
@@ -39,8 +40,8 @@ from ipregister.errors import HubError
 def create_app(service: Service) -> FastAPI:
     """Return the application over open stores.
 
-    There is no documentation page: FastAPI's loads its scripts from other people's servers.
-    The description itself is at ``/openapi.json``.
+    The description is at ``/openapi.json``, and for people at ``/docs``: FastAPI's own page
+    loads its scripts from other people's servers.
     """
     app = FastAPI(
         title=openapi.TITLE,
@@ -67,7 +68,7 @@ def create_app(service: Service) -> FastAPI:
         coverage,
         history,
     )
-    for part in (*third_parties, *offices, metadata, health, metrics):
+    for part in (*third_parties, *offices, metadata, health, metrics, documentation):
         app.router.routes.extend(part.router.routes)
     app.add_exception_handler(HubError, problems.answer_error)
     app.add_exception_handler(HTTPException, problems.answer_http)

@@ -44,7 +44,7 @@ async def describe_server(request: Request) -> Response:
             "scopes_supported": [*SCOPES, *DAS_SCOPES],
             **ways,
             "dpop_signing_alg_values_supported": algorithms,
-            "service_documentation": issuer + "/openapi.json",
+            "service_documentation": issuer + "/docs",
             "environment": service.environment,
         }
     )

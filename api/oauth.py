@@ -20,7 +20,7 @@ from api.client_auth import authenticate_client
 from api.dpop import check_proof, sent_proofs
 from api.jws import Disbelieved
 from api.oauth_forms import INVALID_CLIENT, NO_STORE, Refusal, answer, invalid_request, read_form
-from api.openapi import INTROSPECT, REVOKE, TOKEN
+from api.openapi_oauth import INTROSPECT, REVOKE, TOKEN
 from api.service import Service, service_of
 from connectors.ledger import Client, Token
 from ipregister.errors import InvalidClient

@@ -12,8 +12,10 @@ from fastapi import FastAPI
 
 from api import (
     openapi_authorizations,
+    openapi_examples,
     openapi_exports,
     openapi_history,
+    openapi_oauth,
     openapi_offices,
     openapi_receipts,
     openapi_reports,
@@ -119,77 +121,21 @@ METRICS = operation(
     *("401", "403"),
 ) | {"security": [*BEARER, {}]}
 """No token is asked of who calls from the machine itself."""
-HEALTH: Document = {"responses": {"200": json_answer({"type": "object"}, "It is")}}
-
-_CREDENTIALS = {
-    name: {"type": "string"}
-    for name in ("client_id", "client_secret", "client_assertion_type", "client_assertion")
-}
-
-
-def _form(properties: Document, required: list[str]) -> Document:
-    schema = {"type": "object", "properties": properties | _CREDENTIALS, "required": required}
-    return {"content": {"application/x-www-form-urlencoded": {"schema": schema}}}
-
-
-_OAUTH_ERRORS = {
-    "400": json_answer(reference("OAuthError"), "The request is malformed"),
-    "401": json_answer(reference("OAuthError"), "Client authentication failed"),
-    "429": json_answer(reference("OAuthError"), "Too many failed attempts from this address"),
-}
-_DPOP: list[Document] = [
-    {
-        "name": "DPoP",
-        "in": "header",
-        "description": "Proof of possession (RFC 9449): the token is bound to its key",
-        "schema": {"type": "string"},
-    }
-]
-TOKEN: Document = {
-    "requestBody": _form(
-        {
-            "grant_type": {"type": "string", "enum": ["client_credentials"]},
-            "scope": {"type": "string"},
-        },
-        ["grant_type"],
-    ),
-    "parameters": _DPOP,
-    "responses": {"200": json_answer(reference("Token"), "An access token"), **_OAUTH_ERRORS},
-}
-REVOKE: Document = {
-    "requestBody": _form({"token": {"type": "string"}}, ["token"]),
-    "responses": {"200": {"description": "The token is worthless now"}, **_OAUTH_ERRORS},
-}
-INTROSPECT: Document = {
-    "requestBody": _form({"token": {"type": "string"}}, ["token"]),
+DOCS: Document = {
     "responses": {
-        "200": json_answer(reference("Introspection"), "What it is worth"),
-        **_OAUTH_ERRORS,
-    },
+        "200": {
+            "description": "The page; it loads nothing from anywhere",
+            "content": {"text/html": {"schema": {"type": "string"}}},
+        },
+    }
 }
-
+HEALTH: Document = {"responses": {"200": json_answer({"type": "object"}, "It is")}}
 
 SCHEMAS: Document = {
     "Problem": object_schema(
         "type title status detail code requestId",
         **dict.fromkeys(("type", "title", "detail", "code", "requestId"), STRING),
         status={"type": "integer"},
-    ),
-    "OAuthError": object_schema("error", error=STRING, error_description=STRING),
-    "Token": object_schema(
-        "access_token token_type expires_in",
-        access_token=STRING,
-        token_type={"type": "string", "enum": ["Bearer", "DPoP"]},
-        expires_in={"type": "integer"},
-        scope=STRING,
-    ),
-    "Introspection": object_schema(
-        "active",
-        active={"type": "boolean"},
-        **dict.fromkeys(["client_id", "sub", "iss", "aud", "token_type", "scope"], STRING),
-        iat={"type": "integer"},
-        exp={"type": "integer"},
-        cnf=object_schema("jkt", jkt=STRING),
     ),
     "RecordPage": object_schema(
         "items", items={"type": "array", "items": _ANY_RECORD}, nextCursor=STRING
@@ -238,7 +184,7 @@ def _complete(description: Document) -> Document:
                         del answer["content"]
     records = {f"{right}Record": _record(right) for right in Right}
     parts = (
-        *(openapi_authorizations, openapi_exports, openapi_history, openapi_offices),
+        *(openapi_authorizations, openapi_oauth, openapi_exports, openapi_history, openapi_offices),
         *(openapi_receipts, openapi_reports, openapi_webhooks),
     )
     others = {name: schema for part in parts for name, schema in part.SCHEMAS.items()}
@@ -253,6 +199,7 @@ def _complete(description: Document) -> Document:
             }
         },
     }
+    openapi_examples.add_to(description)
     return description
 
 

@@ -88,6 +88,8 @@ class Attacked:
 
     callers: Any
     ipas: Any
+    hook: str = HOOK
+    real: tuple[str, ...] = ("number", "at", "from", "to", "ticket")
     clients: dict[str, str] = field(default_factory=dict)
     tokens: dict[str, str] = field(default_factory=dict)
 

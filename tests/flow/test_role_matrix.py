@@ -44,6 +44,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "GET /oauth2/jwks",
         "GET /healthz",
         "GET /readyz",
+        "GET /docs",
         # The address itself is sealed for ten minutes and dies with the token it was made for.
         "GET /delta-sharing/files/{fileToken}",
     ),
