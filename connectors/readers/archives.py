@@ -20,6 +20,7 @@ from connectors.readers.zip_guards import (
     open_archive,
     readable_name,
 )
+from connectors.readers.zip_members import read_whole
 from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableDelivery
 
 CHUNK_BYTES = 1 << 18
@@ -88,16 +89,10 @@ class Delivered:
         except BaseException:
             self.close()
             raise
-
-    @property
-    def documents(self) -> Sequence[Member]:
-        """Return the XML documents in archive order."""
-        return [member for member in self.members if member.is_document]
-
-    @property
-    def attachments(self) -> Sequence[Member]:
-        """Return everything that is not an XML document."""
-        return [member for member in self.members if not member.is_document]
+        self.documents: Sequence[Member] = tuple(m for m in self.members if m.is_document)
+        """The XML documents in archive order."""
+        self.attachments: Sequence[Member] = tuple(m for m in self.members if not m.is_document)
+        """Everything that is not an XML document."""
 
     @property
     def archives(self) -> Sequence[zipfile.ZipFile]:
@@ -114,8 +109,7 @@ class Delivered:
             return self.path.open("rb")
         if member.bytes > STREAMED_ABOVE_BYTES:
             return cast("BinaryIO", _Expanding(self._entry(member), member.path))
-        with _Expanding(self._entry(member), member.path) as source:
-            return io.BytesIO(source.read())
+        return io.BytesIO(self._whole(member))
 
     def digest(self, member: Member) -> Digest:
         """Read one member through, keeping nothing of it.
@@ -123,6 +117,9 @@ class Delivered:
         Raises:
             UnreadableDelivery: the member is damaged.
         """
+        if member.bytes <= STREAMED_ABOVE_BYTES:
+            content = self._whole(member)
+            return Digest(hashlib.sha256(content).hexdigest(), content[:16], len(content))
         sha256, size, head = hashlib.sha256(), 0, b""
         with _Expanding(self._entry(member), member.path) as source:
             while chunk := source.read(CHUNK_BYTES):
@@ -143,13 +140,21 @@ class Delivered:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _entry(self, member: Member) -> IO[bytes]:
-        assert self._archive is not None  # noqa: S101 only archives have members to read
-        archive = self._nested[member.inside] if member.inside else self._archive
+    def _whole(self, member: Member) -> bytes:
         try:
-            return archive.open(member.entry or member.name)
+            return read_whole(self._archive_of(member), member.entry or member.name)
         except DAMAGE as exc:
             raise UnreadableDelivery(f"{member.path}: {exc}") from exc
+
+    def _entry(self, member: Member) -> IO[bytes]:
+        try:
+            return self._archive_of(member).open(member.entry or member.name)
+        except DAMAGE as exc:
+            raise UnreadableDelivery(f"{member.path}: {exc}") from exc
+
+    def _archive_of(self, member: Member) -> zipfile.ZipFile:
+        assert self._archive is not None  # noqa: S101 only archives have members to read
+        return self._nested[member.inside] if member.inside else self._archive
 
     def _look_inside(self) -> Iterator[Member]:
         head = self._file.read(HEAD_BYTES)

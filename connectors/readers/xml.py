@@ -24,6 +24,10 @@ from ipregister.record_tree import local_name
 RECORD_BYTES = 64 << 20
 """XML read without meeting the end of a record; beyond it a document could fill the memory."""
 
+WHOLE_BYTES = 8 << 20
+"""Documents up to here are parsed whole, a tree of some 60 MB at most: reading and mapping a
+record of a file of 1,000 takes 135 instead of 179 µs by events (a single one 25 µs less)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -60,24 +64,27 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
         format: which elements are records and which belong to the envelope.
 
     Yields:
-        Record elements as lxml elements; each is emptied when the next is asked for, so
-        memory is bounded by the largest record. One that refers to an entity nobody
-        declared is rejected: what it should say is unknown.
+        Record elements as lxml elements; in a large document each is emptied when the next is
+        asked for, so memory is bounded by ``WHOLE_BYTES`` and the largest record. One that
+        refers to an entity nobody declared is rejected: what it should say is unknown.
 
     Raises:
-        MalformedDocument: not well-formed; records before the fault were yielded.
+        MalformedDocument: not well-formed; records before the fault were yielded when the
+            document is larger than ``WHOLE_BYTES``.
         IncompleteDelivery: the document ends before its root is closed.
         UnreadableDelivery: a document type declaration with an internal subset.
         OversizedDelivery: deeper than 256 elements, a text beyond 10 MB, or
             ``RECORD_BYTES`` without the end of a record.
     """
-    prolog = source.read(PROLOG_BYTES)
-    refuse_internal_subset(prolog)
+    document = source.read(PROLOG_BYTES)
+    refuse_internal_subset(document)
+    document += source.read(WHOLE_BYTES + 1 - len(document))
     source.seek(0)
     try:
-        if len(prolog) < PROLOG_BYTES:
-            yield from _of_small(prolog, format)
+        if len(document) <= WHOLE_BYTES:
+            yield from _of_small(document, format)
         else:
+            del document
             yield from _of_large(source, format)
     except etree.XMLSyntaxError as exc:
         raise _translated(exc, source) from exc
@@ -96,7 +103,7 @@ def safe_parser() -> etree.XMLParser:
 
 
 def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected]:
-    """Read a document that is in memory whole: 25 µs cheaper each than by events."""
+    """Read a document that is in memory whole: cheaper than by events, see ``WHOLE_BYTES``."""
     parser = safe_parser()
     root = etree.fromstring(document, parser)
     reading = _Reading(format)

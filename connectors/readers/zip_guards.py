@@ -15,7 +15,6 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableDelivery
@@ -192,11 +191,11 @@ def _judge_members(infos: Sequence[zipfile.ZipInfo], archive_bytes: int, limits:
 
 def _judge_name(info: zipfile.ZipInfo, limits: Limits) -> None:
     name = info.filename
-    path = PurePosixPath(name)
+    parts = [part for part in name.split("/") if part not in ("", ".")]
     if (
-        not path.parts
-        or path.is_absolute()
-        or ".." in path.parts
+        not parts
+        or name.startswith("/")
+        or ".." in parts
         or "\\" in info.orig_filename
         or name[1:2] == ":"
         or "\0" in info.orig_filename

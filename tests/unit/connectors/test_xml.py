@@ -210,11 +210,15 @@ def test_a_document_without_records_does_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(xml, "RECORD_BYTES", 1 << 20)
+    monkeypatch.setattr(xml, "WHOLE_BYTES", xml.PROLOG_BYTES)
     with pytest.raises(OversizedDelivery, match="without the end of a record"):
         list(xml.records(Long(), FORMAT))  # type: ignore[arg-type]
 
 
-def test_records_are_forgotten_when_the_next_is_asked_for() -> None:
+def test_records_of_large_documents_are_forgotten_when_the_next_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(xml, "WHOLE_BYTES", xml.PROLOG_BYTES)
     records: Iterator[xml.Record | xml.Rejected] = xml.records(
         io.BytesIO(document(*("<Mark><a/></Mark>" for _ in range(5_000))).encode()), FORMAT
     )
