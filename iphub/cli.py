@@ -1,70 +1,93 @@
-"""The command ``iphub``: one module per command group, put together here."""
+"""The command ``iphub``: one module per command group, put together here.
+
+A module is loaded when its command is called: loading all of them took a process as long as
+processing an update (1.2 s of CPU, the API's framework among it).
+"""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
-from iphub import (
-    authorizations,
-    backup,
-    certificates,
-    clients,
-    collect,
-    dagster_ui,
-    decisions,
-    deliveries,
-    history,
-    ledger,
-    maintenance,
-    notify,
-    office_clients,
-    query,
-    receipts,
-    report,
-    reprocess,
-    serve,
-    sftp,
-    signing_keys,
-    third_parties,
-    validate,
-)
 from iphub.context import run
-from iphub.demo import command as demo
+
+COMMANDS = {
+    "init": "deliveries:init",
+    "demo": "demo.command:demo",
+    "collect": "collect:collect",
+    "submit": "deliveries:submit",
+    "process": "deliveries:process",
+    "deliveries": "deliveries:deliveries",
+    "delivery": "decisions:app",
+    "third-party": "third_parties:app",
+    "office-client": "office_clients:app",
+    "client": "clients:app",
+    "signing-key": "signing_keys:app",
+    "authorization": "authorizations:app",
+    "receipts": "receipts:app",
+    "certificate": "certificates:app",
+    "history": "history:app",
+    "ledger": "ledger:app",
+    "sftp": "sftp:app",
+    "serve": "serve:serve",
+    "dagster": "dagster_ui:dagster",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
+    "digest": "maintenance:digest",
+    "maintain": "maintenance:maintain",
+    "rebuild-serving": "maintenance:rebuild_serving",
+    "notify": "notify:notify",
+    "query": "query:query",
+    "validate": "validate:validate",
+    "report": "report:report",
+    "reprocess": "reprocess:reprocess",
+}
+"""Every command, in the order of ``--help``: module of this room, and what in it."""
+
+
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each loaded when it is asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        module, _, member = COMMANDS[name].partition(":")
+        found = getattr(import_module(f"iphub.{module}"), member)
+        if isinstance(found, typer.Typer):
+            command: Any = get_group(found)
+        else:
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(found)
+            command = get_command(alone)
+        command.name = name
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(COMMANDS)
+
+    def __len__(self) -> int:
+        return len(COMMANDS)
+
+
+class _Group(TyperGroup):
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments | {"commands": _Commands()})
+
 
 app = typer.Typer(
+    cls=_Group,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     help="ASEAN IP Data Hub: collect the offices' registers, tell each office what is wrong, "
     "share what it allows.",
 )
-app.command()(deliveries.init)
-app.command()(demo.demo)
-app.command()(collect.collect)
-app.command()(deliveries.submit)
-app.command()(deliveries.process)
-app.command("deliveries")(deliveries.deliveries)
-app.add_typer(decisions.app, name="delivery")
-app.add_typer(third_parties.app, name="third-party")
-app.add_typer(office_clients.app, name="office-client")
-app.add_typer(clients.app, name="client")
-app.add_typer(signing_keys.app, name="signing-key")
-app.add_typer(authorizations.app, name="authorization")
-app.add_typer(certificates.app, name="certificate")
-app.add_typer(receipts.app, name="receipts")
-app.add_typer(history.app, name="history")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(sftp.app, name="sftp")
-app.command()(serve.serve)
-app.command("dagster")(dagster_ui.dagster)
-app.command()(backup.backup)
-app.command()(backup.restore)
-app.command()(maintenance.digest)
-app.command()(maintenance.maintain)
-app.command("rebuild-serving")(maintenance.rebuild_serving)
-app.command()(notify.notify)
-app.command()(query.query)
-app.command()(validate.validate)
-app.command()(report.report)
-app.command()(reprocess.reprocess)
+
+
+@app.callback()
+def _hub() -> None:
+    """Say that there are commands, though none is loaded yet."""
 
 
 def main() -> None:
