@@ -97,7 +97,7 @@ def stage(
                 delivered = opened.file(file).delivered
                 attachments[file.name] = [member.path for member in delivered.attachments]
                 reach("stage.opened")
-                for piece in _slices(delivered.documents):
+                for piece in slices(delivered.documents):
                     parts.append(Part(office, right, directory, len(parts) + 1, file, *piece))
             except DeliveryError as exc:
                 notes.note(code_of(exc), file=file.name, message=exc.detail)
@@ -162,7 +162,7 @@ def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
     return report
 
 
-def _slices(documents: Sequence[Member]) -> Iterator[tuple[int, int, int]]:
+def slices(documents: Sequence[Member]) -> Iterator[tuple[int, int, int]]:
     """Yield ranges of documents of about ``PART_BYTES``: first, last (excluded), bytes."""
     first, size = 0, 0
     for index, member in enumerate(documents):
