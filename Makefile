@@ -38,6 +38,10 @@ test-faults: $(VENV)/.dev ## kill the hub at every named point, about a quarter 
 bench: $(VENV)/.dev ## the benchmarks, with the figures the documentation quotes
 	$(BIN)/python -m benchmarks
 
+attack: $(VENV)/.dev ## Schemathesis and sqlmap over every route and parameter; long
+	IPHUB_ATTACK=all $(BIN)/python -m pytest -q -rs tests/flow/test_schemathesis.py tests/flow/test_injection.py \
+	  tests/flow/test_role_matrix.py tests/flow/test_hostile_requests.py
+
 docs: $(VENV)/.dev ## rewrite the pages that are generated from tables and rules
 	$(BIN)/python -m ipregister.dictionary docs/data-dictionary.md
 	$(BIN)/python -m ipregister.rule_catalogue > docs/quality-rules.md
