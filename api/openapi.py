@@ -25,8 +25,10 @@ from api.negotiation import FEED_FORMATS, RECORD_FORMATS
 from api.openapi_parts import (
     BEARER,
     CURSOR,
+    HEADERS,
     LIMIT,
     OFFICE,
+    REQUEST_ID,
     RIGHT,
     STRING,
     Document,
@@ -176,7 +178,9 @@ def _complete(description: Document) -> Document:
         for described in path.values():
             if "HTTPValidationError" in str(described["responses"].get("422")):
                 del described["responses"]["422"]
-            for answer in described["responses"].values():
+            for status, answer in described["responses"].items():
+                told = answer.get("headers", {}) | REQUEST_ID | HEADERS.get(status, {})
+                answer["headers"] = told
                 # What the framework says of every route, also of those that answer no JSON.
                 if answer.get("content", {}).get("application/json") == {"schema": {}}:
                     del answer["content"]["application/json"]

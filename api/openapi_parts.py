@@ -42,6 +42,22 @@ QUOTAS: Document = {
 }
 """Headers of every answer to a client that is known."""
 
+REQUEST_ID: Document = {
+    "X-Request-Id": {"description": "Quote it when you ask about an answer", "schema": STRING}
+}
+"""Of every answer."""
+
+HEADERS: dict[str, Document] = {
+    "401": {
+        "WWW-Authenticate": {
+            "description": "How to authenticate, and what was wrong",
+            "schema": STRING,
+        }
+    },
+    "429": {"Retry-After": {"description": "Seconds until you may go on", "schema": STRING}},
+}
+"""Of answers with these statuses, beside those of every answer."""
+
 
 def reference(name: str) -> Document:
     """Refer to a schema."""

@@ -90,3 +90,11 @@ def test_the_description_is_openapi() -> None:
 )
 def test_whatever_needs_a_token_says_401_and_429(route: str) -> None:
     assert {"401", "429"} <= ROUTES[route]["responses"].keys()
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_headers_are_described_where_they_are_sent(route: str) -> None:
+    for status, answer in ROUTES[route]["responses"].items():
+        assert "X-Request-Id" in answer["headers"]
+        assert ("WWW-Authenticate" in answer["headers"]) is (status == "401")
+        assert ("Retry-After" in answer["headers"]) is (status == "429")
