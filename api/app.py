@@ -5,6 +5,7 @@
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
 from api import (
@@ -36,6 +37,9 @@ from api.envelope import Envelope
 from api.service import Service
 from ipregister.errors import HubError
 
+UNOBSERVED: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+"""Who reads what goes into our own receipts and metrics, and to no collector beside them."""
+
 
 def create_app(service: Service) -> FastAPI:
     """Return the application over open stores.
@@ -51,6 +55,7 @@ def create_app(service: Service) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         servers=[{"url": service.public_url}],
+        telemetry=UNOBSERVED,
     )
     app.state.service = service
     # The routes themselves, most used first: FastAPI's included routers match a path several

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from api import openapi
 from api.answers import caching
 from api.auth import authenticate
+from api.direct import DirectRoute
 from api.limits import count_rows
 from api.negotiation import FEED_FORMATS, negotiate, not_acceptable
 from api.parameters import read_limit, read_query
@@ -24,7 +25,7 @@ from connectors.serving_store import Changes, Mark, PlaceUnknown, Space
 from ipregister.authorizations import Grant
 from ipregister.errors import InvalidRequest
 
-router = APIRouter(prefix="/v1", tags=["Changes"])
+router = APIRouter(prefix="/v1", tags=["Changes"], route_class=DirectRoute)
 
 PARAMETERS = frozenset({"office", "right", "cursor", "limit"})
 

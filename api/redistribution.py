@@ -19,6 +19,7 @@ from starlette.responses import Response
 from api import openapi
 from api.answers import Answer, caching, etag_of, matches, respond
 from api.auth import authenticate
+from api.direct import DirectRoute
 from api.limits import count_rows
 from api.negotiation import RECORD_FORMATS, negotiate, not_acceptable
 from api.parameters import (
@@ -42,7 +43,7 @@ from connectors.serving_store import START, Filters
 from ipregister.authorizations import NOTHING, Grant
 from ipregister.model import Right
 
-router = APIRouter(prefix="/v1/offices", tags=["Records"])
+router = APIRouter(prefix="/v1/offices", tags=["Records"], route_class=DirectRoute)
 
 RIGHTS = {str(right): right for right in Right}
 
