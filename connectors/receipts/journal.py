@@ -26,6 +26,9 @@ from ipregister.errors import StoreError
 SYNC_SECONDS = 1.0
 """How long written receipts may wait for the disk; an fsync per answer would cost more than it."""
 
+DAY = 86_400_000_000
+"""Microseconds; days are of UTC, so all of them are as long."""
+
 _FRAME = struct.Struct(">II")
 """Length of a receipt in bytes, CRC-32 of it."""
 
@@ -83,7 +86,7 @@ class Journal:
         """Write below ``root``; a file is made with the first receipt of a day."""
         self.root = root
         self._lock = threading.Lock()
-        self._day = ""
+        self._day = -1
         self._descriptor = -1
         self._size = 0
         self._sync: threading.Timer | None = None
@@ -117,14 +120,15 @@ class Journal:
             self._close()
 
     def _open(self, at: int) -> None:
-        day = f"{from_microseconds(at):%Y-%m-%d}"
+        day = at // DAY
         if day == self._day:
             return
         self._close()
         folder = journals(self.root)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         # A name of its own for every process: nobody else ever writes into this file.
-        path = folder / f"{day}.{os.getpid()}-{secrets.token_hex(4)}"
+        name = f"{from_microseconds(at):%Y-%m-%d}"
+        path = folder / f"{name}.{os.getpid()}-{secrets.token_hex(4)}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
         self._day, self._size = day, 0
 
@@ -154,7 +158,7 @@ class Journal:
         if self._descriptor >= 0:
             os.fdatasync(self._descriptor)
             os.close(self._descriptor)
-        self._descriptor, self._day = -1, ""
+        self._descriptor, self._day = -1, -1
 
 
 def journals(root: Path) -> Path:
