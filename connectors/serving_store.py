@@ -109,9 +109,16 @@ class ServingStore:
             connection.close()
 
     def record(self, office: str, right: Right, record_id: str, grant: Grant) -> bytes | None:
-        """Return the allowed part of one record as a JSON object, if it is published."""
-        space = self._space(office, right, grant)
-        return reading.read_record(self._reader(), space, record_id, mask_of(grant.allowed))
+        """Return the allowed part of one record as a JSON object, if it is published.
+
+        Raises:
+            StoreError: the view of the grant is not prepared.
+        """
+        connection, view, mask = self._reader(), view_of(grant), mask_of(grant.allowed)
+        found = reading.find_record(connection, (office, right), view, record_id, mask)
+        if found is None:
+            located(connection, (office, right), view)
+        return found
 
     def is_gone(self, office: str, right: Right, record_id: str, grant: Grant) -> bool:
         """Tell whether a record was taken away that could be read under this grant."""
