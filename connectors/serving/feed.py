@@ -8,7 +8,7 @@ one, items are in order of publication. How grants and places become marks is ``
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -55,8 +55,7 @@ class PlaceUnknown(LookupError):
     """The mark does not fit this store (it was rebuilt): the reader must start again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A mark in the terms of this store; 0 and empty are before everything."""
 
     publication: int = 0
@@ -196,16 +195,17 @@ def _items(connection: sqlite3.Connection, walk: _Walk, limit: int) -> Iterator[
         _feed_statement(mask, inclusive=start.half),
         (walk.space, start.publication, start.record, mask, walk.origin, limit + 1),
     )
-    for publication, record, cause, alive, *parts in rows:
+    for row in rows:
+        publication, record, cause, alive = row[:4]
         if publication <= walk.horizon and mode is not Mode.READ:
             cause = "authorization" if alive else cause
             if mode is Mode.NARROW and alive:
                 half = _Place(publication, record, half=True)
                 if half != _Place(start.publication, start.record, start.half):
                     yield _item("retract", cause, where, record, half)
-        body = b',"record":' + b"".join(parts) + b"}" if alive else b""
+        parts = (b',"record":', *row[4:], b"}") if alive else ()
         kind = "upsert" if alive else "delete"
-        yield _item(kind, cause, where, record, _Place(publication, record), body)
+        yield _item(kind, cause, where, record, _Place(publication, record), parts)
 
 
 def _retractions(
@@ -254,16 +254,17 @@ def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhau
 
 
 def _item(
-    kind: str, cause: str, where: bytes, record: str, place: _Place, body: bytes = b""
+    kind: str, cause: str, where: bytes, record: str, place: _Place, parts: Sequence[bytes] = ()
 ) -> _Item:
-    document = b'{"changeType":"%b","cause":"%b",%b,"recordId":%b%b}' % (
-        kind.encode(),
-        cause.encode(),
-        where,
-        _json(record),
-        body,
-    )
-    return _Item(document, record, bool(body), place)
+    document = b"".join((_lead(kind, cause, where), _json(record), *parts, b"}"))
+    return _Item(document, record, bool(parts), place)
+
+
+@lru_cache(maxsize=1024)
+def _lead(kind: str, cause: str, where: bytes) -> bytes:
+    """Return how an item begins: the same for nearly all of a page."""
+    named = (kind.encode(), cause.encode(), where)
+    return b'{"changeType":"%b","cause":"%b",%b,"recordId":' % named
 
 
 _json = msgspec.json.Encoder().encode
