@@ -4,8 +4,11 @@ import json
 
 import pytest
 from fastapi.exceptions import RequestValidationError
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from api import problems
 from ipregister.errors import HubError, InvalidRequest, StoreError
@@ -60,9 +63,11 @@ async def test_an_error_that_should_not_come_here_is_a_defect(kind: type[HubErro
 
 @pytest.mark.anyio
 async def test_the_frameworks_refusals_are_documents_too() -> None:
-    answer = await problems.answer_http(request(), HTTPException(405, headers={"Allow": "GET"}))
+    app = Starlette(routes=[Route("/there", lambda _: Response(), methods=["GET"])])
+    posted = Request(request().scope | {"app": app, "method": "POST", "path": "/there"})
+    answer = await problems.answer_http(posted, HTTPException(405))
     assert json.loads(bytes(answer.body))["code"] == "method_not_allowed"
-    assert answer.headers["allow"] == "GET"
+    assert answer.headers["allow"] == "GET, HEAD"
     invalid = RequestValidationError([{"loc": ("query", "limit"), "input": "secret", "msg": "x"}])
     answer = await problems.answer_invalid(request(), invalid)
     document = json.loads(bytes(answer.body))
