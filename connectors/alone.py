@@ -16,7 +16,14 @@ from ipregister.model import Right
 @contextmanager
 def alone(home: Path, office: str, right: Right) -> Iterator[None]:
     """Be the only one to change what the hub in ``home`` has of one office and right."""
-    descriptor = os.open(home / f".alone-{office}-{right}", os.O_RDWR | os.O_CREAT, 0o600)
+    with in_turn(home, f"{office}-{right}"):
+        yield
+
+
+@contextmanager
+def in_turn(home: Path, what: str) -> Iterator[None]:
+    """Be the only one at something named ``what`` in a home; whoever comes later waits."""
+    descriptor = os.open(home / f".alone-{what}", os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

@@ -5,6 +5,7 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
+from connectors.alone import in_turn
 from connectors.hub import Hub
 from ipregister.deliveries import State
 from ipregister.errors import StoreError
@@ -43,6 +44,13 @@ def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
     Raises:
         StoreError: a run failed; its deliveries still wait and the log says why.
     """
+    # In turn: Dagster's SQLite gives up on a lock after five seconds, which two of us on a busy
+    # machine exceed; the second one finds what the first has left.
+    with in_turn(hub.home.root, "process"):
+        return _process_until_idle(hub, office)
+
+
+def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
     job = build_definitions(str(hub.home.root)).get_job_def("process_deliveries")
     done: list[str] = []
     with dg.DagsterInstance.from_config(str(prepare_instance(hub.home.root))) as instance:
