@@ -6,6 +6,7 @@ import sys
 BENCHMARKS = (
     ("benchmarks.ingest",),
     ("benchmarks.ingest", "--memory"),
+    ("benchmarks.scale", "--records", "100000", "1000000"),
     ("benchmarks.api",),
     ("benchmarks.bulk",),
     ("benchmarks.limits",),
