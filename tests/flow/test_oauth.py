@@ -73,6 +73,10 @@ def test_me_tells_who_and_what(world: World) -> None:
                         "freeText": True,
                     }
                 ],
+                "validFrom": None,
+                "validUntil": None,
+                "termsOfUse": "internal_use",
+                "purpose": None,
             }
         ],
     }
