@@ -18,7 +18,7 @@ from api.service import Service, service_of
 from connectors.ledger import Access
 from connectors.ledger.columns import canonical
 from connectors.ledger.records import instant
-from connectors.ledger.webhooks import Webhook
+from connectors.ledger.webhook_records import Webhook
 from connectors.notifications.addresses import judge
 from connectors.notifications.sending import send
 from ipregister.roles import Role

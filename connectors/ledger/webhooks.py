@@ -12,17 +12,21 @@ import hmac
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, func, insert, select, update
 
 from connectors.ledger import audit
 from connectors.ledger.columns import Json
 from connectors.ledger.engine import Database
-from connectors.ledger.records import instant
 from connectors.ledger.schema import notifications, webhooks
+from connectors.ledger.webhook_records import (
+    Notification,
+    Webhook,
+    notification_of,
+    webhook_of,
+)
 from ipregister.errors import ConfigurationError, InvalidRequest, LedgerConflict
 
 MAX_WEBHOOKS = 3
@@ -30,55 +34,6 @@ MAX_WEBHOOKS = 3
 
 OVERLAP = timedelta(days=1)
 """How long both secrets sign after a rotation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """One address; ``told`` is the state its client was last told of, by space, if it was."""
-
-    webhookId: str
-    clientId: str
-    url: str
-    generation: int
-    rotatedAt: datetime | None
-    told: Mapping[str, str] | None
-    addedAt: datetime
-    endedAt: datetime | None
-    endedBecause: str | None
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON form; it holds no secret."""
-        return {
-            "webhookId": self.webhookId,
-            "url": self.url,
-            "addedAt": instant(self.addedAt),
-            "endedAt": instant(self.endedAt) if self.endedAt else None,
-            "endedBecause": self.endedBecause,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Notification:
-    """Something a client is told, and how that went."""
-
-    notificationId: str
-    webhookId: str
-    body: Json
-    noticedAt: datetime
-    attempts: int
-    nextAttemptAt: datetime | None
-    deliveredAt: datetime | None
-    givenUpAt: datetime | None
-    trouble: str | None
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON form."""
-        instants = {
-            name: instant(at) if (at := getattr(self, name)) else None
-            for name in ("noticedAt", "nextAttemptAt", "deliveredAt", "givenUpAt")
-        }
-        names = ("notificationId", "webhookId", "body", "attempts", "trouble")
-        return {name: getattr(self, name) for name in names} | instants
 
 
 class Webhooks:
@@ -215,7 +170,7 @@ class Webhooks:
             .where(n.next_attempt_at <= at)
         )
         with self._database.write() as connection:
-            found = [_notification(row) for row in connection.execute(query)]
+            found = [notification_of(row) for row in connection.execute(query)]
             for one in found:
                 mine = update(notifications).where(n.notification_id == one.notificationId)
                 connection.execute(mine.values(next_attempt_at=at + busy_for))
@@ -249,7 +204,7 @@ class Webhooks:
         query = select(notifications).where(n.webhook_id == webhook_id)
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(n.position.desc()).limit(limit))
-            return [_notification(row) for row in rows]
+            return [notification_of(row) for row in rows]
 
     def _secret(self, webhook_id: str, generation: int) -> str:
         if self._pepper is None:
@@ -278,21 +233,7 @@ def _find(
         query = query.where(c.webhook_id == webhook_id)
     if active:
         query = query.where(c.ended_at.is_(None))
-    return [_webhook(row) for row in connection.execute(query)]
-
-
-def _webhook(row: Row[Any]) -> Webhook:
-    return Webhook(
-        *(row.webhook_id, row.client_id, row.url, row.generation, row.rotated_at, row.told),
-        *(row.added_at, row.ended_at, row.ended_because),
-    )
-
-
-def _notification(row: Row[Any]) -> Notification:
-    return Notification(
-        *(row.notification_id, row.webhook_id, row.body, row.noticed_at, row.attempts),
-        *(row.next_attempt_at, row.delivered_at, row.given_up_at, row.trouble),
-    )
+    return [webhook_of(row) for row in connection.execute(query)]
 
 
 def _audit(

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from connectors.ledger import Ledger
 from connectors.ledger.columns import canonical
-from connectors.ledger.webhooks import Notification, Webhook
+from connectors.ledger.webhook_records import Notification, Webhook
 from connectors.networks import Networks
 from connectors.notifications.addresses import Resolve, resolve
 from connectors.notifications.noticing import notice

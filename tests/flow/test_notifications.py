@@ -13,7 +13,7 @@ import pytest
 from standardwebhooks import Webhook as Receiver
 
 from connectors.ledger import Ledger
-from connectors.ledger.webhooks import Webhook
+from connectors.ledger.webhook_records import Webhook
 from connectors.networks import read_networks
 from connectors.notifications.addresses import judge
 from connectors.notifications.dispatching import WAITS, Pass, dispatch

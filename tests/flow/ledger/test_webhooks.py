@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from connectors.ledger import Ledger
-from connectors.ledger.webhooks import MAX_WEBHOOKS, OVERLAP, Webhook
+from connectors.ledger.webhook_records import Webhook
+from connectors.ledger.webhooks import MAX_WEBHOOKS, OVERLAP
 from ipregister.errors import InvalidRequest, LedgerConflict
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
