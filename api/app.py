@@ -73,8 +73,8 @@ def create_app(service: Service) -> FastAPI:
         coverage,
         history,
     )
-    for part in (*third_parties, *offices, metadata, health, metrics, documentation):
-        app.router.routes.extend(part.router.routes)
+    parts = (*third_parties, *offices, metadata, health, metrics, documentation)
+    app.router.routes[:0] = [route for part in parts for route in part.router.routes]
     app.add_exception_handler(HubError, problems.answer_error)
     app.add_exception_handler(HTTPException, problems.answer_http)
     app.add_exception_handler(RequestValidationError, problems.answer_invalid)

@@ -33,8 +33,10 @@ def negotiate(request: Request, offered: Sequence[Format]) -> Format | None:
 
 def accepted(request: Request, media_types: tuple[str, ...]) -> int | None:
     """Return the place of the form to answer in, or nothing when the client takes none."""
-    accept = request.headers.getlist("accept")
-    return _best(",".join(accept)[:MAX_ACCEPT], media_types) if accept else 0
+    accept = [value for name, value in request.scope["headers"] if name == b"accept"]
+    if not accept:
+        return 0
+    return _best(b",".join(accept).decode("latin-1")[:MAX_ACCEPT], media_types)
 
 
 def accepts_json(request: Request) -> bool:
