@@ -64,13 +64,11 @@ class _Place(NamedTuple):
     retracted: str = ""
 
 
-class _Item(NamedTuple):
-    """One item, what it is about, and the place behind it."""
+_Item = tuple[bytes, str, bool, tuple[int, str, bool, str]]
+"""One item, what it is about, whether it is given, and the fields of the ``_Place`` behind it.
 
-    body: bytes
-    record: str
-    is_given: bool
-    place: _Place
+Plain tuples: a page has a thousand of them, and of the places only the last is looked at.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +102,19 @@ def read_changes(
         while mark is not None:
             walk = _walk(connection, mark)
             left = limit - len(changes.items)
-            place, exhausted = walk.start, True
-            for item in _items(connection, walk, left + 1):
+            behind: tuple[int, str, bool, str] = walk.start
+            exhausted = True
+            for body, record, is_given, place in _items(connection, walk, left + 1):
                 if not left:
                     changes, exhausted = replace(changes, more=True), False
                     break
-                changes.items.append(item.body)
-                changes.named.append(Named(space, item.record, item.is_given))
-                place, left = item.place, left - 1
+                changes.items.append(body)
+                changes.named.append(Named(space, record, is_given))
+                behind, left = place, left - 1
             if mark.mode is Mode.RETRACT and exhausted:
                 mark = arrive(mark)
                 continue
-            changes.marks.append(_marked(connection, walk, place, exhausted=exhausted))
+            changes.marks.append(_marked(connection, walk, _Place(*behind), exhausted=exhausted))
             break
     return changes
 
@@ -202,10 +201,11 @@ def _items(connection: sqlite3.Connection, walk: _Walk, limit: int) -> Iterator[
             if mode is Mode.NARROW and alive:
                 half = _Place(publication, record, half=True)
                 if half != _Place(start.publication, start.record, start.half):
-                    yield _item("retract", cause, where, record, half)
+                    yield _document("retract", cause, where, record), record, False, half
         parts = (b',"record":', *row[4:], b"}") if alive else ()
         kind = "upsert" if alive else "delete"
-        yield _item(kind, cause, where, record, _Place(publication, record), parts)
+        document = _document(kind, cause, where, record, parts)
+        yield document, record, bool(alive), (publication, record, False, "")
 
 
 def _retractions(
@@ -227,7 +227,7 @@ def _retractions(
     )
     for (record,) in rows:
         place = _Place(start.publication, start.record, retracted=record)
-        yield _item("retract", "authorization", where, record, place)
+        yield _document("retract", "authorization", where, record), record, False, place
 
 
 def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhausted: bool) -> Mark:
@@ -253,11 +253,10 @@ def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhau
     )
 
 
-def _item(
-    kind: str, cause: str, where: bytes, record: str, place: _Place, parts: Sequence[bytes] = ()
-) -> _Item:
-    document = b"".join((_lead(kind, cause, where), _json(record), *parts, b"}"))
-    return _Item(document, record, bool(parts), place)
+def _document(
+    kind: str, cause: str, where: bytes, record: str, parts: Sequence[bytes] = ()
+) -> bytes:
+    return b"".join((_lead(kind, cause, where), _json(record), *parts, b"}"))
 
 
 @lru_cache(maxsize=1024)
