@@ -59,20 +59,32 @@ class _Envelope:
             name: re.compile(rb"<(?:[\w.-]+:)?%s>([^<]*)<" % re.escape(element.encode()))
             for element, name in format.header.items()
         }
-        self._end = re.compile(rb"</(?:[\w.-]+:)?%s\s*>" % (format.envelope or "").encode())
+        envelope = re.escape((format.envelope or "").encode())
+        self._start = re.compile(rb"<(?:[\w.-]+:)?%s[\s>]" % envelope)
+        self._end = re.compile(rb"</(?:[\w.-]+:)?%s\s*>" % envelope)
+        self._around: dict[str, str] = {}
+        self._is_within = False
 
     def read(self, text: bytes) -> None:
         """Read what stands between two records."""
         self.namespaces |= dict(_NAMESPACE.findall(text))
-        if self._format.envelope and (ends := list(self._end.finditer(text))):
-            self.header, text = {}, text[ends[-1].end() :]
+        if self._format.envelope:
+            if ends := list(self._end.finditer(text)):
+                self.header, self._is_within = self._around, False
+                text = text[ends[-1].end() :]
+            if not self._is_within and (start := self._start.search(text)):
+                self._around = self.header = self.header | self._said(text[: start.start()])
+                self._is_within, text = True, text[start.end() :]
+        self.header = self.header | self._said(text)
+
+    def _said(self, text: bytes) -> dict[str, str]:
         found = {name: value.search(text) for name, value in self._values.items()}
         said = {
             name: match[1].strip().decode("utf-8", "replace")
             for name, match in found.items()
             if match
         }
-        self.header = self.header | {name: value for name, value in said.items() if value}
+        return {name: value for name, value in said.items() if value}
 
 
 def _bytes_of(source: BinaryIO) -> tuple[bytes, bytes]:

@@ -150,6 +150,7 @@ class _Reading:
     def __init__(self, format: Format) -> None:
         self.format, self.names = format, frozenset(_names(format))
         self.header: dict[str, str] = {}
+        self.around: dict[str, str] = {}  # what stands outside every envelope
         self.has_doctype: bool | None = None
 
     def take(
@@ -164,10 +165,19 @@ class _Reading:
             unknown = _undeclared_entity(element) if self.has_doctype else None
             return unknown or Record(element, self.header)
         if name == self.format.envelope:
-            self.header = {}
+            self.header = dict(self.around)
         elif element.text and (text := element.text.strip()):
-            self.header[self.format.header[name]] = text
+            said = self.format.header[name]
+            self.header[said] = text
+            if not _is_within(element, self.format.envelope):
+                self.around[said] = text
         return None
+
+
+def _is_within(element: etree._Element, envelope: str | None) -> bool:
+    return (
+        envelope is not None and next(element.iterancestors(f"{{*}}{envelope}"), None) is not None
+    )
 
 
 class _DocumentType(Protocol):

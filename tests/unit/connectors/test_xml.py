@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from connectors.readers import raw_xml, xml
+from connectors.readers.salvage import salvage
 from ipregister.errors import (
     DeliveryError,
     IncompleteDelivery,
@@ -87,6 +88,19 @@ def test_a_header_counts_for_its_own_envelope() -> None:
         ("3", {"code": "C"}),
         ("4", {"code": "C"}),
     ]
+
+
+@pytest.mark.parametrize("size", [0, xml.WHOLE_BYTES])
+def test_a_header_around_the_envelopes_counts_for_all(size: int) -> None:
+    """However large the document is: whole and by events it is read alike, and so in pieces."""
+    data = (
+        f"<T><Code>A</Code><x>{'x' * size}</x><Content><Mark>1</Mark></Content>"
+        "<Content><Code>B</Code><Mark>2</Mark></Content><Content><Mark>3</Mark></Content></T>"
+    ).encode()
+    expected = [("1", {"code": "A"}), ("2", {"code": "B"}), ("3", {"code": "A"})]
+    assert read(data) == expected
+    salvaged = [r for r in salvage(io.BytesIO(data[:-4]), FORMAT, 0) if isinstance(r, xml.Record)]
+    assert [(r.element.text, dict(r.header)) for r in salvaged] == expected
 
 
 BOMB = "<!DOCTYPE T [<!ENTITY a 'ha'><!ENTITY b '&a;&a;&a;&a;&a;&a;&a;&a;'>]>"
