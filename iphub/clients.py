@@ -128,7 +128,8 @@ def add_key(
     _emit_client(client, format)
 
 
-@app.command()
+# A key's identifier is base64url (RFC 7638), so that it may begin with the dash of an option.
+@app.command(context_settings={"ignore_unknown_options": True})
 def retire_key(
     client_id: ClientArgument,
     kid: Annotated[str, typer.Argument(help="The key's identifier, as `list` shows it.")],

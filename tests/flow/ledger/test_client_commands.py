@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
 from connectors.hub import Hub
+from connectors.ledger.public_keys import read_public_key
 from connectors.settings import Settings
 from iphub.cli import app
 from ipregister.errors import ConfigurationError, InvalidRequest
@@ -97,6 +98,17 @@ def test_keys_overlap_while_a_client_changes_over(command: Command) -> None:
         command("client", "retire-key", client_id, "unknown")
     with pytest.raises(InvalidRequest, match="public half"):
         command("client", "add-key", client_id)
+
+
+def test_a_key_whose_identifier_begins_with_a_dash_is_retired(command: Command) -> None:
+    pem = next(pem for pem in iter(public_pem, "") if read_public_key(pem)["kid"].startswith("-"))
+    client_id = command("third-party", "add", "Ann", "--public-key", pem)["clientId"]
+    (key,) = command("client", "add-key", client_id, "--public-key", public_pem())["keys"][:1]
+    assert key["kid"].startswith("-")
+    with pytest.raises(SystemExit):
+        command("client", "retire-key", client_id, key["kid"], "--keep-hour", "2")
+    retired = command("client", "retire-key", client_id, key["kid"], "--keep-hours", "2")
+    assert retired["keys"][0]["expiresAt"] is not None
 
 
 def test_a_profile_is_set_shown_and_audited(command: Command, home: Path) -> None:
