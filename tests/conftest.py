@@ -11,6 +11,7 @@ import os
 import re
 import secrets
 import shutil
+import signal
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -31,6 +32,12 @@ IN_CI = os.environ.get("CI") == "true"
 hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 if IN_CI:
     hypothesis.settings.load_profile("ci")
+
+
+# Started in the background of a script, a process ignores SIGINT, and Dagster gives SIGTERM the
+# same handler: each server a test starts would inherit both, and could not be stopped.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def layer_of(path: Path) -> str | None:
