@@ -14,10 +14,11 @@ from api.auth import authenticate
 from api.direct import DirectRoute
 from api.limits import count_rows
 from api.negotiation import FEED_FORMATS, negotiate, not_acceptable
+from api.paging import next_link
 from api.parameters import read_limit, read_query
 from api.problems import refuse
 from api.receipting import note_changes
-from api.redistribution import JSON, RIGHTS, next_link
+from api.redistribution import JSON, RIGHTS
 from api.service import service_of
 from connectors.exports.formats import MEDIA_TYPES, Format
 from connectors.ledger import Access

@@ -7,9 +7,7 @@ wrong with a delivery is ``findings``; sending one is ``packages``.
 import datetime as dt
 from collections.abc import Mapping
 from hashlib import blake2b
-from urllib.parse import urlencode
 
-import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,9 +18,9 @@ from api.bodies import JSON, Document, answer, read_document
 from api.negotiation import accepts_json, available
 from api.office_access import office_access
 from api.office_parameters import read_choice, read_choices, read_date
+from api.paging import Paging, bound_to
 from api.parameters import read_limit, read_query
 from api.problems import refuse
-from api.redistribution import next_link
 from api.service import Service, service_of
 from connectors.ledger import Access, Delivery, DeliveryEvent, DeliveryQuery
 from ipregister.deliveries import Kind, State
@@ -56,22 +54,15 @@ async def list_deliveries(request: Request) -> Response:
     if not accepts_json(request):
         return available(request, [JSON])
     limit = read_limit(values)
-    asked = {name: text for name, text in sorted(values.items()) if name in FILTERS}
-    bound_to = ("deliveries", access.clientId, office, urlencode(asked))
-    after = None
-    if "cursor" in values:
-        after = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=Place)
-    found = service.ledger.deliveries.search(_query(office, values, after, limit + 1))
-    page = found[:limit]
-    document: dict[str, object] = {
-        "items": [delivery.document(service.clock()) for delivery in page]
-    }
-    headers = {}
-    if len(found) > limit:
-        place = msgspec.json.encode((page[-1].receivedAt, page[-1].deliveryId))
-        document["nextCursor"] = cursor = service.cursors.seal(place, bound_to)
-        headers["Link"] = next_link(request, service, values, cursor)
-    return answer(document, headers=headers)
+    bound = bound_to(("deliveries", access.clientId, office), values, FILTERS)
+    paging = Paging(request, service, values, bound)
+    found = service.ledger.deliveries.search(_query(office, values, paging.place(Place), limit + 1))
+    return paging.answer(
+        found,
+        limit,
+        item=lambda delivery: delivery.document(service.clock()),
+        place=lambda delivery: (delivery.receivedAt, delivery.deliveryId),
+    )
 
 
 @router.get("/{deliveryId}", openapi_extra=openapi.DELIVERY)

@@ -9,7 +9,6 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter
@@ -18,15 +17,15 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from api import openapi_offices as openapi
-from api.bodies import HEADERS, JSON, answer
+from api.bodies import HEADERS, JSON
 from api.deliveries import own_delivery
 from api.negotiation import accepted, available
 from api.office_access import office_access
 from api.office_parameters import read_choices
+from api.paging import Paging, bound_to
 from api.parameters import MAX_VALUE_CHARACTERS, read_limit, read_query
 from api.problems import refuse
-from api.redistribution import next_link
-from api.service import Service, service_of
+from api.service import service_of
 from connectors.reports.finding_pages import FINDING_FIELDS, Finding, FindingQuery, read_findings
 from connectors.reports.safe_cells import for_csv
 from ipregister.errors import InvalidRequest
@@ -55,8 +54,8 @@ async def list_findings(request: Request) -> Response:
         return access
     place = accepted(request, FORMS)
     form = None if place is None else FORMS[place]
-    paging = ("limit", "cursor") if form == JSON else ()
-    values = read_query(request.scope["query_string"], allowed=frozenset({*FILTERS, *paging}))
+    of_pages = ("limit", "cursor") if form == JSON else ()
+    values = read_query(request.scope["query_string"], allowed=frozenset({*FILTERS, *of_pages}))
     wanted = _query(values)
     delivery = own_delivery(service, path)
     if delivery is None:
@@ -68,9 +67,10 @@ async def list_findings(request: Request) -> Response:
     if form != JSON:
         lines = _csv if form == CSV else _ndjson
         return StreamingResponse(lines(source.batches()), 200, HEADERS, form)
-    asked = {name: text for name, text in sorted(values.items()) if name in FILTERS}
-    bound_to = ("findings", access.clientId, delivery.deliveryId, urlencode(asked))
-    return await _page(request, service, source, values, bound_to)
+    bound = bound_to(("findings", access.clientId, delivery.deliveryId), values, FILTERS)
+    paging, limit = Paging(request, service, values, bound), read_limit(values)
+    found = await run_in_threadpool(source.page, paging.place(int) or 0, limit + 1)
+    return paging.answer(found, limit, item=lambda row: row[1], place=lambda row: row[0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +91,6 @@ class Source:
         while found := self.page(after, BATCH):
             yield [row for _, row in found]
             after = found[-1][0]
-
-
-async def _page(
-    request: Request,
-    service: Service,
-    source: Source,
-    values: Mapping[str, str],
-    bound_to: tuple[str, ...],
-) -> Response:
-    limit, after = read_limit(values), 0
-    if "cursor" in values:
-        after = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=int)
-    found = await run_in_threadpool(source.page, after, limit + 1)
-    document: dict[str, object] = {"items": [row for _, row in found[:limit]]}
-    headers = {}
-    if len(found) > limit:
-        place = msgspec.json.encode(found[limit - 1][0])
-        document["nextCursor"] = cursor = service.cursors.seal(place, bound_to)
-        headers["Link"] = next_link(request, service, values, cursor)
-    return answer(document, headers=headers)
 
 
 def _query(values: Mapping[str, str]) -> FindingQuery:

@@ -6,9 +6,7 @@ record.
 
 import datetime as dt
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
-import msgspec
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -19,9 +17,9 @@ from api.bodies import JSON, answer
 from api.negotiation import accepts_json, available
 from api.office_access import office_access
 from api.office_parameters import read_choice, read_date
+from api.paging import Paging, bound_to
 from api.parameters import read_limit, read_query
 from api.problems import refuse
-from api.redistribution import next_link
 from api.service import service_of
 from connectors.receipts.reading import Asked, Place, Receipts
 from ipregister.errors import InvalidRequest
@@ -46,21 +44,13 @@ async def list_receipts(request: Request) -> Response:
     if not accepts_json(request):
         return available(request, [JSON])
     limit, asked = read_limit(values), _asked(office, values)
-    filters = {name: text for name, text in sorted(values.items()) if name in FILTERS}
-    bound_to = ("access-receipts", access.clientId, office, urlencode(filters))
-    before = None
-    if "cursor" in values:
-        before = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=Place)
-    receipts = Receipts(service.receipts.root)
+    bound = bound_to(("access-receipts", access.clientId, office), values, FILTERS)
+    paging = Paging(request, service, values, bound)
+    receipts, before = Receipts(service.receipts.root), paging.place(Place)
     found = await run_in_threadpool(receipts.find, asked, before=before, limit=limit + 1)
-    page = found[:limit]
-    document: dict[str, object] = {"items": [receipt.document() for receipt in page]}
-    headers = {}
-    if len(found) > limit:
-        place = msgspec.json.encode(page[-1].place)
-        document["nextCursor"] = cursor = service.cursors.seal(place, bound_to)
-        headers["Link"] = next_link(request, service, values, cursor)
-    return answer(document, headers=headers)
+    return paging.answer(
+        found, limit, item=lambda receipt: receipt.document(), place=lambda receipt: receipt.place
+    )
 
 
 @router.get("/usage", openapi_extra=openapi.USAGE)

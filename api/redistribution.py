@@ -8,7 +8,6 @@ in ``openapi``: the framework's own reading costs as much as the whole answer.
 
 from collections.abc import Mapping, Sequence
 from functools import cache
-from urllib.parse import urlencode
 
 import msgspec
 from fastapi import APIRouter
@@ -22,6 +21,7 @@ from api.auth import authenticate
 from api.direct import DirectRoute
 from api.limits import count_rows
 from api.negotiation import RECORD_FORMATS, negotiate, not_acceptable
+from api.paging import Paging, bound_to, next_link
 from api.parameters import (
     FILTERS,
     SEARCH,
@@ -35,7 +35,7 @@ from api.parameters import (
 from api.problems import refuse
 from api.receipting import note
 from api.record_stream import Wanted, stream
-from api.service import Service, service_of
+from api.service import service_of
 from connectors.exports.formats import Format
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
@@ -109,11 +109,8 @@ async def list_records(request: Request) -> Response:
     if kind is None:
         return not_acceptable(request, RECORD_FORMATS)
     limit, filters = read_limit(values), read_filters(values, right)
-    asked = {name: text for name, text in sorted(values.items()) if name in FILTERS}
-    bound_to = ("records", access.clientId, office, right, urlencode(asked))
-    after = START
-    if "cursor" in values:
-        after = msgspec.json.decode(service.cursors.open(values["cursor"], bound_to), type=Sort)
+    bound = bound_to(("records", access.clientId, office, right), values, FILTERS)
+    after = Paging(request, service, values, bound).place(Sort) or START
 
     every = available_fields(right, allowed)
     if kind is Format.NDJSON and "limit" not in values:
@@ -128,7 +125,7 @@ async def list_records(request: Request) -> Response:
     # A search walks through many records: other requests must not wait for it.
     answer, last = await run_in_threadpool(read) if is_search(filters) else read()
     note(request, service, access, Route.PAGE, (office, right), answer.records)
-    cursor = None if last is None else service.cursors.seal(msgspec.json.encode(last), bound_to)
+    cursor = None if last is None else service.cursors.seal(msgspec.json.encode(last), bound)
     count_rows(request, len(answer.bodies))
     headers = {"Link": next_link(request, service, values, cursor)} if cursor else {}
     if kind is Format.JSON:
@@ -142,13 +139,6 @@ def is_search(filters: Filters) -> bool:
     return filters != Filters(
         applicationNumber=filters.applicationNumber, registrationNumber=filters.registrationNumber
     )
-
-
-def next_link(request: Request, service: Service, values: Mapping[str, str], cursor: str) -> str:
-    """Return the ``Link`` to the next page: the same query from there."""
-    query = urlencode({name: text for name, text in values.items() if name != "cursor"})
-    address = f"{service.public_url}{request.scope['path']}"
-    return f'<{address}?{query}{"&" if query else ""}cursor={cursor}>; rel="next"'
 
 
 def _grant(access: Access, path: Mapping[str, str]) -> tuple[str, Right | None, Grant]:
