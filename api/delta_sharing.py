@@ -79,24 +79,20 @@ async def list_shares(request: Request) -> Response:
 @router.get("/shares/{share}", openapi_extra=openapi.DELTA_SHARE)
 async def read_share(request: Request) -> Response:
     """Return one share."""
-    access = _caller(request)
-    if isinstance(access, Response):
-        return access
-    share = request.path_params["share"]
-    if not _rights(access, share):
-        return refuse(request, "not_found")
+    opened = _share(request)
+    if isinstance(opened, Response):
+        return opened
+    _, share, _ = opened
     return answer({"share": {"name": share, "id": share}})
 
 
 @router.get("/shares/{share}/schemas", openapi_extra=openapi.DELTA_SCHEMAS)
 async def list_schemas(request: Request) -> Response:
     """Return the only schema of a share."""
-    access = _caller(request)
-    if isinstance(access, Response):
-        return access
-    share = request.path_params["share"]
-    if not _rights(access, share):
-        return refuse(request, "not_found")
+    opened = _share(request)
+    if isinstance(opened, Response):
+        return opened
+    access, share, _ = opened
     return _page(request, access, [{"name": SCHEMA, "share": share}])
 
 
@@ -112,12 +108,10 @@ async def list_tables(request: Request) -> Response:
 @router.get("/shares/{share}/all-tables", openapi_extra=openapi.DELTA_ALL_TABLES)
 async def list_all_tables(request: Request) -> Response:
     """Return the rights an office shares with you, as tables."""
-    access = _caller(request)
-    if isinstance(access, Response):
-        return access
-    share = request.path_params["share"]
-    if not (rights := _rights(access, share)):
-        return refuse(request, "not_found")
+    opened = _share(request)
+    if isinstance(opened, Response):
+        return opened
+    access, share, rights = opened
     items = [{"name": str(right), "schema": SCHEMA, "share": share} for right in rights]
     return _page(request, access, items)
 
@@ -210,8 +204,13 @@ def _caller(request: Request) -> Access | Response:
     return authenticate(request, service_of(request))
 
 
-def _rights(access: Access, share: str) -> list[Right]:
-    return sorted(right for office, right in access.grants if office == share)
+def _share(request: Request) -> tuple[Access, str, list[Right]] | Response:
+    """Return who asks, the share of the path and its rights, or the refusal to send."""
+    access, share = _caller(request), request.path_params["share"]
+    if isinstance(access, Response):
+        return access
+    rights = sorted(right for office, right in access.grants if office == share)
+    return (access, share, rights) if rights else refuse(request, "not_found")
 
 
 def _table(request: Request, access: Access) -> Task | None:
