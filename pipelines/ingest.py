@@ -6,6 +6,7 @@ judge, compare and publish is the connectors'. Every step may be repeated after 
 
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
 
@@ -14,7 +15,6 @@ import structlog
 from connectors.alone import alone
 from connectors.checking import (
     Checked,
-    check,
     collect_findings,
     first_message,
     note_comparison,
@@ -24,13 +24,10 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register, publish_to_serving
 from connectors.register.difference import MANIFEST, Difference, difference
-from connectors.register.incoming import Arriving
 from connectors.register.manifests import keep_manifest
-from connectors.staging.stage import StagedFile
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.errors import StoreError
 from ipregister.holds import HoldCode, failed
-from ipregister.processing import processing_version
 from pipelines.guarding import hold_of, withdraw_superseded
 from pipelines.journey import (
     Decided,
@@ -45,6 +42,7 @@ from pipelines.journey import (
     remembered,
     was_held,
 )
+from pipelines.reading import read_delivery
 from pipelines.reverting import finish_reverts
 
 log = structlog.get_logger()
@@ -141,36 +139,12 @@ def give_back(hub: Hub, delivery_id: str, trouble: Exception, *, worker: str, at
 
 def _check_and_publish(journey: Journey) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
-    shutil.rmtree(journey.directory, ignore_errors=True)
-    checked = check(
-        delivery.office,
-        delivery.right,
-        [
-            StagedFile(file.name, file.sha256, hub.landing.path(file.sha256))
-            for file in delivery.files
-        ],
-        journey.directory,
-        as_of=delivery.receivedAt.date(),
-        workers=hub.settings.workers,
-        memory_limit=hub.settings.memory_limit,
-    )
+    checked, arriving = read_delivery(hub, delivery, journey.directory)
     journey.durations |= {step: round(seconds, 4) for step, seconds in checked.durations.items()}
     started = perf_counter()
     changes = difference(
         hub.register,
-        Arriving(
-            office=delivery.office,
-            right=delivery.right,
-            kind=delivery.kind,
-            rows=checked.staged.rows,
-            removals=checked.staged.removals,
-            findings=checked.findings,
-            rejected=checked.staged.rejected,
-            delivery_id=delivery.deliveryId,
-            order=delivery.order,
-            newer=newer_deliveries(journey),
-            processing=processing_version(delivery.office, delivery.right),
-        ),
+        replace(arriving, newer=newer_deliveries(journey)),
         journey.directory / "plan.parquet",
     )
     note_comparison(checked, delivery.office, delivery.right, delivery.kind, changes)

@@ -14,18 +14,16 @@ from pathlib import Path
 import structlog
 
 from connectors.alone import alone
-from connectors.checking import check
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register, publish_to_serving
 from connectors.register.incoming import Arriving
 from connectors.register.manifests import Effective, keep_manifest, processing_of
 from connectors.register.rederiving import find_sources, rederive, write_manifest_of
-from connectors.staging.stage import StagedFile
 from ipregister.deliveries import State
 from ipregister.model import Right
-from ipregister.processing import processing_version
 from pipelines.journey import manifest_of
+from pipelines.reading import read_delivery
 
 log = structlog.get_logger()
 
@@ -129,32 +127,8 @@ class _Work:
         )
 
     def _arriving(self, delivery: Delivery) -> Arriving:
-        staging = self.directory / "again"
-        shutil.rmtree(staging, ignore_errors=True)
-        checked = check(
-            delivery.office,
-            delivery.right,
-            [
-                StagedFile(file.name, file.sha256, self.hub.landing.path(file.sha256))
-                for file in delivery.files
-            ],
-            staging,
-            as_of=delivery.receivedAt.date(),
-            workers=self.hub.settings.workers,
-            memory_limit=self.hub.settings.memory_limit,
-        )
-        return Arriving(
-            office=delivery.office,
-            right=delivery.right,
-            kind=delivery.kind,
-            rows=checked.staged.rows,
-            removals=checked.staged.removals,
-            findings=checked.findings,
-            rejected=checked.staged.rejected,
-            delivery_id=delivery.deliveryId,
-            order=delivery.order,
-            processing=processing_version(delivery.office, delivery.right),
-        )
+        _, arriving = read_delivery(self.hub, delivery, self.directory / "again")
+        return arriving
 
     def _publish(self, delivery: Delivery, again: Arriving, plan: Path, count: int) -> None:
         """Make the changes visible, then write them into the log.
