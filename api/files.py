@@ -9,6 +9,7 @@ Standards: RFC 9110 §14.4 (Content-Range); the offset headers are those of tus 
 """
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
@@ -25,10 +26,11 @@ from api.package_bodies import clean_name, refuse_encoding, too_long
 from api.parameters import read_query
 from api.problems import problem, refuse
 from api.service import Service, service_of
+from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Access, Upload, UploadState
 from connectors.pushed import Pushed
-from ipregister.errors import ContentMismatch, InvalidRequest
+from ipregister.errors import ContentMismatch, InvalidRequest, LedgerConflict
 from ipregister.roles import Act
 
 router = APIRouter(prefix="/v1/files", tags=["Files"])
@@ -76,6 +78,7 @@ async def announce_file(request: Request) -> Response:
     expires = at + LIFETIME
     ticket = service.cursors.seal(expires.isoformat().encode(), _bound_to(upload))
     address = f"/v1/files/{upload.fileId}/content?ticket={ticket}"
+    upload = await _judge_left(service, upload)
     document = _document(service.files(), upload) | {
         "uploadUrl": service.public_url + address,
         "expiresAt": expires.astimezone(UTC).isoformat().replace("+00:00", "Z"),
@@ -94,7 +97,7 @@ async def read_file(request: Request) -> Response:
     upload = service.ledger.uploads.find(request.path_params["fileId"])
     if upload is None or upload.office != access.office:
         return refuse(request, "not_found")
-    return _show(service, upload)
+    return _show(service, await _judge_left(service, upload))
 
 
 @router.get("/{fileId}/content", openapi_extra=openapi.FILE_OFFSET)
@@ -102,7 +105,9 @@ async def read_offset(request: Request) -> Response:
     """Return how many bytes are here (`Upload-Offset`): go on from there."""
     service = service_of(request)
     upload = _addressed(request, service)
-    return upload if isinstance(upload, Response) else _show(service, upload)
+    if isinstance(upload, Response):
+        return upload
+    return _show(service, await _judge_left(service, upload))
 
 
 @router.put("/{fileId}/content", openapi_extra=openapi.FILE_CONTENT)
@@ -169,8 +174,27 @@ def _finish(service: Service, upload: Upload, pushed: Pushed) -> Upload:
         reason = f"The file has the SHA-256 {found}, not the announced one. Announce it again."
         return uploads.finish(upload.fileId, UploadState.REJECTED, at=at, reason=reason)
     service.files().landing.keep(pushed)
+    reach("upload.kept")
     pushed.path.unlink(missing_ok=True)  # stays where landing had these bytes already
     return uploads.finish(upload.fileId, UploadState.VALIDATED, at=at)
+
+
+async def _judge_left(service: Service, upload: Upload) -> Upload:
+    """Give the verdict that a server owed when it was stopped: nothing is left to be sent."""
+    here = service.files().landing.part_bytes(_key(upload))
+    if upload.state is not UploadState.RECEIVING or here < upload.bytes:
+        return upload
+    return await run_in_threadpool(_finish_left, service, upload)
+
+
+def _finish_left(service: Service, upload: Upload) -> Upload:
+    with (
+        suppress(LedgerConflict),  # the request that sent the last part is just giving it
+        service.files().landing.resuming(_key(upload)) as pushed,
+    ):
+        if pushed.bytes == upload.bytes:
+            return _finish(service, upload, pushed)
+    return upload
 
 
 def _pusher(request: Request, service: Service) -> Access | Response:
