@@ -9,17 +9,22 @@ import json
 import os
 import tarfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO
 
+from connectors.arriving import is_still, locked
 from connectors.backup.cut import Entry
-from ipregister.errors import UnreadableBackup
+from connectors.faults import reach
+from ipregister.errors import InvalidRequest, UnreadableBackup
 
 MANIFEST = "manifest.json"
 FORMAT = "asean-ip-hub backup 1"
+
+UNFINISHED = ".iphub-unfinished"
+"""Ends the hidden name of a backup that is being written; nobody else's files end so."""
 
 CHUNK_BYTES = 1 << 20
 SPOOL_BYTES = 16 << 20
@@ -47,23 +52,42 @@ class Contents:
 
 
 def write(target: Path, entries: Iterable[Entry], cut_at: str) -> Contents:
-    """Write a backup; under its name there is a whole one or none."""
+    """Write a backup; under its name there is a whole one or none.
+
+    Raises:
+        InvalidRequest: another process is writing it.
+    """
     contents = Contents(cut_at)
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as sink:
+    unfinished = target.with_name(f".{target.name}{UNFINISHED}")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "wb") as sink:
+        if not locked(descriptor) or not is_still(unfinished, descriptor):
+            raise InvalidRequest(f"{target} is being written by another process.")
+        try:
+            os.ftruncate(descriptor, 0)  # what a killed one left
             with tarfile.open(fileobj=sink, mode="w", format=tarfile.PAX_FORMAT) as archive:
                 for entry in entries:
                     if (added := _add(archive, entry)) is not None:
                         contents.files[entry.name] = added
+                    reach("backup.entry")
                 _add_manifest(archive, contents)
+                reach("backup.listed")
             sink.flush()
-            os.fsync(sink.fileno())
-        unfinished.replace(target)
-    finally:
-        unfinished.unlink(missing_ok=True)
+            os.fsync(descriptor)
+            reach("backup.synced")
+            unfinished.replace(target)
+            reach("backup.named")
+        finally:
+            unfinished.unlink(missing_ok=True)
     return contents
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed backups left in a folder; what a living process writes to stays."""
+    for left in folder.glob(f".*{UNFINISHED}"):
+        with suppress(OSError), left.open("rb") as opened:
+            if locked(opened.fileno()):
+                left.unlink(missing_ok=True)
 
 
 def _add(archive: tarfile.TarFile, entry: Entry) -> tuple[int, str] | None:
@@ -130,6 +154,7 @@ def extract(backup: Path, into: Path) -> Contents:
                 manifest = json.load(stream)
             else:
                 found[member.name] = _restore(stream, into / _inside(member.name))  # type: ignore[arg-type]
+                reach("restore.entry")
     if manifest is None or manifest.get("format") != FORMAT:
         raise UnreadableBackup(f"{backup.name} is not a whole backup of a hub: {MANIFEST} lacks.")
     listed = {name: (f["bytes"], f["sha256"]) for name, f in manifest["files"].items()}

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 
+from connectors.faults import reach
 from connectors.hub import Home, Hub
 from connectors.ledger.copying import pinned_ledger
 from connectors.register.cutting import files_now
@@ -68,11 +69,14 @@ def cut(hub: Hub) -> Iterator[Iterator[Entry]]:
     with ExitStack() as held:
         scratch = Path(mkdtemp(prefix=SCRATCH, dir=home.root))
         held.callback(shutil.rmtree, scratch, ignore_errors=True)
+        reach("backup.begun")
         with hub.gate.closed():
             decided = _link_decided(home, scratch)
+            reach("backup.linked")
             serving = held.enter_context(pinned(home.serving, "publication"))
             ledger = held.enter_context(pinned_ledger(hub.ledger_url))
             register = files_now(hub.register.root)
+            reach("backup.pinned")
         yield _entries(_Cut(home, scratch, decided, serving, ledger, register))
 
 
@@ -80,10 +84,12 @@ def _entries(held: _Cut) -> Iterator[Entry]:
     root = held.home.root
     ledger, serving = held.scratch / LEDGER, held.scratch / SERVING
     held.copy_ledger(ledger)
+    reach("backup.ledger")
     kept = _with_findings(ledger) | {path.parent.name for path in held.decided}
     yield Entry(LEDGER, ledger)
     ledger.unlink()
     copy_to(held.serving, serving)
+    reach("backup.serving")
     yield Entry(SERVING, serving)
     serving.unlink()
     for path in held.decided:

@@ -1,15 +1,19 @@
 """Backing up a home while it is at work, and restoring one into an empty directory."""
 
+import os
 import shutil
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from tempfile import mkdtemp
 
+from connectors.arriving import is_still, locked
 from connectors.backup import archive
 from connectors.backup.archive import Contents
 from connectors.backup.cut import LEDGER, cut
+from connectors.faults import reach
 from connectors.hub import Home, Hub
 from connectors.ledger.copying import copy_into
 from connectors.rebuilding import rebuild_serving
@@ -31,6 +35,8 @@ class Backup:
 def back_up(hub: Hub, output: Path, *, at: datetime) -> Backup:
     """Write one file with everything a hub needs to be restored.
 
+    What killed backups left where it is written is removed.
+
     Args:
         hub: the open stores; collecting, processing and serving go on.
         output: the file, or a directory to make one in.
@@ -43,38 +49,69 @@ def back_up(hub: Hub, output: Path, *, at: datetime) -> Backup:
     if target.exists():
         raise InvalidRequest(f"{target} is there already; a backup overwrites nothing.")
     target.parent.mkdir(parents=True, exist_ok=True)
+    archive.remove_unfinished(target.parent)
     with cut(hub) as entries:
         return Backup(target, archive.write(target, entries, at.isoformat()))
 
 
 def restore(backup: Path, settings: Settings, *, at: datetime) -> Backup:
-    """Make a home from a backup, whole or not at all.
+    """Make a home from a backup, whole or not at all; a killed attempt may be repeated.
 
     A ledger is restored to ``settings.ledger_url`` when one is set, which must be empty.
     Places in the feed that readers got after the backup are answered with a resync.
 
     Raises:
         InvalidRequest: the home is not empty.
+        ConfigurationError: that ledger is not empty; a killed attempt may have filled it.
         UnreadableBackup: the backup is damaged.
     """
     home = settings.home.resolve()
     if home.exists() and any(home.iterdir()):
         raise InvalidRequest(f"{home} is not empty: restore into a new directory.")
     home.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(mkdtemp(prefix=f".{home.name}.restoring-", dir=home.parent))  # mode 0700
-    try:
+    with _scratch(home) as scratch:
+        reach("restore.begun")
         contents = archive.extract(backup, scratch)
         for path in scratch.glob("landing/*/*"):
             path.chmod(0o440)
+        reach("restore.extracted")
         Home(scratch).create()  # the directories that held nothing
         _prepare_serving(Home(scratch), settings, at)
+        reach("restore.prepared")
         if settings.ledger_url:
             copy_into(scratch / LEDGER, settings.ledger_url)
+            reach("restore.ledger")
             (scratch / LEDGER).unlink()
         scratch.replace(home)
+        reach("restore.named")
+    return Backup(backup, contents)
+
+
+@contextmanager
+def _scratch(home: Path) -> Iterator[Path]:
+    """Lend a new directory beside a home; gone afterwards, as are those of killed restores."""
+    beside = f".{home.name}.restoring-"
+    for left in home.parent.iterdir():
+        if left.name.startswith(beside):
+            _remove_left(left)
+    scratch = Path(mkdtemp(prefix=beside, dir=home.parent))  # mode 0700
+    descriptor = os.open(scratch, os.O_RDONLY)
+    try:
+        if not locked(descriptor) or not is_still(scratch, descriptor):
+            raise InvalidRequest(f"{home} is being restored by another process.")
+        yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return Backup(backup, contents)
+        os.close(descriptor)
+
+
+def _remove_left(directory: Path) -> None:
+    """Remove what a killed restore left; a living one holds its lock."""
+    with suppress(OSError):
+        descriptor = os.open(directory, os.O_RDONLY)
+        if locked(descriptor):
+            shutil.rmtree(directory, ignore_errors=True)
+        os.close(descriptor)
 
 
 def _prepare_serving(home: Home, settings: Settings, at: datetime) -> None:
