@@ -20,7 +20,12 @@ ABANDONED = timedelta(days=1)
 
 LEFTOVERS = (
     "findings/*.unfinished",
+    "holds/*.unfinished",
+    "exports/*/*." + "[0-9a-f]" * 16,
+    "receipts/snapshots/.*",
+    "keys/signing/.*",
     "staging/.spill/*",
+    "staging/reprocessing-*",
     "register/.spill/*",
     "register/*/.*-empty.*[0-9]",
     ".backup-*",
