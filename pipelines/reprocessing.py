@@ -14,6 +14,7 @@ from pathlib import Path
 import structlog
 
 from connectors.alone import alone
+from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register, publish_to_serving
@@ -24,6 +25,7 @@ from ipregister.deliveries import State
 from ipregister.model import Right
 from pipelines.journey import manifest_of
 from pipelines.reading import read_delivery
+from pipelines.reverting import finish_reverts, refuse_between_steps
 
 log = structlog.get_logger()
 
@@ -54,6 +56,9 @@ def reprocess(
 
     Returns:
         One entry per delivery read, in the office's order.
+
+    Raises:
+        LedgerConflict: a delivery was decided against what the register says now, and waits.
     """
     with alone(hub.home.root, office, right):
         return _reprocess(hub, office, right, by, clock)
@@ -62,6 +67,8 @@ def reprocess(
 def _reprocess(
     hub: Hub, office: str, right: Right, by: str, clock: Callable[[], datetime]
 ) -> list[Reprocessed]:
+    refuse_between_steps(hub, office, right)
+    finish_reverts(hub, office, right, by=by, clock=clock)
     deliveries = effective_deliveries(hub, office, right)
     effective = [
         Effective(each.deliveryId, each.kind, each.order, manifest_of(hub, each))
@@ -70,14 +77,17 @@ def _reprocess(
     directory = hub.home.staging(f"reprocessing-{office}-{right}")
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
+    reach("reprocess.begun")
     work = _Work(hub, effective, directory, by, clock)
     for each in deliveries:
         if not manifest_of(hub, each).exists():  # of a hub from before there were manifests
             work.read(each)
     sources = find_sources(hub.register, office, right, effective, work.said)
+    reach("reprocess.sources")
     wanted = {each.delivery_id for each in sources}
     done = [work.rederive(each) for each in deliveries if each.deliveryId in wanted]
     shutil.rmtree(directory)
+    reach("reprocess.cleared")
     return done
 
 
@@ -114,13 +124,16 @@ class _Work:
     def rederive(self, delivery: Delivery) -> Reprocessed:
         """Read a delivery again and publish what it says differently now."""
         again, manifest = self._arriving(delivery), manifest_of(self.hub, delivery)
+        reach("reprocess.read")
         plan, before = self.directory / "plan.parquet", processing_of(manifest)
         count = rederive(self.hub.register, again, self.effective, self.said, plan)
+        reach("reprocess.compared")
         with self.hub.gate.passing():
             if count:
                 self._publish(delivery, again, plan, count)
             if count or before != again.processing:
                 keep_manifest(plan.with_name("again.parquet"), manifest)
+                reach("reprocess.manifest")
         log.info("delivery_reprocessed", delivery_id=delivery.deliveryId, changes=count)
         return Reprocessed(
             delivery.deliveryId, delivery.office, delivery.right, count, before, again.processing
@@ -131,12 +144,13 @@ class _Work:
         return arriving
 
     def _publish(self, delivery: Delivery, again: Arriving, plan: Path, count: int) -> None:
-        """Make the changes visible, then write them into the log.
+        """Make the changes visible, say so in the ledger, then write them into the log.
 
-        In this order a crash between the two leaves a difference to the log, so that the next
-        attempt finds it again; readers have it already and see nothing twice.
+        In this order a crash before the last step leaves a difference to the log, so that the
+        next attempt finds it again; readers have it already and see nothing twice.
         """
         first = self.hub.ledger.deliveries.allocate(delivery.right, count)
+        reach("reprocess.numbered")
         at = self.clock()
         changes = Changes(
             delivery_id=f"{delivery.deliveryId}~{first}",
@@ -149,6 +163,9 @@ class _Work:
             cause="processing",
         )
         publish_to_serving(self.hub.register, self.hub.serving, changes)
-        append_to_register(self.hub.register, changes)
+        reach("reprocess.served")
         reason = f"reprocessed: {count:,} records changed by mapping or rules {again.processing}"
         self.hub.ledger.deliveries.remark(delivery.deliveryId, at, self.by, reason)
+        reach("reprocess.remarked")
+        append_to_register(self.hub.register, changes)
+        reach("reprocess.logged")

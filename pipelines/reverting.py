@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from connectors.alone import alone
+from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register
@@ -27,7 +28,7 @@ from connectors.register.reversal import (
 )
 from ipregister.errors import LedgerConflict
 from ipregister.model import Right
-from pipelines.journey import effective_after, manifest_of
+from pipelines.journey import effective_after, is_decided, manifest_of
 
 log = structlog.get_logger()
 
@@ -40,18 +41,23 @@ def revert(hub: Hub, delivery_id: str, *, by: str, reason: str, at: datetime) ->
         InvalidRequest: no reason.
         LedgerConflict: it was not published, or another one is being processed just now.
     """
-    _refuse_between_steps(hub, hub.ledger.deliveries.get(delivery_id))
+    asked = hub.ledger.deliveries.get(delivery_id)
+    refuse_between_steps(hub, asked.office, asked.right)
     delivery = hub.ledger.reversals.decide(delivery_id, at=at, by=by, reason=reason)
+    reach("revert.decided")
     with alone(hub.home.root, delivery.office, delivery.right):
         finish_reverts(hub, delivery.office, delivery.right, by=by, clock=lambda: at)
     return hub.ledger.deliveries.get(delivery_id)
 
 
-def _refuse_between_steps(hub: Hub, delivery: Delivery) -> None:
-    """Refuse while another delivery, decided with this one, waits to be published again."""
-    for other in hub.ledger.deliveries.waiting(delivery.office):
-        is_decided = (hub.home.staging(other.deliveryId) / "publication.json").exists()
-        if other.right is delivery.right and is_decided:
+def refuse_between_steps(hub: Hub, office: str, right: Right) -> None:
+    """Refuse while a delivery waits that was decided against what the register says now.
+
+    Raises:
+        LedgerConflict: there is one; its worker died before it was published.
+    """
+    for other in hub.ledger.deliveries.waiting(office):
+        if other.right is right and is_decided(hub, other.deliveryId):
             raise LedgerConflict(
                 f"delivery {other.deliveryId} is half published; run `iphub process` first"
             )
@@ -71,6 +77,7 @@ def finish_reverts(
 def _carry_out(hub: Hub, delivery: Delivery, *, by: str, at: datetime) -> None:
     register, name = hub.register, revert_name(delivery.deliveryId)
     directory = hub.home.staging(name)
+    decided = delivery.revertedAt or at  # the same instant, however often it is begun again
     taken_out = Arriving(
         office=delivery.office,
         right=delivery.right,
@@ -84,12 +91,15 @@ def _carry_out(hub: Hub, delivery: Delivery, *, by: str, at: datetime) -> None:
     if planned.changes:
         append_to_register(
             register,
-            Changes(name, delivery.office, delivery.right, planned.plan, (), first, at),
+            Changes(name, delivery.office, delivery.right, planned.plan, (), first, decided),
         )
     register.mark_reverted(delivery.right, delivery.office, delivery.deliveryId)
+    reach("revert.marked")
     register.fold(delivery.right, delivery.office, afresh=True)
+    reach("revert.folded")
     touched = directory / TOUCHED
-    publish_reversal(register, taken_out, touched, hub.serving, at)
+    publish_reversal(register, taken_out, touched, hub.serving, decided)
+    reach("revert.served")
     hub.ledger.reversals.finish(
         delivery.deliveryId,
         counts=measured_reversal(register, taken_out, touched),
@@ -97,7 +107,9 @@ def _carry_out(hub: Hub, delivery: Delivery, *, by: str, at: datetime) -> None:
         at=at,
         by=by,
     )
+    reach("revert.finished")
     shutil.rmtree(directory, ignore_errors=True)
+    reach("revert.cleared")
     log.info("delivery_reverted", delivery_id=delivery.deliveryId)
 
 
@@ -112,11 +124,14 @@ def _planned(
     shutil.rmtree(directory, ignore_errors=True)
     directory.mkdir(parents=True)
     planned = plan_reversal(hub.register, taken_out, manifest_of(hub, delivery), plan)
+    reach("revert.planned")
     first = (
         hub.ledger.deliveries.allocate(delivery.right, planned.changes) if planned.changes else 0
     )
     unfinished = directory / "reversal.unfinished"
     document = {"changes": planned.changes, "amendments": planned.amendments, "first": first}
     unfinished.write_text(json.dumps(document), "utf-8")
+    reach("revert.unfinished")
     unfinished.replace(kept)
+    reach("revert.named")
     return planned, first
