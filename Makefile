@@ -33,7 +33,8 @@ test: lint ## lint and all tests: unit, contract, flow, system
 	$(BIN)/python -m pytest -q -rs tests
 
 test-faults: $(VENV)/.dev ## kill the hub at every named point, about a quarter of an hour
-	IPHUB_TEST_ALL_POINTS=1 $(BIN)/python -m pytest -q -rs tests/system/test_kills.py
+	IPHUB_TEST_ALL_POINTS=1 $(BIN)/python -m pytest -q -rs tests/system/test_kills.py \
+	  tests/system/test_killed_errands.py
 
 bench: $(VENV)/.dev ## the benchmarks, with the figures the documentation quotes
 	$(BIN)/python -m benchmarks

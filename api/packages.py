@@ -19,6 +19,7 @@ from api.parameters import read_query
 from api.problems import refuse
 from api.redistribution import RIGHTS
 from api.service import Service, service_of
+from connectors.faults import reach
 from connectors.ledger import Channel, Delivery
 from connectors.submitting import Package, check_lane, submit
 from ipregister.deliveries import Kind
@@ -56,6 +57,7 @@ async def push_package(request: Request) -> Response:
         )
     except ClientDisconnect:
         raise InvalidRequest("The body broke off; nothing was taken. Send it again.") from None
+    reach("push.landed")
     package = Package(path["office"], right, kind, Channel.API, files)
     delivery = await run_in_threadpool(
         submit,
@@ -66,6 +68,7 @@ async def push_package(request: Request) -> Response:
         client_id=access.clientId,
         key=key,
     )
+    reach("push.recorded")
     return _accepted(service, delivery)
 
 

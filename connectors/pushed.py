@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self
 
 from connectors.arriving import is_still, locked, storing, write
+from connectors.faults import reach
 from ipregister.errors import LedgerConflict
 
 REHASH_BYTES = 1 << 20
@@ -51,6 +52,7 @@ class Pushed:
             StoreError: there is no room, or the disk failed.
         """
         write(self.descriptor, chunk)
+        reach("push.chunk")
         self.bytes += len(chunk)
         if self._digest is not None:
             self._digest.update(chunk)
@@ -59,6 +61,7 @@ class Pushed:
         """Put on disk what is here, so that the offset told next is true after a power cut."""
         with storing():
             os.fsync(self.descriptor)
+        reach("upload.settled")
 
     def cut(self, to: int) -> None:
         """Forget what is here beyond the first ``to`` bytes."""

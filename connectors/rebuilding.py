@@ -16,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from connectors.faults import reach
 from connectors.publication import BATCH_ROWS, CLASSES, WORDS, serving_row
 from connectors.record_facts import DAY_OF_LOG, FACTS, row_facts
 from connectors.register.ordering import ranked
@@ -62,10 +63,12 @@ def rebuild_serving(
     _remove(fresh)
     try:
         with closing(connect(fresh, writer=True)) as new:
+            reach("rebuild.begun")
             deliveries = 0
             for right in Right:
                 for office in register.offices(right):
                     deliveries += _replay(register, new, office, right)
+                    reach("rebuild.replayed")
             (records,) = new.execute(
                 "SELECT coalesce(sum(records), 0) FROM space WHERE view = ''"
             ).fetchone()
@@ -73,7 +76,9 @@ def rebuild_serving(
             for space, grant in views:
                 prepare(new, space, view_of(grant))
             forget_places(new, at, whole=not survive)
+            reach("rebuild.whole")
             _put_in_place(new, path)
+            reach("rebuild.placed")
     finally:
         _remove(fresh)
     return Rebuilt(deliveries, records, survive)
@@ -200,6 +205,7 @@ def _put_in_place(new: sqlite3.Connection, path: Path) -> None:
 def _copy(new: sqlite3.Connection, path: Path) -> None:
     with closing(sqlite3.connect(path, timeout=60)) as target:
         target.execute("PRAGMA journal_mode = WAL")
+        reach("rebuild.opened")
         new.backup(target)
 
 

@@ -23,6 +23,7 @@ from connectors.exports.formats import Format, columns_of, encoder
 from connectors.exports.mapped import write_columns
 from connectors.exports.store import ExportStore
 from connectors.exports.tasks import Snapshot, Task
+from connectors.faults import reach
 from connectors.receipts.snapshots import keep_contents
 from connectors.serving.places import find_place
 from connectors.serving.rows import BITS
@@ -46,6 +47,7 @@ def drain(serving: Path, exports: ExportStore, receipts: Path) -> int:
             while (task := exports.next()) is not None:
                 made += _attempt(serving, exports, receipts, task)
             exports.prune(datetime.now(UTC))
+            reach("export.pruned")
         if not exports.has_waiting():
             return made
 
@@ -76,6 +78,7 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
         else:
             reading = Reading(connection, place.space, place.mask, task.filters)
             records = _write(task, reading, path)
+    reach("export.written")
     with path.open("rb") as made:
         digest = file_digest(made, "sha256").hexdigest()
     snapshot = Snapshot(
@@ -85,6 +88,7 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
         sizes,
     )
     keep_contents(receipts, snapshot.sha256, records)
+    reach("export.noted")
     exports.finish(task, path, snapshot)
     return snapshot
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from connectors.exports.tasks import Snapshot, State, Task
+from connectors.faults import reach
 
 RETENTION = timedelta(days=7)
 """How long a snapshot can be had again, from when it was made."""
@@ -76,6 +77,7 @@ class ExportStore:
             return False
         self._failure(task.key).unlink(missing_ok=True)
         self._write(self._waiting(task.key), Waiting(task))
+        reach("export.asked")
         return True
 
     def state(self, key: str) -> State | None:
@@ -98,6 +100,7 @@ class ExportStore:
             began = path.stat().st_mtime
             self._write(path, Waiting(waiting.task, waiting.attempts + 1))
             os.utime(path, (began, began))  # its place in the queue
+            reach("export.begun")
             return waiting.task
         return None
 
@@ -105,9 +108,13 @@ class ExportStore:
         """Take over a finished file: it must be on disk before anybody hears of it."""
         with made.open("rb") as written:
             os.fsync(written.fileno())
+        reach("export.synced")
         made.rename(self.files / snapshot.file)
+        reach("export.filed")
         self._write(self._manifest(task.key), snapshot)
+        reach("export.listed")
         self._waiting(task.key).unlink(missing_ok=True)
+        reach("export.finished")
 
     def give_up(self, task: Task, kind: str) -> None:
         """Take a task out of the queue that cannot be finished."""
@@ -180,4 +187,5 @@ class ExportStore:
         # Beside its place: the builder empties the directory where files are made.
         written = path.with_suffix(f".{secrets.token_hex(8)}")
         written.write_bytes(msgspec.json.encode(value))
+        reach("export.unfinished")
         written.replace(path)

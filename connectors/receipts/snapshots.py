@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.faults import reach
 from connectors.register import engine
 from connectors.register.engine import literal
 
@@ -36,6 +37,7 @@ def keep_contents(root: Path, snapshot: str, records: Iterable[str]) -> None:
         pq.write_table(table, sink, compression="zstd", row_group_size=100_000)
         sink.flush()
         os.fsync(sink.fileno())
+    reach("export.contents")
     unfinished.replace(path)
 
 

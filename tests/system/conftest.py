@@ -29,3 +29,9 @@ def hubs() -> Any:
 def killing(tmp_path_factory: pytest.TempPathFactory, ipas: Any) -> Iterator[Any]:
     """A hub after its first day, and how its second day ends when nothing happens to it."""
     yield from HUBS.killable(tmp_path_factory.mktemp("kills"), ipas)
+
+
+@pytest.fixture(scope="session")
+def errands(killing: Any, ipas: Any) -> Any:
+    """A hub after its second day, and how errands end when nothing happens to it."""
+    return HUBS.third_day(killing, ipas)

@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from connectors.backup.homes import back_up
 from connectors.digest import Digest, digest_of
 from connectors.hub import Hub
 from connectors.serving_store import START, Filters, ServingStore
@@ -26,9 +28,10 @@ from ipregister.model import Disclosure, Right
 
 SYSTEM, ROOT = Path(__file__).parent, Path(__file__).parents[2]
 FIRST_DAY = datetime(2026, 11, 22, 3, tzinfo=UTC)
-SECOND_DAY = FIRST_DAY + timedelta(days=1)
+SECOND_DAY, THIRD_DAY = FIRST_DAY + timedelta(days=1), FIRST_DAY + timedelta(days=2)
 KH, EVERYTHING = ("KH", Right.TRADEMARKS), Grant(frozenset(Disclosure))
 RECORDS = 12
+PUSHED = b"<pushed/>" * 2_000
 
 
 @dataclass
@@ -40,6 +43,10 @@ class Killing:
     golden: Digest | None = None
     passed: dict[str, int] = field(default_factory=dict)
 
+    def errand(self, name: str, home: Path, **asked: Any) -> int:
+        """Let a hub run one errand on its third day; return how its process ended."""
+        return self.day(home, THIRD_DAY, errand=name, **asked)
+
     def day(self, home: Path, at: datetime, **asked: Any) -> int:
         """Let a hub live one day; return how its process ended."""
         request = {"home": str(home), "tree": str(self.folder / "tree"), "at": at.isoformat()}
@@ -50,11 +57,11 @@ class Killing:
         self.process.stdin.flush()
         return int(self.process.stdout.readline())
 
-    def fresh(self, name: str, folder: Path | None = None) -> Path:
-        """Return a copy of the hub as it was in the morning of the second day."""
+    def fresh(self, name: str, folder: Path | None = None, *, of: str = "first") -> Path:
+        """Return a copy of the hub as it was in the morning of the second day, or another one."""
         home = (folder or self.folder) / name
         shutil.rmtree(home, ignore_errors=True)
-        shutil.copytree(self.folder / "first", home)
+        shutil.copytree(self.folder / of, home)
         return home
 
     def differing(self, home: Path) -> set[str]:
@@ -119,7 +126,7 @@ class Reader(threading.Thread):
             except Exception as exc:
                 self.troubles.append(repr(exc))
             self.rounds += 1
-            time.sleep(0.002)
+            time.sleep(0.01)
         self._store.close()
 
     def stop(self) -> None:
@@ -144,6 +151,109 @@ class Reader(threading.Thread):
         self.latest = max(seen)
 
 
+Look = tuple[bytes, ...]
+"""What a reader gets: a page, or the feed."""
+
+
+def looks(store: ServingStore) -> list[Look]:
+    """Return what a reader with every right gets."""
+    page = store.page(*KH, EVERYTHING, Filters(), after=START, limit=1_000)
+    return [tuple(page.bodies), tuple(store.changes({KH: EVERYTHING}, None, 1_000).items)]
+
+
+class Witness(threading.Thread):
+    """Reads over and over; notes whatever is neither as before nor as after, or goes back."""
+
+    def __init__(self, home: Path, *states: list[Look]) -> None:
+        super().__init__(daemon=True)
+        self._store, self._states = ServingStore(home / "serving.sqlite"), states
+        self._done = threading.Event()
+        self.rounds, self.stands, self.troubles = 0, [0, 0], list[str]()
+
+    def run(self) -> None:
+        while not self._done.is_set() and not self.troubles:
+            try:
+                for place, seen in enumerate(looks(self._store)):
+                    self._note(place, [state[place] for state in self._states].index(seen))
+            except Exception as exc:
+                self.troubles.append(repr(exc)[:500])
+            self.rounds += 1
+            time.sleep(0.01)
+        self._store.close()
+
+    def stop(self) -> None:
+        self._done.set()
+        self.join()
+
+    def _note(self, place: int, stands: int) -> None:
+        if stands < self.stands[place]:
+            self.troubles.append(f"{place}: {stands} after {self.stands[place]}")
+        self.stands[place] = stands
+
+
+@dataclass
+class Errands:
+    """A hub in the morning of its third day, and how each errand ends when nobody is killed."""
+
+    killing: Killing
+    passed: dict[str, dict[str, int]] = field(default_factory=dict)
+    golden: dict[str, Digest] = field(default_factory=dict)
+    looks: dict[str, list[list[Look]]] = field(default_factory=dict)
+
+    def learn(self, errand: str) -> None:
+        """Run an errand to its end, once, and keep how that was."""
+        if errand in self.golden:
+            return
+        home = self.killing.fresh(f"golden-{errand}", of="third")
+        log = home.with_suffix(".log")
+        assert self.killing.errand(errand, home) == 0, log.read_text()
+        self.passed[errand] = json.loads(home.with_suffix(".points").read_text())
+        self.golden[errand] = digest(home)
+        between = range(1, self.passed[errand].get("reprocess.manifest", 0))
+        self.looks[errand] = [*map(self._look_after_delivery, between), self.look(home)]
+
+    def _look_after_delivery(self, number: int) -> list[Look]:
+        """Return what readers get when the first deliveries were read again, each at once."""
+        home = self.killing.fresh("between", of="third")
+        self.killing.errand("reprocess", home, point="reprocess.manifest", hit=number)
+        return self.look(home)
+
+    def look(self, home: Path) -> list[Look]:
+        """Return what readers of a hub get."""
+        store = ServingStore(home / "serving.sqlite")
+        try:
+            return looks(store)
+        finally:
+            store.close()
+
+    def witness(self, home: Path, errand: str) -> Witness:
+        """Return a reader who knows the hub before and after an errand."""
+        return Witness(home, self.look(self.killing.folder / "third"), *self.looks[errand])
+
+    def differing(self, home: Path, errand: str) -> set[str]:
+        """Return the parts of the digest that are not as if nobody had been killed."""
+        parts = digest(home).parts
+        return {name for name in parts if parts[name] != self.golden[errand].parts[name]}
+
+
+def third_day(killed: Killing, ipas: Any) -> Errands:
+    """Prepare a hub for errands: its newest delivery confirms a record, a client pushes files."""
+    home = killed.fresh("third", of="golden")
+    desk = ipas.open_desk(home)
+    desk.now = SECOND_DAY
+    confirmed = ipas.marks(ipas.mark("KH90006", "VERSION 3"))
+    desk.deliver(confirmed, names=("KH_20261117.xml",))
+    client, _ = desk.hub.ledger.clients.add(name="a", office="KH", at=desk.now, by="test")
+    announced = desk.hub.ledger.uploads.announce(
+        client.clientId, "KH", name="b.xml", sha256=sha256(PUSHED).hexdigest(),
+        bytes=len(PUSHED), at=desk.now,
+    )  # fmt: skip
+    (killed.folder / "file-id").write_text(announced.fileId)
+    back_up(desk.hub, killed.folder / "kept.tar", at=desk.now)
+    desk.hub.close()
+    return Errands(killed)
+
+
 def orphans(home: Path) -> list[str]:
     """Return the files of a home that belong to nothing."""
     hub = Hub.open(Settings(home=home))
@@ -156,6 +266,12 @@ def orphans(home: Path) -> list[str]:
     found += [p for p in home.glob("staging/*") if p.name != ".spill"]
     found += [*home.glob("staging/.spill/*"), *home.glob("register/.spill/*")]
     found += [*home.glob("register/*/.*-empty.*[0-9]"), *home.glob(".backup-*")]
+    found += [*home.glob("**/*.unfinished"), *home.glob(".serving.sqlite.rebuilt*")]
+    found += [*home.glob("exports/work/*"), *home.glob("receipts/snapshots/.*")]
+    found += [path for path in home.glob("exports/[mqf]a*/*") if path.suffix != ".json"]
+    found += [path for path in home.glob("exports/queue/*") if path.suffix != ".json"]
+    manifests = "".join(path.read_text() for path in home.glob("exports/manifests/*.json"))
+    found += [p for p in home.glob("exports/files/*") if p.name.partition(".")[0] not in manifests]
     for table in home.glob("register/*/*/_delta_log"):
         mentioned = "".join(entry.read_text() for entry in table.glob("*.json"))
         parquet = table.parent.glob("office=*/*.parquet")

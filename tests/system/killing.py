@@ -1,4 +1,4 @@
-"""A day of a hub in processes that can be killed at any named point; run by ``test_kills.py``.
+"""A day or an errand of a hub in processes that can be killed at any named point.
 
 Run as a script it reads requests (one JSON document a line), forks a child for each and says how
 the child ended. The parent loads everything once and starts no thread, so a child costs a
@@ -17,6 +17,9 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import pandas  # noqa: F401 - pyarrow loads it when it is first asked for rows
+from errands import ERRANDS, tidy
 
 from connectors import faults
 from connectors.collection.collector import Collector
@@ -137,20 +140,30 @@ def fill(disk: Path) -> None:
 
 
 def child(asked: dict[str, Any]) -> int:
-    """Live one day in this process; return 3 when deliveries had to wait, 2 when all had to."""
-    passed = Counter[str]()
+    """Live one day in this process; return 3 when deliveries had to wait, 2 when all had to.
+
+    Or run one errand, between two sweeps.
+    """
+    passed, home = Counter[str](), Path(asked["home"])
+    if errand := asked.get("errand"):
+        tidy(home)
     if asked.get("how"):
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        faults.arm(filler(asked["point"], asked["how"], Path(asked["home"]).parent))
+        faults.arm(filler(asked["point"], asked["how"], home.parent))
     elif asked.get("point"):
         faults.arm(killer(asked["point"], asked["hit"]))
     else:
         faults.arm(lambda point: passed.update([point]))
     if limit := asked.get("memory"):
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    home, at = Path(asked["home"]), datetime.fromisoformat(asked["at"])
+    at, failed = datetime.fromisoformat(asked["at"]), list[Exception]()
     try:
-        failed = one_day(home, Path(asked["tree"]), at)
+        if errand:
+            ERRANDS[errand](home, at, **asked.get("more", {}))
+            faults.disarm()
+            tidy(home)
+        else:
+            failed = one_day(home, Path(asked["tree"]), at)
     except Exception:
         traceback.print_exc()
         return 2
