@@ -9,6 +9,11 @@ EDITABLE := PYTHONWARNINGS=ignore $(PIP) install --no-deps --no-build-isolation 
 LOCK  := $(BIN)/uv pip compile pyproject.toml --universal --python-version 3.11 \
          --generate-hashes --no-emit-index-url --no-header --quiet
 
+# Tests run on every core, each file in one process and in the order of the folders, which ends
+# with the many short ones. `make test WORKERS=0` runs them one after the other, in one process.
+WORKERS ?= auto
+PYTEST := $(BIN)/python -m pytest -q -rs --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo lint check test test-faults bench docs lock clean
 
@@ -27,10 +32,10 @@ lint: $(VENV)/.dev ## format, style, types, arrows between the rooms
 	$(BIN)/lint-imports
 
 check: lint ## lint, unit and contract tests: run it before every commit
-	$(BIN)/python -m pytest -q -rs tests/unit tests/contract
+	$(PYTEST) tests/contract tests/unit
 
 test: lint ## lint and all tests: unit, contract, flow, system
-	$(BIN)/python -m pytest -q -rs tests
+	$(PYTEST) tests
 
 test-faults: $(VENV)/.dev ## kill the hub at every named point, about a quarter of an hour
 	IPHUB_TEST_ALL_POINTS=1 $(BIN)/python -m pytest -q -rs tests/system/test_kills.py \

@@ -1,7 +1,7 @@
 """What all layers share: the guard between them, and the two real servers some tests need.
 
 The guard keeps the fast layers fast: a test in ``unit`` or ``contract`` that asks for a server or
-for Dagster stops the collection, and no socket opens there. With ``CI=true`` a skipped test is a
+for Dagster fails before it starts, and no socket opens there. With ``CI=true`` a skipped test is a
 failed one, so that a missing server cannot pass for a green run.
 
 Fixtures of one layer belong into that layer's own ``conftest.py``, not here.
@@ -24,6 +24,8 @@ LAYERS = FAST_LAYERS | {"flow", "system"}
 
 # A fixture says with a word of its name that it starts something or needs something started.
 SLOW_FIXTURE = re.compile(r"(^|_)(server|sftp|sshd|postgres|dagster|browser)(_|$)")
+WRONG = pytest.StashKey[str]()
+"""What is wrong with a test's place; as a failure of that test, any process can report it."""
 
 Report = pytest.TestReport | pytest.CollectReport
 IN_CI = os.environ.get("CI") == "true"
@@ -40,6 +42,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """Take every core this process may use; where that cannot be asked, xdist counts."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
 def layer_of(path: Path) -> str | None:
     """Return the layer a test file lies in, or None for a file outside ``tests``."""
     if not path.is_relative_to(TESTS):
@@ -48,18 +55,22 @@ def layer_of(path: Path) -> str | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse tests in the wrong layer; close the network to the fast ones."""
-    wrong = []
+    """Find the tests in the wrong layer; close the network to the fast ones."""
     for item in items:
         layer = layer_of(item.path)
         if layer is not None and layer not in LAYERS:
-            wrong.append(f"{item.nodeid}: not in one of {', '.join(sorted(LAYERS))}")
+            item.stash[WRONG] = f"{item.nodeid}: not in one of {', '.join(sorted(LAYERS))}"
         if layer in FAST_LAYERS:
             item.add_marker("disable_socket")
-            slow = [name for name in getattr(item, "fixturenames", ()) if SLOW_FIXTURE.search(name)]
-            wrong += [f"{item.nodeid}: {layer} tests may not use {name!r}" for name in slow]
-    if wrong:
-        raise pytest.UsageError("Tests in the wrong layer:\n  " + "\n  ".join(wrong))
+            for name in filter(SLOW_FIXTURE.search, getattr(item, "fixturenames", ())):
+                item.stash[WRONG] = f"{item.nodeid}: {layer} tests may not use {name!r}"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Refuse a test in the wrong layer before it starts anything."""
+    if wrong := item.stash.get(WRONG, None):
+        pytest.fail(wrong, pytrace=False)
 
 
 def no_skip_in_ci(report: Report) -> Report:
