@@ -12,7 +12,8 @@ import typer
 
 from connectors.hub import Hub
 from iphub.context import BEHIND_READERS, HomeOption, settings
-from iphub.output import progress
+from iphub.output import DONE, FAILED, progress
+from iphub.stopping import asked_to_stop, stop_children
 
 
 def dagster(
@@ -22,13 +23,15 @@ def dagster(
     """Show Dagster on loopback, with sensors and schedules live, until Ctrl-C."""
     hub = Hub.open(settings(home))
     hub.close()
+    stopped = asked_to_stop()
     process = start_dagster(hub.home.root, port)
     progress.print(f"Dagster is on http://127.0.0.1:{port} (loopback only: it has no login).")
     try:
-        raise typer.Exit(process.wait())
-    except KeyboardInterrupt:
-        process.terminate()
-        process.wait()
+        while not stopped.wait(1.0):
+            if (ended := process.poll()) is not None:
+                raise typer.Exit(FAILED if ended else DONE)
+    finally:
+        stop_children([process])
 
 
 def start_dagster(

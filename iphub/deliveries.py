@@ -28,6 +28,7 @@ from iphub.context import (
     yield_to_readers,
 )
 from iphub.output import DONE, FINDINGS, Format, emit, progress
+from iphub.stopping import stoppable
 from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 
@@ -81,7 +82,7 @@ def process(
     yield_to_readers()
     with open_hub(home) as hub:
         with progress.status("Reading, checking, publishing …"):
-            done = process_until_idle(hub, office)
+            done = stoppable(lambda: process_until_idle(hub, office))
         finished = [hub.ledger.deliveries.get(name) for name in done]
     document = {"items": [delivery.document() for delivery in finished]}
     emit(document, lambda out: table(out, finished), format)

@@ -3,8 +3,6 @@
 Only the command line is here; the server is ``connectors/sftp/server.py``.
 """
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +11,7 @@ from rich.console import Console
 
 from connectors.sftp.server import HUB_ACCOUNT, Embedded, embedded
 from iphub.output import FAILED, Format, emit, progress
+from iphub.stopping import asked_to_stop
 from ipregister.errors import HubError
 from ipregister.profiles import offices
 
@@ -36,9 +35,7 @@ def serve(
     format: Annotated[Format, typer.Option(help="How to say where to connect.")] = Format.TEXT,
 ) -> None:
     """Serve the offices' folders on loopback until Ctrl-C."""
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = asked_to_stop()
     try:
         with embedded(home, offices(), port=port, root=root) as running:
             emit(describe(running), lambda console: _say(console, running), format)

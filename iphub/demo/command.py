@@ -1,11 +1,9 @@
 """``iphub demo``: the whole hub on loopback with invented offices, shown to whoever asks."""
 
 import shutil
-import signal
 import socket
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,9 +15,7 @@ from connectors.sftp.server import Embedded
 from iphub.dagster_ui import start_dagster
 from iphub.demo.journey import CODES, Demo, prepare_home, travel, write_document
 from iphub.output import Format, emit, progress
-
-STOP_SECONDS = 30.0
-"""What Dagster may take to end its own children before we insist."""
+from iphub.stopping import asked_to_stop, stop_children
 
 QUESTION = '"SELECT office, count(*) FROM trademarks GROUP BY ALL"'
 
@@ -58,11 +54,7 @@ def _stay_up(home: Path, server: Embedded, port: int, ui_port: int) -> None:
         "IPHUB_SFTP_KEY": str(server.login.key_file),
         "IPHUB_KNOWN_HOSTS": str(server.known_hosts),
     }
-    stopped = threading.Event()
-    # Before the children start: what we catch, they get back in its default form, even where
-    # we were started in the background with Ctrl-C ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    stopped = asked_to_stop()
     command = [sys.executable, "-m", "iphub", "serve", "--home", str(home), "--port", str(port)]
     children = [
         subprocess.Popen(command),  # noqa: S603 our own interpreter and module
@@ -74,18 +66,7 @@ def _stay_up(home: Path, server: Embedded, port: int, ui_port: int) -> None:
                 progress.print(f"{ended[0].args!r} ended; stopping the rest.", markup=False)
                 break
     finally:
-        _stop(children)
-
-
-def _stop(children: list[subprocess.Popen[bytes]]) -> None:
-    for child in children:
-        child.terminate()
-    for child in children:
-        try:
-            child.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+        stop_children(children)
 
 
 def _say(out: Console, made: Demo, document: dict[str, Any], *, once: bool) -> None:

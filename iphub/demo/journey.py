@@ -24,6 +24,7 @@ from connectors.sftp.server import Embedded, embedded
 from iphub.demo.manifest import DemoManifest
 from iphub.demo.offices import OFFICES
 from iphub.demo.tree import generate
+from iphub.stopping import stoppable
 from ipregister.deliveries import Receipt
 from ipregister.errors import ConfigurationError
 from ipregister.model import Disclosure, Right
@@ -100,7 +101,7 @@ def travel(home: Path, say: Callable[[str], None]) -> tuple[Demo, Embedded]:
         reports = collect_offices(hub, at=_now(), wait=True)
         arrived = sum(len(report.deliveries) for report in reports)
         say(f"Reading, checking and publishing {arrived} deliveries with Dagster …")
-        process_until_idle(hub)
+        stoppable(lambda: process_until_idle(hub))
         say("Authorizing two third parties …")
         clients = _authorize(hub)
         say("Writing the offices' quality reports …")

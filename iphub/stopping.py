@@ -1,0 +1,79 @@
+"""Ctrl-C and SIGTERM: what stops a command that works for long, and what it started.
+
+Dagster takes both signals for the length of a run and looks at them between its steps only;
+ours is one step, so a large delivery could not be stopped for minutes. Started in the background
+of a script, where Ctrl-C is ignored, it has SIGTERM ignored, too. It leaves signals alone in
+any thread but the main one.
+"""
+
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from types import FrameType
+from typing import TypeVar
+
+from iphub.output import progress
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+STOP_SECONDS = 30.0
+"""What Dagster may take to end its own children before we insist."""
+
+
+def stoppable(work: Callable[[], T]) -> T:
+    """Do ``work`` in a thread and return what it returns; a signal ends this process at once.
+
+    Nothing is tidied: what is unfinished waits for the next run, as after SIGKILL, which every
+    step survives. A signal that was ignored when we started stays ignored.
+    """
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            outcome.set_result(work())
+        except BaseException as exc:  # whatever it is, the main thread raises it
+            outcome.set_exception(exc)
+
+    heeded = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = [(number, signal.signal(number, _end)) for number in heeded]
+    try:
+        threading.Thread(target=run, daemon=True, name="works").start()
+        return outcome.result()
+    finally:
+        for number, handler in before:
+            signal.signal(number, handler)
+
+
+def asked_to_stop() -> threading.Event:
+    """Return what is set by either signal from now on.
+
+    Call it before children start: what we catch, they get back in its default form, even where
+    we were started in the background with Ctrl-C ignored.
+    """
+    stopped = threading.Event()
+    for number in SIGNALS:
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
+
+
+def stop_children(children: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End what we started, with force where asking does not help."""
+    for child in children:
+        child.terminate()
+    for child in children:
+        try:
+            child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    progress.show_cursor()
+    progress.print("Stopped. What is not finished waits: iphub process goes on with it.")
+    os._exit(128 + number)

@@ -1,0 +1,124 @@
+"""SIGTERM and Ctrl-C end what works for long, also where Ctrl-C is ignored: real processes."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+WORKING = """
+import time
+import dagster as dg
+from iphub.stopping import stoppable
+
+@dg.op
+def works_for_long():
+    print("working", flush=True)
+    time.sleep(600)
+
+@dg.job
+def long_job():
+    works_for_long()
+
+with dg.DagsterInstance.ephemeral() as instance:
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    stoppable(lambda: long_job.execute_in_process(run_config=quiet, instance=instance))
+"""
+"""What ``iphub process`` does, with a step that does not end by itself."""
+
+ANSWERS = """
+from iphub.stopping import stoppable
+import signal
+before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+assert stoppable(lambda: 42) == 42
+assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+stoppable(lambda: {}["missing"])
+"""
+
+PATIENCE_SECONDS = 120.0
+
+
+def start(*command: str, ignoring: bool) -> "subprocess.Popen[str]":
+    """Start a process, with Ctrl-C ignored as a script's ``&`` and ``nohup`` do it."""
+    shell = "trap '' INT; exec \"$@\"" if ignoring else 'exec "$@"'
+    return subprocess.Popen(
+        ["/bin/sh", "-c", shell, "sh", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def stopped(process: "subprocess.Popen[str]", number: int) -> int:
+    """Send the signal and return how the process ended; all are killed if one does not end."""
+    overdue = threading.Timer(PATIENCE_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+    overdue.start()
+    try:
+        process.send_signal(number)
+        process.communicate()
+    finally:
+        overdue.cancel()
+    return process.returncode
+
+
+@pytest.mark.parametrize(
+    ("number", "ignoring", "code"),
+    [
+        (signal.SIGTERM, True, 143),
+        (signal.SIGINT, False, 130),
+    ],
+)
+def test_a_signal_ends_a_run_in_the_midst_of_a_step(number: int, ignoring: bool, code: int) -> None:
+    process = start(sys.executable, "-c", WORKING, ignoring=ignoring)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "working\n"
+
+    assert stopped(process, number) == code
+
+
+def test_work_that_ends_by_itself_answers_or_fails_as_without_us() -> None:
+    ended = subprocess.run([sys.executable, "-c", ANSWERS], capture_output=True, text=True)
+
+    assert ended.returncode == 1
+    assert ended.stderr.rstrip().endswith("KeyError: 'missing'")
+
+
+def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> None:
+    home = tmp_path / "hub"
+    iphub = [sys.executable, "-m", "iphub"]
+    subprocess.run([*iphub, "init", "--home", str(home)], check=True, capture_output=True)
+    port = free_port()
+    process = start(*iphub, "dagster", "--home", str(home), "--port", str(port), ignoring=True)
+    while not answers(port):
+        assert process.poll() is None, "it ended by itself"
+        time.sleep(0.2)
+
+    assert stopped(process, signal.SIGTERM) == 0
+    assert session(process.pid) == []
+
+
+def session(leader: int) -> list[str]:
+    """Return the command lines of the processes of one session that still run."""
+    found = subprocess.run(
+        ["ps", "-o", "stat=,args=", "-s", str(leader)], capture_output=True, text=True
+    )
+    return [line for line in found.stdout.splitlines() if not line.startswith("Z")]
+
+
+def free_port() -> int:
+    """Return a port of loopback nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(port: int) -> bool:
+    """Tell whether somebody listens on a port of loopback."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
