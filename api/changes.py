@@ -62,15 +62,15 @@ async def list_changes(request: Request) -> Response:
     # Who has retracted everything it had of an office is a stranger there, as before.
     came_with = values.get("cursor", "")
     if not grants and not marks and ("office" in values or "right" in values):
-        note_changes(request, service, access, (), came_with=came_with, left_with="")
+        note_changes(request, service, access, {}, came_with=came_with, left_with="")
         return refuse(request, "not_found")
     try:
         changes = service.serving.changes(grants, marks, limit)
     except PlaceUnknown:
         return refuse(request, "resync_required")
-    count_rows(request, len(changes.items))
+    count_rows(request, len(changes.parts))
     cursor = service.cursors.seal(_encode(changes.marks), bound_to)
-    note_changes(request, service, access, changes.named, came_with=came_with, left_with=cursor)
+    note_changes(request, service, access, changes.told, came_with=came_with, left_with=cursor)
     headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
     headers["Link"] = next_link(request, service, values, cursor)
     return _page(changes, kind, cursor, headers)
@@ -81,10 +81,10 @@ def _page(changes: Changes, kind: Format, cursor: str, headers: dict[str, str]) 
     if kind is Format.NDJSON:
         # Lines are items and nothing else; what JSON says beside them is in the header.
         headers |= {"Next-Cursor": cursor, "Has-More": more}
-        lines = b"".join([item + b"\n" for item in changes.items])
+        lines = changes.joined(b"", b"\n", b"\n" if changes.parts else b"")
         return Response(lines, 200, headers, MEDIA_TYPES[kind])
     end = b'],"hasMore":%b,"nextCursor":"%b"}' % (more.encode(), cursor.encode())
-    return Response(b'{"items":[' + b",".join(changes.items) + end, 200, headers, JSON)
+    return Response(changes.joined(b'{"items":[', b",", end), 200, headers, JSON)
 
 
 def _wanted(access: Access, office: str | None, right: str | None) -> dict[Space, Grant]:

@@ -3,7 +3,7 @@
 What an office may ask of it is ``receipts``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from starlette.requests import Request
 
@@ -11,7 +11,7 @@ from api.service import Service
 from connectors.ledger import Access
 from connectors.ledger.columns import microseconds
 from connectors.receipts.journal import Receipt, Route, cursor_digest
-from connectors.serving.feed import Named
+from connectors.serving.feed import Told
 from connectors.serving.rows import Space, mask_of
 
 NOWHERE: Space = ("", "")  # type: ignore[assignment]  # no office asks for it
@@ -43,7 +43,7 @@ def note_changes(
     request: Request,
     service: Service,
     access: Access,
-    named: Sequence[Named],
+    told: Mapping[Space, Told],
     *,
     came_with: str,
     left_with: str,
@@ -56,16 +56,12 @@ def note_changes(
     Raises:
         StoreError: as for ``note``.
     """
-    given: dict[Space, list[str]] = {item.space: [] for item in named}
-    taken: dict[Space, list[str]] = {space: [] for space in given}
-    for item in named:
-        (given if item.is_given else taken)[item.space].append(item.record)
-    if came_with and not given:
-        given, taken = {NOWHERE: []}, {NOWHERE: []}
+    if came_with and not told:
+        told = {NOWHERE: Told([], [])}
     cursors = cursor_digest(came_with), cursor_digest(left_with)
     about = (request, service, access, Route.CHANGES)
     service.receipts.append(
-        *(_receipt(*about, space, given[space], taken[space], cursors=cursors) for space in given)
+        *(_receipt(*about, space, *both, cursors=cursors) for space, both in told.items())
     )
 
 

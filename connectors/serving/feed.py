@@ -6,9 +6,9 @@ one, items are in order of publication. How grants and places become marks is ``
 """
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -30,25 +30,42 @@ from connectors.serving.spaces import located
 from ipregister.authorizations import Grant
 
 
-class Named(NamedTuple):
-    """What one item of the feed is about; ``is_given`` when it carries the record itself."""
+class Told(NamedTuple):
+    """The records a page gave to its reader, and those it took back or said were gone."""
 
-    space: Space
-    record: str
-    is_given: bool
+    given: list[str]
+    taken: list[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Changes:
-    """One page of the feed: items as JSON objects, the reader's new place, is there more.
+    """One page of the feed: its items, the reader's new place, is there more.
 
-    ``named`` says what each item is about, for whoever keeps account of it.
+    Each of the ``parts`` is one item, a JSON object in pieces as they came from the store: a
+    page is some megabytes, and every copy of them costs as much as finding them. ``told`` says
+    what the items are about, for whoever keeps account of it.
     """
 
-    items: list[bytes]
-    named: list[Named]
-    marks: list[Mark]
-    more: bool
+    parts: list[tuple[bytes, ...]] = field(default_factory=list)
+    told: dict[Space, Told] = field(default_factory=dict)
+    marks: list[Mark] = field(default_factory=list)
+    more: bool = False
+
+    @property
+    def items(self) -> list[bytes]:
+        """Return the items one by one."""
+        return [b"".join(part) for part in self.parts]
+
+    def joined(self, start: bytes, between: bytes, end: bytes) -> bytes:
+        """Return the items in one piece, with something around and between them."""
+        pieces = [start]
+        for part in self.parts:
+            pieces += part
+            pieces.append(between)
+        if self.parts:
+            pieces.pop()
+        pieces.append(end)
+        return b"".join(pieces)
 
 
 class PlaceUnknown(LookupError):
@@ -62,13 +79,6 @@ class _Place(NamedTuple):
     record: str = ""
     half: bool = False
     retracted: str = ""
-
-
-_Item = tuple[bytes, str, bool, tuple[int, str, bool, str]]
-"""One item, what it is about, whether it is given, and the fields of the ``_Place`` behind it.
-
-Plain tuples: a page has a thousand of them, and of the places only the last is looked at.
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,26 +105,18 @@ def read_changes(
         StoreError: a view of a grant is not prepared.
     """
     known = {(mark.office, mark.right): mark for mark in marks or ()}
-    changes = Changes([], [], [], False)
+    changes = Changes()
     for space in sorted(known.keys() | grants.keys()):
         target = target_of(connection, space, grants.get(space))
         mark = _adjusted(connection, space, known.get(space), target, first=marks is None)
         while mark is not None:
             walk = _walk(connection, mark)
-            left = limit - len(changes.items)
-            behind: tuple[int, str, bool, str] = walk.start
-            exhausted = True
-            for body, record, is_given, place in _items(connection, walk, left + 1):
-                if not left:
-                    changes, exhausted = replace(changes, more=True), False
-                    break
-                changes.items.append(body)
-                changes.named.append(Named(space, record, is_given))
-                behind, left = place, left - 1
+            read = _retract if mark.mode is Mode.RETRACT else _read
+            place, exhausted = read(connection, walk, changes, limit)
             if mark.mode is Mode.RETRACT and exhausted:
                 mark = arrive(mark)
                 continue
-            changes.marks.append(_marked(connection, walk, _Place(*behind), exhausted=exhausted))
+            changes.marks.append(_marked(connection, walk, place, exhausted=exhausted))
             break
     return changes
 
@@ -183,35 +185,49 @@ def _publication(connection: sqlite3.Connection, space: int, counts: Counts, mas
     return int(found)
 
 
-def _items(connection: sqlite3.Connection, walk: _Walk, limit: int) -> Iterator[_Item]:
-    """Yield items from the walk's start."""
-    where = _json({"officeCode": walk.mark.office, "right": walk.mark.right})[1:-1]
-    if walk.mark.mode is Mode.RETRACT:
-        yield from _retractions(connection, walk, limit, where)
-        return
+def _read(
+    connection: sqlite3.Connection, walk: _Walk, changes: Changes, limit: int
+) -> tuple[_Place, bool]:
+    """Add items from the walk's start; return the place behind them, and was it all."""
     mask, start, mode = walk.mark.mask & ~FREE_TEXT, walk.start, walk.mark.mode
+    reached = (walk.space, start.publication, start.record)
     rows = connection.execute(
         _feed_statement(mask, inclusive=start.half),
-        (walk.space, start.publication, start.record, mask, walk.origin, limit + 1),
+        (*reached, mask, walk.origin, limit - len(changes.parts) + 1),
     )
+    where, parts, told = _where(walk.mark), changes.parts, Told([], [])
+    behind, exhausted = (start.publication, start.record, start.half), True
+    lead, back, led = b"", b"", (0, 0)
     for row in rows:
         publication, record, cause, alive = row[:4]
-        if publication <= walk.horizon and mode is not Mode.READ:
-            cause = "authorization" if alive else cause
-            if mode is Mode.NARROW and alive:
-                half = _Place(publication, record, half=True)
-                if half != _Place(start.publication, start.record, start.half):
-                    yield _document("retract", cause, where, record), record, False, half
-        parts = (b',"record":', *row[4:], b"}") if alive else ()
-        kind = "upsert" if alive else "delete"
-        document = _document(kind, cause, where, record, parts)
-        yield document, record, bool(alive), (publication, record, False, "")
+        if led != (publication, alive):  # the same for nearly all of a page
+            led = (publication, alive)
+            is_new = bool(alive) and publication <= walk.horizon and mode is not Mode.READ
+            cause = "authorization" if is_new else cause
+            lead = _lead("upsert" if alive else "delete", cause, where)
+            back = _lead("retract", cause, where) if is_new and mode is Mode.NARROW else b""
+        if back and behind != (publication, record, True) and len(parts) < limit:
+            parts.append((back, _json(record), b"}"))
+            told.taken.append(record)
+            behind = (publication, record, True)
+        if len(parts) == limit:
+            changes.more, exhausted = True, False
+            break
+        if alive:
+            parts.append((lead, _json(record), b',"record":', *row[4:], b"}}"))
+            told.given.append(record)
+        else:
+            parts.append((lead, _json(record), b"}"))
+            told.taken.append(record)
+        behind = (publication, record, False)
+    _tell(changes, walk, told)
+    return _Place(*behind), exhausted
 
 
-def _retractions(
-    connection: sqlite3.Connection, walk: _Walk, limit: int, where: bytes
-) -> Iterator[_Item]:
-    """Yield a retraction of every record the reader may have and may not keep.
+def _retract(
+    connection: sqlite3.Connection, walk: _Walk, changes: Changes, limit: int
+) -> tuple[_Place, bool]:
+    """Add a retraction of every record the reader may have and may not keep.
 
     It may have what lived between the reader's coming and its place, deleted since or not.
     """
@@ -221,13 +237,25 @@ def _retractions(
         assert goal is not None  # noqa: S101 - there is a target
         arrived = _walk(connection, goal)
         kept, bound = arrived.space, arrived.horizon
-    reached = (start.publication, start.record, walk.origin)
+    reached, room = (start.publication, start.record, walk.origin), limit - len(changes.parts)
     rows = connection.execute(
-        _RETRACTIONS, (walk.space, start.retracted, *reached, *reached, kept, bound, limit)
+        _RETRACTIONS, (walk.space, start.retracted, *reached, *reached, kept, bound, room + 1)
     )
-    for (record,) in rows:
-        place = _Place(start.publication, start.record, retracted=record)
-        yield _document("retract", "authorization", where, record), record, False, place
+    lead = _lead("retract", "authorization", _where(walk.mark))
+    records = [record for (record,) in rows]
+    left, records = records[room:], records[:room]
+    changes.parts += [(lead, _json(record), b"}") for record in records]
+    _tell(changes, walk, Told([], records))
+    changes.more |= bool(left)
+    return start._replace(retracted=records[-1] if records else start.retracted), not left
+
+
+def _tell(changes: Changes, walk: _Walk, told: Told) -> None:
+    """Add what a walk gave and took; of one space there may be two walks."""
+    if told.given or told.taken:
+        before = changes.told.setdefault((walk.mark.office, walk.mark.right), Told([], []))
+        before.given.extend(told.given)
+        before.taken.extend(told.taken)
 
 
 def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhausted: bool) -> Mark:
@@ -253,15 +281,12 @@ def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhau
     )
 
 
-def _document(
-    kind: str, cause: str, where: bytes, record: str, parts: Sequence[bytes] = ()
-) -> bytes:
-    return b"".join((_lead(kind, cause, where), _json(record), *parts, b"}"))
+def _where(mark: Mark) -> bytes:
+    return _json({"officeCode": mark.office, "right": mark.right})[1:-1]
 
 
-@lru_cache(maxsize=1024)
 def _lead(kind: str, cause: str, where: bytes) -> bytes:
-    """Return how an item begins: the same for nearly all of a page."""
+    """Return how an item begins."""
     named = (kind.encode(), cause.encode(), where)
     return b'{"changeType":"%b","cause":"%b",%b,"recordId":' % named
 
