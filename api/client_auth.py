@@ -11,6 +11,7 @@ import binascii
 from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import unquote_plus
 
 import structlog
@@ -18,10 +19,12 @@ from starlette.requests import Request
 
 from api import client_assertions, limits
 from api.addresses import client_address, subscriber
-from api.client_assertions import Audiences
+from api.client_assertions import REPLAYED, Audiences
+from api.jws import Disbelieved
 from api.oauth_forms import INVALID_CLIENT, Refusal, invalid_request, too_many_failures
 from api.service import Service
 from connectors.ledger import Client
+from connectors.ledger.tokens import Use
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -38,9 +41,41 @@ class Presented:
     assertion: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Authenticated:
+    """A client that is believed, once ``settle`` agrees: its assertion may have been used before.
+
+    Who gives out a token uses the assertion up in the same transaction, by ``use``, and then
+    says ``believe``; everybody else calls ``settle``.
+    """
+
+    client: Client
+    service: Service
+    who: tuple[str, str, datetime]
+    use: Use | None
+
+    def settle(self) -> Refusal | None:
+        """Use the assertion up, if there is one; return the refusal when it was used before."""
+        if self.use is not None and not self.service.ledger.tokens.use_assertion(
+            self.client.clientId, *self.use
+        ):
+            return self.disbelieve()
+        self.believe()
+        return None
+
+    def believe(self) -> None:
+        """Note that the credential was right."""
+        limits.credential_was_right(self.service.limits, *self.who)
+
+    def disbelieve(self) -> Refusal:
+        """Return the refusal of an assertion that was used before."""
+        _log_doubt(self.client.clientId, self.service, f"assertion: {REPLAYED.reason}")
+        return INVALID_CLIENT
+
+
 def authenticate_client(
     request: Request, form: Mapping[str, str], service: Service, *, endpoint: str
-) -> Client | Refusal:
+) -> Authenticated | Refusal:
     """Return the client that sent ``form`` to ``endpoint`` (its URL), or the refusal."""
     presented = _presented(request, form)
     if isinstance(presented, Refusal):
@@ -51,14 +86,13 @@ def authenticate_client(
     who = presented.client_id, subscriber(client_address(request, service.proxies)), at
     if wait := limits.try_credential(service.limits, *who):
         return too_many_failures(wait)
+    use: Use | None = None
     if presented.assertion:
-        client = _by_assertion(presented, service, endpoint)
+        believed = _by_assertion(presented, service, endpoint)
+        client, use = believed if believed is not None else (None, None)
     else:
         client = _by_secret(presented, service)
-    if client is None:
-        return INVALID_CLIENT
-    limits.credential_was_right(service.limits, *who)
-    return client
+    return INVALID_CLIENT if client is None else Authenticated(client, service, who, use)
 
 
 def _presented(request: Request, form: Mapping[str, str]) -> Presented | Refusal:
@@ -111,26 +145,26 @@ def _by_secret(presented: Presented, service: Service) -> Client | None:
     return client
 
 
-def _by_assertion(presented: Presented, service: Service, endpoint: str) -> Client | None:
-    name, assertion = presented.client_id, presented.assertion
-    client = service.ledger.clients.by_id(name)
+def _by_assertion(
+    presented: Presented, service: Service, endpoint: str
+) -> tuple[Client, Use] | None:
+    name, assertion, at = presented.client_id, presented.assertion, service.clock()
+    client = service.ledger.clients.to_authenticate(name)
+    audiences = Audiences(issuer=service.public_url, endpoint=endpoint)
     if client is None or not client.is_active:
-        client_assertions.spend_as_long(assertion)
+        client_assertions.spend_as_long(assertion, name, audiences=audiences, at=at)
         _log_doubt(name, service, "no such client")
         return None
-    audiences = Audiences(issuer=service.public_url, endpoint=endpoint)
-    doubt = client_assertions.verify(
-        assertion, client, service.ledger, audiences=audiences, at=service.clock()
-    )
-    if doubt is not None:
-        _log_doubt(name, service, f"assertion: {doubt.reason}")
+    use = client_assertions.check(assertion, client, audiences=audiences, at=at)
+    if isinstance(use, Disbelieved):
+        _log_doubt(name, service, f"assertion: {use.reason}")
         return None
-    return client
+    return client, use
 
 
 def _log_doubt(client_id: str, service: Service, reason: str) -> None:
     # Only identifiers we gave out are logged: people paste secrets into the wrong field.
-    known = service.ledger.clients.by_id(client_id)
+    known = service.ledger.clients.to_authenticate(client_id)
     structlog.get_logger().warning(
         "client_refused", client_id=known.clientId if known else None, reason=reason
     )

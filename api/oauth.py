@@ -8,6 +8,7 @@ Standards: RFC 6749 §4.4, RFC 7009 (revocation), RFC 7662 (introspection), RFC 
 """
 
 import secrets
+from collections.abc import Mapping
 from datetime import timedelta
 from hashlib import sha256
 
@@ -16,13 +17,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.auth import marked
-from api.client_auth import authenticate_client
+from api.client_auth import Authenticated, authenticate_client
+from api.direct import DirectRoute
 from api.dpop import check_proof, sent_proofs
 from api.jws import Disbelieved
 from api.oauth_forms import INVALID_CLIENT, NO_STORE, Refusal, answer, invalid_request, read_form
 from api.openapi_oauth import INTROSPECT, REVOKE, TOKEN
 from api.service import Service, service_of
 from connectors.ledger import Client, Token
+from connectors.ledger.tokens import Use
 from ipregister.errors import InvalidClient
 from ipregister.roles import MAY, Act, Role
 
@@ -48,33 +51,46 @@ TOKEN_BYTES = 32
 
 BAD_PROOF = Refusal("invalid_dpop_proof", "The DPoP proof does not fit this request")
 
-router = APIRouter(tags=["OAuth"])
+router = APIRouter(tags=["OAuth"], route_class=DirectRoute)
 
 
 @router.post(TOKEN_PATH, openapi_extra=TOKEN)
 async def issue_token(request: Request) -> Response:
     """Give out an access token for the client that authenticates."""
     service = service_of(request)
-    caller = await _caller(request, service, TOKEN_PATH)
-    if isinstance(caller, Response):
-        return caller
-    client, form = caller
+    found = await _caller(request, service, TOKEN_PATH)
+    if isinstance(found, Response):
+        return found
+    caller, form = found
+    asked = _asked(request, caller.client, form)
+    if isinstance(asked, list) and not sent_proofs(request):
+        if (given := _issue(service, caller.client, asked, use=caller.use)) is None:
+            return _answer(caller.disbelieve(), request)
+        caller.believe()
+        return given
+    if (refusal := caller.settle()) is not None:
+        return _answer(refusal, request)
+    if isinstance(asked, Refusal):
+        return asked.response()
+    key = check_proof(request, service, at=service.clock())
+    if isinstance(key, Disbelieved):
+        return BAD_PROOF.response()
+    return _issue(service, caller.client, asked, key=key) or INVALID_CLIENT.response()
+
+
+def _asked(request: Request, client: Client, form: Mapping[str, str]) -> list[str] | Refusal:
+    """Return the scopes a client asks a token for, or why it gets none."""
     if (grant := form.get("grant_type")) is None:
-        return invalid_request("grant_type is missing").response()
+        return invalid_request("grant_type is missing")
     if grant != "client_credentials":
-        return Refusal("unsupported_grant_type", "Use client_credentials").response()
+        return Refusal("unsupported_grant_type", "Use client_credentials")
     asked = form.get("scope", "").split()
     known = scopes_of(client)
     if asked and not set(asked) & set(known):
-        return Refusal("invalid_scope", f"Known: {' '.join(known)}").response()
-    key: str | Disbelieved | None = None
-    if sent_proofs(request):
-        key = check_proof(request, service, at=service.clock())
-    elif client.dpopRequired:
-        return Refusal("invalid_dpop_proof", "This client must send a DPoP proof").response()
-    if isinstance(key, Disbelieved):
-        return BAD_PROOF.response()
-    return _issue(client, service, [word for word in known if word in asked], key)
+        return Refusal("invalid_scope", f"Known: {' '.join(known)}")
+    if client.dpopRequired and not sent_proofs(request):
+        return Refusal("invalid_dpop_proof", "This client must send a DPoP proof")
+    return [word for word in known if word in asked]
 
 
 def scopes_of(client: Client) -> tuple[str, ...]:
@@ -88,7 +104,7 @@ def scopes_of(client: Client) -> tuple[str, ...]:
 @router.get(TOKEN_PATH, include_in_schema=False)
 @router.get(REVOKE_PATH, include_in_schema=False)
 @router.get(INTROSPECT_PATH, include_in_schema=False)
-async def refuse_get() -> Response:
+async def refuse_get(request: Request) -> Response:
     """Refuse credentials in a URL."""
     return invalid_request("Use POST").response({"Allow": "POST"})
 
@@ -97,7 +113,7 @@ async def refuse_get() -> Response:
 async def revoke_token(request: Request) -> Response:
     """Make an access token of the calling client worthless at once; always 200."""
     service = service_of(request)
-    caller = await _caller(request, service, REVOKE_PATH)
+    caller = await _settled(request, service, REVOKE_PATH)
     if isinstance(caller, Response):
         return caller
     client, form = caller
@@ -112,7 +128,7 @@ async def revoke_token(request: Request) -> Response:
 async def introspect_token(request: Request) -> Response:
     """Say what an access token of the calling client is worth now; operators may ask about all."""
     service = service_of(request)
-    caller = await _caller(request, service, INTROSPECT_PATH)
+    caller = await _settled(request, service, INTROSPECT_PATH)
     if isinstance(caller, Response):
         return caller
     client, form = caller
@@ -141,24 +157,45 @@ def _description(token: Token, service: Service) -> dict[str, object]:
     return document | ({"cnf": {"jkt": bound}} if bound else {})
 
 
-async def _caller(
+async def _settled(
     request: Request, service: Service, path: str
 ) -> tuple[Client, dict[str, str]] | Response:
     """Return the client that calls an endpoint with its form, or the refusal to send it."""
+    caller = await _caller(request, service, path)
+    if isinstance(caller, Response):
+        return caller
+    refusal = caller[0].settle()
+    return (caller[0].client, caller[1]) if refusal is None else _answer(refusal, request)
+
+
+async def _caller(
+    request: Request, service: Service, path: str
+) -> tuple[Authenticated, dict[str, str]] | Response:
+    """Return who calls an endpoint, still to be settled, with its form; or the refusal to send."""
     form = await read_form(request)
     if isinstance(form, Refusal):
         return _answer(form, request)
-    client = authenticate_client(request, form, service, endpoint=service.public_url + path)
-    return _answer(client, request) if isinstance(client, Refusal) else (client, form)
+    found = authenticate_client(request, form, service, endpoint=service.public_url + path)
+    return _answer(found, request) if isinstance(found, Refusal) else (found, form)
 
 
-def _issue(client: Client, service: Service, scopes: list[str], key: str | None) -> Response:
+def _issue(
+    service: Service,
+    client: Client,
+    scopes: list[str],
+    *,
+    key: str | None = None,
+    use: Use | None = None,
+) -> Response | None:
+    """Give a token out and use up the assertion it is for; nothing when that was used before."""
     token = marked(secrets.token_urlsafe(TOKEN_BYTES), service.environment)
     at = service.clock()
     expires = at + timedelta(seconds=service.token_seconds)
     scope = " ".join(scopes) or None
+    about = (client.clientId, _hash(token), expires, at, scope, key)
     try:
-        service.ledger.tokens.issue(client.clientId, _hash(token), expires, at, scope, key)
+        if not service.ledger.tokens.issue(*about, assertion=use):
+            return None
     except InvalidClient:  # revoked since it authenticated
         return INVALID_CLIENT.response()
     document: dict[str, object] = {

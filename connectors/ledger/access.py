@@ -5,9 +5,7 @@ always has what other processes committed before. Nothing is remembered between 
 the translation of rows that read exactly the same.
 """
 
-from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -16,18 +14,15 @@ from json import loads
 from types import MappingProxyType
 from typing import Any
 
-from sqlalchemy import Engine, and_, bindparam, select
+from sqlalchemy import and_, bindparam, select
 
 from connectors.ledger.authorizations import open_grants
 from connectors.ledger.columns import microseconds
+from connectors.ledger.prepared import Lane, Prepared
 from connectors.ledger.schema import authorizations, clients, tokens
 from ipregister.authorizations import Grant
-from ipregister.errors import StoreError
 from ipregister.model import Right
 from ipregister.roles import MAY, Act, Role
-
-SQLITE_PAGES = 2_000
-"""Cache of one reading connection: tokens, clients and authorizations fit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +59,9 @@ class Access:
 class AccessReader:
     """Looks up tokens; safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Compile the statement for the engine's database; nothing is opened yet."""
-        self._engine = engine
+    def __init__(self, lane: Lane) -> None:
+        """Compile the statement; nothing is opened yet."""
+        self._lane = lane
         t, c, a = tokens.c, clients.c, authorizations.c
         statement = (
             select(
@@ -81,64 +76,17 @@ class AccessReader:
             .where(t.token_hash == bindparam("hash"), t.expires_at > bindparam("now"))
             .order_by(a.office)
         )
-        compiled = statement.compile(dialect=engine.dialect)
-        self._sql = str(compiled)
-        self._positional = compiled.positional
-        # Idle connections: at most as many as there ever were requests at the same time.
-        self._idle: deque[Any] = deque()
+        self._statement = Prepared(statement, lane.dialect)
 
     def access(self, token_hash: bytes, at: datetime, address: str | None) -> Access | None:
         """Return what a token opens for a caller there, or ``None`` for one that opens nothing."""
-        now = microseconds(at)
-        parameters = (token_hash, now) if self._positional else {"hash": token_hash, "now": now}
-        rows = self._rows(parameters)
+        rows = self._lane.rows(self._statement, {"hash": token_hash, "now": microseconds(at)})
         if not rows:
             return None
         # Where the caller is only matters, and is only remembered, where an office asks.
         if all(row[-1] in (None, "[]") for row in rows):
             address = None
         return _access(tuple(rows), at.astimezone(UTC).date(), address)
-
-    def _rows(self, parameters: Any) -> list[tuple[Any, ...]]:
-        for attempt in ("idle", "new"):
-            try:
-                connection = self._idle.pop() if attempt == "idle" else self._connect()
-            except IndexError:
-                continue
-            try:
-                rows: list[tuple[Any, ...]] = connection.execute(self._sql, parameters).fetchall()
-            except self._engine.dialect.loaded_dbapi.Error as exc:
-                # The server may have restarted under an idle connection: once more, on a new one.
-                with suppress(self._engine.dialect.loaded_dbapi.Error):
-                    connection.close()
-                if attempt == "new":
-                    raise StoreError(f"the ledger's database failed: {type(exc).__name__}") from exc
-                continue
-            self._idle.append(connection)
-            return rows
-        raise StoreError("the ledger's database gave no connection")
-
-    def _connect(self) -> Any:
-        dialect = self._engine.dialect
-        arguments, keywords = dialect.create_connect_args(self._engine.url)
-        try:
-            if dialect.name == "sqlite":
-                keywords["check_same_thread"] = False
-                connection = dialect.loaded_dbapi.connect(
-                    *arguments, **keywords, isolation_level=None
-                )
-                connection.execute("PRAGMA query_only = ON")
-                connection.execute(f"PRAGMA cache_size = {SQLITE_PAGES}")
-                return connection
-            keywords.update(autocommit=True, prepare_threshold=0)
-            return dialect.loaded_dbapi.connect(*arguments, **keywords)
-        except dialect.loaded_dbapi.Error as exc:
-            raise StoreError(f"the ledger's database failed: {type(exc).__name__}") from exc
-
-    def close(self) -> None:
-        """Close the idle connections."""
-        while self._idle:
-            self._idle.pop().close()
 
 
 @lru_cache(maxsize=4096)

@@ -12,15 +12,18 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, insert, select, type_coerce, update
+from sqlalchemy import Connection, Dialect, Row, Text, insert, select, type_coerce, update
 
 from connectors.ledger.columns import Json, canonical, readable
 from connectors.ledger.engine import Database
+from connectors.ledger.prepared import Prepared
 from connectors.ledger.records import instant
 from connectors.ledger.schema import audit, audit_head
 
 START = "0" * 64
 """What the first row names as its predecessor."""
+
+_HEAD = select(audit_head.c.seq, audit_head.c.hash).with_for_update()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +82,50 @@ def append(
     Call it last: on PostgreSQL it takes the lock all writers queue at, and a writer that
     takes further locks behind it could meet another one there.
     """
-    seq, previous = connection.execute(
-        select(audit_head.c.seq, audit_head.c.hash).with_for_update()
-    ).one()
+    seq, previous = connection.execute(_HEAD).one()
+    row = _row(seq, previous, at, by, action, subject, before, after)
+    connection.execute(insert(audit), row)
+    connection.execute(update(audit_head).values(seq=row["seq"], hash=row["hash"]))
+
+
+class Appender:
+    """Adds rows by prepared statements; what ``append`` says holds here, too."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        """Compile the statements."""
+        self._head = Prepared(_HEAD, dialect)
+        self._insert = Prepared(insert(audit), dialect, columns=tuple(audit.c.keys()))
+        self._move = Prepared(update(audit_head), dialect, columns=("seq", "hash"))
+
+    def append(
+        self,
+        connection: Any,
+        *,
+        at: datetime,
+        by: str,
+        action: str,
+        subject: str,
+        before: Json = None,
+        after: Json = None,
+    ) -> None:
+        """Add a row within the transaction of a driver's connection; last, too."""
+        seq, previous = self._head.run(connection, {}).fetchone()
+        row = _row(seq, previous, at, by, action, subject, before, after)
+        self._insert.run(connection, row)
+        self._move.run(connection, {"seq": row["seq"], "hash": row["hash"]})
+
+
+def _row(
+    seq: int,
+    previous: str,
+    at: datetime,
+    by: str,
+    action: str,
+    subject: str,
+    before: Json,
+    after: Json,
+) -> dict[str, Any]:
+    """Return the row that follows the head of the chain."""
     row: dict[str, Any] = {
         "seq": seq + 1,
         "at": instant(at),
@@ -92,9 +136,7 @@ def append(
         "after": _text(after),
     }
     digest = _digest(previous, row.values())
-    row |= {"previous_hash": previous, "hash": digest, "before": before, "after": after}
-    connection.execute(insert(audit), row)
-    connection.execute(update(audit_head).values(seq=seq + 1, hash=digest))
+    return row | {"previous_hash": previous, "hash": digest, "before": before, "after": after}
 
 
 def _text(document: Json) -> str | None:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, insert, or_, select, update
 from connectors.ledger import audit
 from connectors.ledger.client_profiles import ClientChanges, apply
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty, find, one
+from connectors.ledger.credentials import CredentialReader
 from connectors.ledger.engine import Database
 from connectors.ledger.public_keys import read_public_key
 from connectors.ledger.schema import client_keys, client_secrets, clients, third_parties
@@ -39,6 +40,7 @@ class Clients:
         """Keep clients in ``database``, secrets under ``pepper``."""
         self._database = database
         self._pepper = pepper
+        self._credentials = CredentialReader(database.reading)
 
     def add(
         self,
@@ -111,6 +113,10 @@ class Clients:
         with self._database.read() as connection:
             return next(iter(find(connection, clients.c.client_id == client_id)), None)
 
+    def to_authenticate(self, client_id: str) -> Client | None:
+        """Return a client, revoked or not, with its keys, but not when it was last used."""
+        return self._credentials.client(client_id)
+
     def list(
         self, third_party: str | None = None, office: str | None = None
     ) -> builtins.list[Client]:
@@ -137,18 +143,11 @@ class Clients:
         An unknown client costs the same query and the same comparison as a wrong secret.
         """
         given = self._hash(client_id, secret)
-        c = client_secrets.c
-        query = select(c.secret_hash).where(
-            c.client_id == client_id, or_(c.expires_at.is_(None), c.expires_at > at)
-        )
-        with self._database.read() as connection:
-            known = list(connection.scalars(query)) or [_NOBODY]
-            # Every hash is compared: stopping at the first match would tell which one it was.
-            matches = [hmac.compare_digest(given, bytes(candidate)) for candidate in known]
-            found = find(connection, clients.c.client_id == client_id)
-        if not any(matches) or not found or not found[0].is_active:
-            return None
-        return found[0]
+        known = self._credentials.secret_hashes(client_id, at) or [_NOBODY]
+        # Every hash is compared: stopping at the first match would tell which one it was.
+        matches = [hmac.compare_digest(given, candidate) for candidate in known]
+        client = self._credentials.client(client_id)
+        return client if any(matches) and client is not None and client.is_active else None
 
     def rotate_secret(
         self, client_id: str, *, at: datetime, by: str, keep: timedelta = timedelta(0)

@@ -17,11 +17,9 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from connectors.faults import reach
+from connectors.ledger.prepared import BUSY_TIMEOUT_MILLISECONDS, Lane
 from connectors.ledger.schema import HEAD
 from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
-
-BUSY_TIMEOUT_MILLISECONDS = 20_000
-"""Writers queue; the longest transaction (a listing of 100,000 files) takes about 3 s."""
 
 WAL_ATTEMPTS = 100
 WAL_PAUSE_SECONDS = 0.05
@@ -38,6 +36,8 @@ class Database:
         """Prepare the engine; nothing is opened yet."""
         self.engine = _engine(url)
         self._writer = self.engine.execution_options(ledger_writes=True)
+        self.reading = Lane(self.engine)
+        self.writing = Lane(self.engine, writes=True)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -70,6 +70,8 @@ class Database:
 
     def close(self) -> None:
         """Close every connection."""
+        self.reading.close()
+        self.writing.close()
         self.engine.dispose()
 
 

@@ -44,7 +44,7 @@ class Ledger:
         self.proofs = Proofs(self._database)
         self.webhooks = Webhooks(self._database, pepper)
         self.audit = Audit(self._database)
-        self._reader = AccessReader(self._database.engine)
+        self._reader = AccessReader(self._database.reading)
 
     @classmethod
     def open(cls, url: str, *, pepper: bytes | None = None, environment: str = PRODUCTION) -> Self:
@@ -83,6 +83,5 @@ class Ledger:
 
     def close(self) -> None:
         """Close every connection."""
-        self._reader.close()
         self.proofs.close()
         self._database.close()

@@ -7,13 +7,15 @@ must prove to get one is the API's; what a token opens is ``access``.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Delete, Dialect, bindparam, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.ledger import audit
-from connectors.ledger.columns import from_microseconds, microseconds
+from connectors.ledger.columns import Count, from_microseconds, microseconds
 from connectors.ledger.engine import Database
+from connectors.ledger.prepared import Prepared
 from connectors.ledger.schema import assertions, clients, tokens
 from ipregister.errors import ConfigurationError, InvalidClient
 
@@ -39,12 +41,20 @@ class Token:
     keyThumbprint: str | None
 
 
+class Use(NamedTuple):
+    """An assertion that is used up: what tells it from all others, how long to remember it."""
+
+    jti: str
+    expires_at: datetime
+
+
 class Tokens:
     """Issuing, revoking and forgetting."""
 
     def __init__(self, database: Database) -> None:
         """Keep tokens in ``database``."""
         self._database = database
+        self._statements = _Statements(database.writing.dialect)
 
     def issue(
         self,
@@ -54,7 +64,8 @@ class Tokens:
         at: datetime,
         scope: str | None = None,
         key_thumbprint: str | None = None,
-    ) -> None:
+        assertion: Use | None = None,
+    ) -> bool:
         """Remember a token by its SHA-256.
 
         Args:
@@ -64,6 +75,10 @@ class Tokens:
             at: now.
             scope: what it may be used for, words of RFC 6749 scope; everything when not given.
             key_thumbprint: the key its sender must prove to hold (RFC 9449), if any.
+            assertion: what the token is given for and is used up by it, together or not at all.
+
+        Returns:
+            Whether there is a token: there is none for an assertion that was used before.
 
         Raises:
             InvalidClient: the client does not exist or is revoked.
@@ -71,23 +86,26 @@ class Tokens:
         """
         if expires_at - at > MAX_LIFETIME:
             raise ConfigurationError(f"access tokens live at most {MAX_LIFETIME}")
-        c = clients.c
-        active = select(c.client_id).where(c.client_id == client_id, c.revoked_at.is_(None))
         row = {"token_hash": token_hash, "client_id": client_id, "issued_at": at, "scope": scope}
         row |= {"expires_at": microseconds(expires_at), "key_thumbprint": key_thumbprint}
-        used = update(clients).where(c.client_id == client_id).values(last_used_at=at)
-        with self._database.write() as connection:
-            if connection.scalar(active) is None:
+        run = self._statements
+        with self._database.writing.write() as connection:
+            if assertion is not None and not run.spend(connection, client_id, assertion):
+                return False
+            if (
+                run.used.run(connection, {"whose": client_id, "last_used_at": at}).fetchone()
+                is None
+            ):
                 raise InvalidClient(f"client {client_id} may not have tokens")
-            connection.execute(insert(tokens), row)
-            connection.execute(used)
+            run.insert.run(connection, row)
             if token_hash[0] == CLEAN_AT:
-                _forget(connection, at)
+                run.forget(connection, at)
             after = {"expiresAt": expires_at.isoformat()}
             action = "token:issued"
-            audit.append(
+            run.audit.append(
                 connection, at=at, by=client_id, action=action, subject=client_id, after=after
             )
+        return True
 
     def find(self, token_hash: bytes, at: datetime) -> Token | None:
         """Return a token that still opens something, for introspection (RFC 7662)."""
@@ -121,29 +139,53 @@ class Tokens:
 
     def purge(self, at: datetime) -> int:
         """Forget what has expired; return how many rows went."""
+        pairs = list(zip(_expired(), _limits(at), strict=True))
         with self._database.write() as connection:
-            return _forget(connection, at)
+            return sum(connection.execute(one, {"limit": limit}).rowcount for one, limit in pairs)
 
     def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
         """Use up an assertion; ``False`` means it was used before, by whatever process."""
+        with self._database.writing.write() as connection:
+            return self._statements.spend(connection, client_id, Use(jti, expires_at))
+
+
+class _Statements:
+    """What is run for every token, prepared."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        insert_once = postgresql.insert if dialect.name == "postgresql" else sqlite.insert
+        # The row itself is asked for: drivers do not agree on counting inserted rows.
+        once = insert_once(assertions).on_conflict_do_nothing().returning(assertions.c.client_id)
+        c = clients.c
+        used = update(clients).where(c.client_id == bindparam("whose"), c.revoked_at.is_(None))
+        self._once = Prepared(once, dialect, columns=tuple(assertions.c.keys()))
+        self.used = Prepared(used.returning(c.client_id), dialect, columns=("last_used_at",))
+        self.insert = Prepared(insert(tokens), dialect, columns=tuple(tokens.c.keys()))
+        self.audit = audit.Appender(dialect)
+        self._expired = [Prepared(statement, dialect) for statement in _expired()]
+
+    def spend(self, connection: Any, client_id: str, assertion: Use) -> bool:
         row = {
             "client_id": client_id,
             # Of one length, however long the sender made it.
-            "jti_hash": sha256(jti.encode("utf-8", "backslashreplace")).digest(),
-            "expires_at": microseconds(expires_at),
+            "jti_hash": sha256(assertion.jti.encode("utf-8", "backslashreplace")).digest(),
+            "expires_at": microseconds(assertion.expires_at),
         }
-        c = assertions.c.client_id
-        with self._database.write() as connection:
-            # The row itself is asked for: drivers do not agree on counting inserted rows.
-            if connection.dialect.name == "postgresql":
-                once = postgresql.insert(assertions).values(row).on_conflict_do_nothing()
-                return connection.scalar(once.returning(c)) is not None
-            other = sqlite.insert(assertions).values(row).on_conflict_do_nothing()
-            return connection.scalar(other.returning(c)) is not None
+        return self._once.run(connection, row).fetchone() is not None
+
+    def forget(self, connection: Any, at: datetime) -> None:
+        for statement, limit in zip(self._expired, _limits(at), strict=True):
+            statement.run(connection, {"limit": limit})
 
 
-def _forget(connection: Connection, at: datetime) -> int:
-    expired = delete(tokens).where(tokens.c.expires_at <= microseconds(at))
-    old = microseconds(at - KEEP_ASSERTIONS)
-    used = delete(assertions).where(assertions.c.expires_at <= old)
-    return connection.execute(expired).rowcount + connection.execute(used).rowcount
+def _expired() -> tuple[Delete, Delete]:
+    """Return the statements that forget tokens and assertions up to a ``limit``."""
+    limit = bindparam("limit", type_=Count)
+    return (
+        delete(tokens).where(tokens.c.expires_at <= limit),
+        delete(assertions).where(assertions.c.expires_at <= limit),
+    )
+
+
+def _limits(at: datetime) -> tuple[int, int]:
+    return microseconds(at), microseconds(at - KEEP_ASSERTIONS)

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 from connectors.ledger import Access, Client, ClientChanges, Ledger
 from connectors.ledger.schema import METADATA
-from connectors.ledger.tokens import KEEP_ASSERTIONS, MAX_LIFETIME
+from connectors.ledger.tokens import KEEP_ASSERTIONS, MAX_LIFETIME, Use
 from ipregister.authorization_forms import parse_withheld
 from ipregister.authorizations import WITHHOLDABLE, decide
 from ipregister.errors import (
@@ -458,3 +458,35 @@ def test_an_assertion_is_used_once_by_each_client(ledger: Ledger) -> None:
 def test_an_assertion_is_used_once_by_many_processes(ledger: Ledger, together: Together) -> None:
     work = 'result = [ledger.tokens.use_assertion("a", "j", AT) for _ in range(50)]'
     assert sum(sum(uses) for uses in together(4, work)) == 1
+
+
+def test_a_token_uses_its_assertion_up_or_is_not_given(ledger: Ledger, client: Client) -> None:
+    def issue(name: bytes, jti: str, whose: str = client.clientId) -> bool:
+        token = sha256(name).digest()
+        return ledger.tokens.issue(whose, token, AT + MINUTE, AT, assertion=Use(jti, AT + MINUTE))
+
+    assert issue(b"first", "j")
+    rows = len(ledger.audit.entries())
+    assert not issue(b"second", "j")
+    assert ledger.access(sha256(b"second").digest(), AT) is None
+    assert len(ledger.audit.entries()) == rows
+    with pytest.raises(InvalidClient):
+        issue(b"third", "k", "nobody")
+    assert ledger.tokens.use_assertion("nobody", "k", AT + MINUTE)  # nothing was kept of it
+    assert ledger.verify() is None
+
+
+def test_of_many_processes_one_gets_a_token_for_an_assertion(
+    ledger: Ledger, client: Client, together: Together
+) -> None:
+    work = f"""
+from hashlib import sha256
+from connectors.ledger.tokens import Use
+later = AT + timedelta(minutes=1)
+def ask(n):
+    token = sha256(f"{{number}} {{n}}".encode()).digest()
+    return ledger.tokens.issue({client.clientId!r}, token, later, AT, assertion=Use("j", later))
+result = [ask(n) for n in range(25)]
+"""
+    assert sum(sum(given) for given in together(4, work)) == 1
+    assert ledger.verify() is None

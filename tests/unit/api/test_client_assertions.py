@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from api.client_assertions import Audiences, subject_of, verify
+from api import client_assertions
+from api.client_assertions import Audiences, spend_as_long, subject_of, verify
 from api.jws import Disbelieved
 from connectors.ledger import Client, ClientKey, Ledger
 from connectors.ledger.public_keys import read_public_key
@@ -328,3 +329,25 @@ def test_a_strict_client_names_the_issuer(
 ) -> None:
     strict = dataclasses.replace(client, strictAudience=True)
     assert check(sign(keys, claims(aud=audience)), strict, ledger) == reason
+
+
+@pytest.mark.parametrize(
+    "assertion",
+    [
+        lambda keys: sign(keys | {"ES256": keys["other"]}, claims()),
+        lambda keys: sign(keys, claims(aud="https://else.example")),
+        lambda keys: sign(keys, claims(), kid="no such key"),
+    ],
+    ids=["another key", "another audience", "another kid"],
+)
+def test_every_refusal_takes_one_verification(
+    keys: dict[str, Any], client: Client, monkeypatch: pytest.MonkeyPatch, assertion: Any
+) -> None:
+    """Of known and unknown clients alike: time must not tell who exists."""
+    made, verified = assertion(keys), list[str]()
+    audiences = Audiences(ISSUER, TOKEN)
+    monkeypatch.setattr(client_assertions, "is_signed", lambda text, *_: verified.append(text))
+    only = dataclasses.replace(client, keys=client.keys[:1])
+    assert isinstance(client_assertions.check(made, only, audiences=audiences, at=NOW), Disbelieved)
+    spend_as_long(made, ME, audiences=audiences, at=NOW)
+    assert verified == [made, made]
