@@ -3,6 +3,8 @@
 ``create_app`` is the only way to make one; importing this module does nothing.
 """
 
+from functools import partial
+
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.telemetry import TelemetryConfig
@@ -33,6 +35,7 @@ from api import (
     redistribution,
     webhooks,
 )
+from api.direct import DirectApp
 from api.envelope import Envelope
 from api.service import Service
 from ipregister.errors import HubError
@@ -47,7 +50,7 @@ def create_app(service: Service) -> FastAPI:
     The description is at ``/openapi.json``, and for people at ``/docs``: FastAPI's own page
     loads its scripts from other people's servers.
     """
-    app = FastAPI(
+    app = DirectApp(
         title=openapi.TITLE,
         version=openapi.VERSION,
         description=openapi.DESCRIPTION,
@@ -80,6 +83,8 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(RequestValidationError, problems.answer_invalid)
     paths = [path for route in app.router.routes if (path := getattr(route, "path", None))]
     app.state.metrics = metrics.Metrics(service.counting, paths)
-    app.add_middleware(Envelope, public_url=service.public_url, metrics=app.state.metrics)
+    envelope = partial(Envelope, public_url=service.public_url, metrics=app.state.metrics)
+    app.add_middleware(envelope)
+    app.go_directly(envelope)
     openapi.install(app)
     return app

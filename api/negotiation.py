@@ -27,16 +27,20 @@ _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 def negotiate(request: Request, offered: Sequence[Format]) -> Format | None:
     """Return the form to answer in, or nothing when the client takes none of them."""
-    place = accepted(request, tuple(MEDIA_TYPES[kind] for kind in offered))
+    accept = _accept(request)
+    place = 0 if accept is None else _best(accept, tuple(MEDIA_TYPES[kind] for kind in offered))
     return None if place is None else offered[place]
 
 
 def accepted(request: Request, media_types: tuple[str, ...]) -> int | None:
     """Return the place of the form to answer in, or nothing when the client takes none."""
+    accept = _accept(request)
+    return 0 if accept is None else _best(accept, media_types)
+
+
+def _accept(request: Request) -> str | None:
     accept = [value for name, value in request.scope["headers"] if name == b"accept"]
-    if not accept:
-        return 0
-    return _best(b",".join(accept).decode("latin-1")[:MAX_ACCEPT], media_types)
+    return b",".join(accept).decode("latin-1")[:MAX_ACCEPT] if accept else None
 
 
 def accepts_json(request: Request) -> bool:

@@ -40,7 +40,9 @@ def microseconds(at: datetime) -> int:
     Raises:
         StoreError: the instant has no time zone.
     """
-    return (utc(at) - _EPOCH) // timedelta(microseconds=1)
+    # Not by dividing: every request asks twice.
+    past = utc(at) - _EPOCH
+    return (past.days * 86_400 + past.seconds) * 1_000_000 + past.microseconds
 
 
 def from_microseconds(number: int) -> datetime:
@@ -56,7 +58,7 @@ def utc(at: datetime) -> datetime:
     """
     if at.tzinfo is None:
         raise StoreError(f"the instant {at.isoformat()} has no time zone: pass UTC")
-    return at.astimezone(UTC)
+    return at if at.tzinfo is UTC else at.astimezone(UTC)
 
 
 class Instant(TypeDecorator[datetime]):
