@@ -45,12 +45,19 @@ class Prepared:
     def run(self, connection: Any, values: dict[str, Any]) -> Any:
         """Run it with these values, by name; return the driver's cursor."""
         known = self._constants | values if self._constants else values
-        given = [
-            (name, known[name] if process is None else process(known[name]))
+        if self._positional:
+            return connection.execute(
+                self.sql,
+                [
+                    known[name] if process is None else process(known[name])
+                    for name, process in self._binds
+                ],
+            )
+        given = {
+            name: known[name] if process is None else process(known[name])
             for name, process in self._binds
-        ]
-        parameters = tuple(value for _, value in given) if self._positional else dict(given)
-        return connection.execute(self.sql, parameters)
+        }
+        return connection.execute(self.sql, given)
 
 
 class Lane:
