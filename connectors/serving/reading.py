@@ -117,15 +117,24 @@ def page_statement(
 ) -> tuple[str, list[object]]:
     """Return the statement of a page and its values, all but the limit.
 
-    One exact symbol drives the page from ``posting``, which is in page order; everything
-    else walks ``record`` in page order or by a number's own index.
+    One exact symbol drives the page from ``posting``, which is in page order, and whatever
+    else is asked is looked at in the record; without one the page walks ``record`` in page
+    order or by a number's own index.
     """
     driver, source, values, conditions = "r", "record r", [], []
-    for scheme, symbols in _symbols(filters).items():
-        if len(symbols) == 1 and driver == "r" and scheme not in PREFIX_SCHEMES:
+    asked = _symbols(filters)
+    driving = [name for name, of in asked.items() if len(of) == 1 and name not in PREFIX_SCHEMES]
+    for scheme in sorted(asked, key=lambda name: name not in driving):
+        symbols = asked[scheme]
+        if driver == "r" and driving:
             driver, source = "p", "posting p JOIN record r ON r.id = p.id"
             conditions.append("p.space = ? AND p.scheme = ? AND p.symbol = ?")
             values += [space, scheme, symbols[0]]
+        elif driver == "p":
+            # Looked at record by record, as the page is walked: a set of all that are filed
+            # under a status grows with the register.
+            conditions.append(_filed_under(symbols))
+            values += [f"\n{scheme} {symbol}{_end(scheme)}" for symbol in symbols]
         else:
             # The plus keeps SQLite walking in page order instead of sorting every match.
             any_of, bounds = _any_symbol(scheme, symbols)
@@ -168,6 +177,16 @@ def _any_symbol(scheme: str, symbols: list[str]) -> tuple[str, list[str]]:
         return f"symbol IN ({', '.join('?' * len(symbols))})", symbols
     ranges = " OR ".join(["symbol >= ? AND symbol < ?"] * len(symbols))
     return ranges, [bound for symbol in symbols for bound in (symbol, symbol + _BEYOND)]
+
+
+def _filed_under(symbols: list[str]) -> str:
+    """Return the condition that a record is filed under one of some symbols."""
+    any_of = " OR ".join(["instr(char(10) || r.postings || char(10), ?) > 0"] * len(symbols))
+    return f"({any_of})"
+
+
+def _end(scheme: str) -> str:
+    return "" if scheme in PREFIX_SCHEMES else "\n"
 
 
 def _plain(filters: Filters) -> list[tuple[str, object]]:
