@@ -8,6 +8,7 @@ BENCHMARKS = (
     ("benchmarks.ingest", "--memory"),
     ("benchmarks.scale", "--records", "100000", "1000000"),
     ("benchmarks.api",),
+    ("benchmarks.flat",),
     ("benchmarks.bulk",),
     ("benchmarks.limits",),
     ("benchmarks.oauth",),
