@@ -17,15 +17,23 @@ from ipregister.roles import HUB_ROLES, Act
 
 
 def office_access(
-    request: Request, service: Service, office: str, *, may: Act
+    request: Request, service: Service, office: str, *, may: Act, or_may: Act | None = None
 ) -> Access | Response:
-    """Return the caller that may do this at ``office`` now, or the refusal to send it."""
+    """Return the caller that may do this at ``office`` now, or the refusal to send it.
+
+    Args:
+        request: what was sent.
+        service: whose clients there are.
+        office: what stands where the path has an ST.3 code.
+        may: what the caller must be allowed to do.
+        or_may: or this; the route then gives it what it is allowed.
+    """
     access = authenticate(request, service)
     if isinstance(access, Response):
         return access
     if not belongs(access, office):
         return refuse(request, "not_found")
-    if not access.may_do(may):
+    if not access.may_do(may) and not (or_may is not None and access.may_do(or_may)):
         return refuse(request, "forbidden")
     return access
 

@@ -29,7 +29,10 @@ _PERIOD = [
     query_parameter("readTo", "Read on this day (UTC) or before", _DATE),
 ]
 RECEIPTS = operation(
-    json_answer(reference("AccessReceiptPage"), "A page of receipts, newest first"),
+    json_answer(
+        {"anyOf": [reference("AccessReceiptPage"), reference("UsageList")]},
+        "A page of receipts, newest first; counts only for who may read those",
+    ),
     *("400", "401", "403", "404", "406"),
     parameters=[
         OFFICE,
@@ -48,10 +51,7 @@ NAMED = operation(
     parameters=[OFFICE, path_parameter("requestId", "`requestId` of a receipt", STRING)],
 )
 USAGE = operation(
-    json_answer(
-        object_schema("items", items={"type": "array", "items": reference("Usage")}),
-        "How much each third party read of each right",
-    ),
+    json_answer(reference("UsageList"), "How much each third party read of each right"),
     *("400", "401", "403", "404", "406"),
     parameters=[OFFICE, *_PERIOD],
 )
@@ -73,6 +73,7 @@ SCHEMAS: Document = {
     "AccessReceiptPage": object_schema(
         "items", items={"type": "array", "items": reference("AccessReceipt")}, nextCursor=STRING
     ),
+    "UsageList": object_schema("items", items={"type": "array", "items": reference("Usage")}),
     "Usage": object_schema(
         "thirdParty right answers records firstAt lastAt retractionsOpen",
         thirdParty=STRING,

@@ -13,7 +13,10 @@ from api.openapi_parts import (
 )
 
 QUALITY_REPORTS = operation(
-    json_answer({"type": "object"}, "The report; `items` are deliveries, with their findings"),
+    json_answer(
+        {"type": "object"},
+        "The report; `items` are deliveries, with their findings (not for who reads counts only)",
+    ),
     *("400", "401", "403", "404", "406"),
     parameters=[OFFICE, query_parameter("right", "Only this right", RIGHT["schema"])],
 )

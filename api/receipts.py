@@ -20,7 +20,7 @@ from api.office_parameters import read_choice, read_date
 from api.paging import Paging, bound_to
 from api.parameters import read_limit, read_query
 from api.problems import refuse
-from api.service import service_of
+from api.service import Service, service_of
 from connectors.receipts.reading import Asked, Place, Receipts
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
@@ -34,11 +34,16 @@ FILTERS = ("recordId", *PERIOD)
 
 @router.get("", openapi_extra=openapi.RECEIPTS)
 async def list_receipts(request: Request) -> Response:
-    """Return who read your records, newest first; with `recordId`, who read this one."""
+    """Return who read your records, newest first; with `recordId`, who read this one.
+
+    Who may read counts only gets what `usage` says.
+    """
     service, office = service_of(request), request.path_params["office"]
-    access = office_access(request, service, office, may=Act.READ_RECEIPTS)
+    access = office_access(request, service, office, may=Act.READ_RECEIPTS, or_may=Act.READ_COUNTS)
     if isinstance(access, Response):
         return access
+    if not access.may_do(Act.READ_RECEIPTS):
+        return await _usage(request, service, office)
     allowed = frozenset({*FILTERS, "limit", "cursor"})
     values = read_query(request.scope["query_string"], allowed=allowed)
     if not accepts_json(request):
@@ -60,12 +65,7 @@ async def read_usage(request: Request) -> Response:
     access = office_access(request, service, office, may=Act.READ_COUNTS)
     if isinstance(access, Response):
         return access
-    values = read_query(request.scope["query_string"], allowed=frozenset(PERIOD))
-    if not accepts_json(request):
-        return available(request, [JSON])
-    asked = _asked(office, values)
-    found = await run_in_threadpool(Receipts(service.receipts.root).usage, asked)
-    return answer({"items": [usage.document() for usage in found]})
+    return await _usage(request, service, office)
 
 
 @router.get("/{requestId}", openapi_extra=openapi.NAMED)
@@ -81,6 +81,15 @@ async def read_named(request: Request) -> Response:
     receipts, request_id = Receipts(service.receipts.root), request.path_params["requestId"]
     named = await run_in_threadpool(receipts.named, Asked(office), request_id)
     return answer(named) if any(named.values()) else refuse(request, "not_found")
+
+
+async def _usage(request: Request, service: Service, office: str) -> Response:
+    values = read_query(request.scope["query_string"], allowed=frozenset(PERIOD))
+    if not accepts_json(request):
+        return available(request, [JSON])
+    asked = _asked(office, values)
+    found = await run_in_threadpool(Receipts(service.receipts.root).usage, asked)
+    return answer({"items": [usage.document() for usage in found]})
 
 
 def _asked(office: str, values: Mapping[str, str]) -> Asked:

@@ -32,6 +32,16 @@ VOCABULARY_RULES = frozenset(
 kinds of mark, elements. Their values are listed once with a count."""
 
 
+COUNTS = frozenset(
+    {
+        *("office", "right", "kind", "deliveryId", "state", "stateInWords", "receivedAt"),
+        *("receipt", "receiptSum", "full", "findings", "scores", "rules", "impact"),
+    }
+)
+"""Members of a report that are numbers or our own words. Reasons, file names, holds and unknown
+words are not: an office or its data speaks there."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReportedFile:
     """One delivered file: the office's name for it, hex SHA-256, size in bytes."""
@@ -189,6 +199,10 @@ class QualityReport:
             }
         return document
 
+    def counts(self) -> dict[str, Any]:
+        """Return the JSON form for who may know numbers only: nothing an office wrote."""
+        return {name: value for name, value in self.document().items() if name in COUNTS}
+
 
 @dataclass(frozen=True, slots=True)
 class OfficeReport:
@@ -219,6 +233,10 @@ class OfficeReport:
             "generatedAt": instant(self.generatedAt),
             "timeZone": "UTC",
         }
+
+    def counts(self) -> dict[str, Any]:
+        """Return all of it in numbers, see ``QualityReport.counts``."""
+        return self.document() | {"items": [report.counts() for report in self.reports]}
 
 
 def quality_report(

@@ -70,7 +70,12 @@ def test_usage_is_numbers_and_coordinators_may_have_them(read: Any) -> None:
     for role in (AUTHORIZER, Role.OFFICE_VIEWER, Role.COORDINATOR):
         (usage,) = callers.get(f"{PATH}/usage", role).json()["items"]
         assert (usage["answers"], usage["records"], usage["retractionsOpen"]) == (2, 2, 0)
-    assert callers.get(PATH, Role.COORDINATOR).status_code == 403
+    counts = callers.get(PATH, Role.COORDINATOR)
+    assert counts.json() == callers.get(f"{PATH}/usage", AUTHORIZER).json()
+    # What names a record or a request is not to be asked for either.
+    for asked in ("?recordId=x", "?cursor=x"):
+        assert callers.get(f"{PATH}{asked}", Role.COORDINATOR).status_code == 400
+    assert callers.get(f"{PATH}/x", Role.COORDINATOR).status_code == 403
     assert callers.get(PATH, Role.THIRD_PARTY).status_code == 404
     assert callers.get(PATH, AUTHORIZER, office="TH").status_code == 404
 

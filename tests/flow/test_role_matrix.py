@@ -80,9 +80,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         f"GET {KH}/deliveries",
         f"GET {SENT}",
         f"GET {SENT}/findings",
-        f"GET {KH}/access-receipts",
         f"GET {KH}/access-receipts/{{requestId}}",
-        f"GET {KH}/quality-reports",
         *(f"GET {HISTORY}/{part}" for part in ("record", "changes", "as-of", "why", "lineage")),
     ),
     "office pushes": (
@@ -91,7 +89,12 @@ KINDS: dict[str, tuple[str, ...]] = {
         f"POST {SENT}/release",
     ),
     "office decides": (f"PUT {DECIDED}", f"POST {DECIDED}/preview", f"POST {DECIDED}/revoke"),
-    "counts": (f"GET {KH}/coverage", f"GET {KH}/access-receipts/usage"),
+    "counts": (
+        f"GET {KH}/coverage",
+        f"GET {KH}/quality-reports",
+        f"GET {KH}/access-receipts",
+        f"GET {KH}/access-receipts/usage",
+    ),
     "announces": ("POST /v1/files/upload-urls",),
     "own file": (
         "GET /v1/files/{fileId}",
