@@ -26,6 +26,7 @@ from connectors.register.reversal import (
     publish_reversal,
     revert_name,
 )
+from ipregister.deliveries import State
 from ipregister.errors import LedgerConflict
 from ipregister.model import Right
 from pipelines.journey import effective_after, is_decided, manifest_of
@@ -56,8 +57,9 @@ def refuse_between_steps(hub: Hub, office: str, right: Right) -> None:
     Raises:
         LedgerConflict: there is one; its worker died before it was published.
     """
-    for other in hub.ledger.deliveries.waiting(office):
-        if other.right is right and is_decided(hub, other.deliveryId):
+    waiting = [State.RECEIVED, State.CHECKING]  # also one whose lease has not ended
+    for other in hub.ledger.deliveries.list(office=office, right=right, states=waiting):
+        if is_decided(hub, other.deliveryId):
             raise LedgerConflict(
                 f"delivery {other.deliveryId} is half published; run `iphub process` first"
             )

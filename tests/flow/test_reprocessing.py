@@ -3,16 +3,21 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 import connectors.checking as checking
+import pipelines.ingest as ingest
 import pipelines.reprocessing as reprocessing
+import pipelines.reverting as reverting
 from connectors.register.manifests import processing_of
+from connectors.register.store import RegisterStore
 from ipregister import mapping, processing, profiles
 from ipregister.authorizations import Grant
 from ipregister.deliveries import Kind
+from ipregister.errors import LedgerConflict
 from ipregister.model import Disclosure, Right
 from pipelines.journey import manifest_of
 
@@ -20,6 +25,10 @@ FULL = Kind.FULL_EXTRACTION
 MARKS = Right.TRADEMARKS
 EVERYTHING = {("KH", MARKS): Grant(frozenset(Disclosure))}
 ONE, TWO, THREE = (f"KH/9000{n}/2019" for n in range(1, 4))
+
+
+def crash(*_: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def again(desk: Any) -> list[Any]:
@@ -143,9 +152,6 @@ def test_another_mapping_changes_what_it_says_differently_and_says_why(
 def test_a_crash_between_readers_and_log_is_finished_by_the_next_attempt(
     full_desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def crash(*_: Any) -> None:
-        raise KeyboardInterrupt
-
     desk = full_desk
     with changed_mapping(monkeypatch, Dormant="lapsed"):
         with monkeypatch.context() as patched:
@@ -156,6 +162,58 @@ def test_a_crash_between_readers_and_log_is_finished_by_the_next_attempt(
         assert [each.changes for each in again(desk)] == [0, 1]
         assert desk.hub.serving.changes(EVERYTHING, feed.marks, 99).items == []
         assert [each.changes for each in again(desk)] == [0, 0]
+
+
+def test_a_reversal_that_was_killed_is_carried_out_before_anything_is_read_again(
+    full_desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = full_desk
+    newest = desk.hub.ledger.deliveries.list()[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(reverting, "append_to_register", crash)
+        patched.setattr(RegisterStore, "mark_reverted", crash)
+        with pytest.raises(KeyboardInterrupt):
+            reverting.revert(
+                desk.hub, newest.deliveryId, by="Som", reason="a test file", at=desk.now
+            )
+    assert [each.changes for each in again(desk)] == [0, 0]
+    assert desk.hub.ledger.deliveries.get(newest.deliveryId).reversal is not None
+
+
+def test_while_a_delivery_is_half_published_nothing_is_read_again(
+    full_desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the log and not with readers: compared with it, all it says would look like an error."""
+    desk = full_desk
+    half = desk.hand_in(ipas.marks(ipas.mark(THREE, "HALF")), names=("KH_20261120.xml",))
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest, "publish_to_serving", crash)
+        with pytest.raises(KeyboardInterrupt):
+            desk.process(half)
+    desk.now += timedelta(days=1)  # the lease of the worker that was killed has ended
+    with pytest.raises(LedgerConflict, match=f"{half.deliveryId} is half published"):
+        again(desk)
+    desk.process(half)
+    before = everything(desk)
+    again(desk)
+    assert everything(desk) == before
+
+
+def test_a_change_is_told_in_the_ledger_before_it_is_in_the_log(
+    full_desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = full_desk
+    with changed_mapping(monkeypatch, Dormant="lapsed"):
+        with monkeypatch.context() as patched:
+            patched.setattr(reprocessing, "append_to_register", crash)
+            with pytest.raises(KeyboardInterrupt):
+                again(desk)
+        events = [
+            event.reason or ""
+            for each in desk.hub.ledger.deliveries.list()
+            for event in desk.hub.ledger.deliveries.events(each.deliveryId)
+        ]
+        assert [told[:11] for told in events if "mapping" in told] == ["reprocessed"]
 
 
 def test_a_hub_without_manifests_gets_them(full_desk: Any) -> None:

@@ -5,7 +5,8 @@ The oracle is a second hub that never got the delivery.
 
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,13 @@ class Crash(Exception):
     """The machine stops here."""
 
 
+def raising(error: type[Exception]) -> Callable[..., None]:
+    def step(*_: Any, **__: Any) -> None:
+        raise error
+
+    return step
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_a_crash_between_two_steps_ends_in_the_same_state(
     step: str, desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
@@ -160,11 +168,8 @@ def test_a_crash_between_two_steps_ends_in_the_same_state(
     confirming = send(desk, ipas, {1: "TWO", 2: "ONE"}, UPDATE, DAYS[2])  # finds 1 as it is
     assert confirming.receipt.unchanged == 2
 
-    def crashing(*_: Any, **__: Any) -> None:
-        raise Crash
-
     with monkeypatch.context() as patched:
-        patched.setattr(reverting, step, crashing)
+        patched.setattr(reverting, step, raising(Crash))
         with pytest.raises(Crash):
             take_back(desk, victim)
     assert desk.hub.ledger.deliveries.get(victim.deliveryId).reversal is None
@@ -174,6 +179,26 @@ def test_a_crash_between_two_steps_ends_in_the_same_state(
     assert words(desk) == registered(desk) == {1: "TWO", 2: "ONE"}
     amended = desk.hub.ledger.deliveries.get(confirming.deliveryId)
     assert (amended.receipt.updated, amended.receipt.unchanged) == (1, 1)
+
+
+def test_begun_again_on_another_day_it_writes_the_instant_of_its_decision(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(desk, ipas, {1: "ONE"}, FULL, DAYS[0])
+    victim = send(desk, ipas, {1: "TWO"}, UPDATE, DAYS[1])
+    send(desk, ipas, {1: "TWO"}, UPDATE, DAYS[2], salt=1)  # finds 1 as it is
+    with monkeypatch.context() as patched:
+        patched.setattr(reverting, "append_to_register", raising(Crash))
+        with pytest.raises(Crash):
+            take_back(desk, victim)
+    decided, desk.now = desk.now, desk.now + timedelta(days=1)
+    take_back(desk, victim)
+    with desk.hub.register.connect() as con:
+        desk.hub.register.define_log(con, MARKS, "KH", "log")
+        (written,) = con.execute(
+            "SELECT epoch_us(recordedAt) FROM log WHERE amendedBy IS NOT NULL"
+        ).fetchall()
+    assert written == (round(decided.timestamp() * 1_000_000),)
 
 
 def test_the_feed_tells_what_was_taken_back_as_the_offices_own_change(desk: Any, ipas: Any) -> None:
