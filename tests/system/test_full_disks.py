@@ -63,6 +63,33 @@ def test_a_full_disk_stops_cleanly_and_nothing_is_lost(
     assert hubs.orphans(home) == []
 
 
+@pytest.mark.parametrize(
+    ("errand", "point"),
+    [
+        ("revert", "revert.planned"), ("revert", "revert.marked"), ("revert", "revert.folded"),
+        ("export", "export.begun"), ("backup", "backup.begun"), ("rebuild", "rebuild.whole"),
+    ],
+)  # fmt: skip
+def test_an_errand_without_room_is_done_when_there_is_some(
+    errands: Any, hubs: Any, disk: Path, tmp_path: Path, errand: str, point: str
+) -> None:
+    errands.learn(errand)
+    home, log = errands.killing.fresh("hub", disk, of="third"), tmp_path / "errand.log"
+    witness = errands.witness(home, errand)
+    witness.start()
+    ended = errands.killing.errand(errand, home, point=point, how=WAY, log=str(log))
+    assert ended == 2, log.read_text()
+    (disk / "filler").unlink(missing_ok=True)
+    hubs.age(home)
+    again = errands.killing.errand(errand, home, log=str(log))
+    witness.stop()
+    assert again == 0, log.read_text()
+    assert witness.troubles == []
+    assert errands.differing(home, errand) <= {"history"}
+    assert hubs.orphans(home) == []
+    assert list(home.with_suffix(".backups").glob(".*")) == []
+
+
 def test_with_little_memory_a_day_may_end_early_and_is_gone_on_with(
     killing: Any, hubs: Any
 ) -> None:
