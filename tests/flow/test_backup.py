@@ -17,6 +17,8 @@ from typing import Any
 import pytest
 
 import pipelines.ingest as ingest
+from connectors.arriving import locked
+from connectors.backup.archive import UNFINISHED
 from connectors.backup.homes import back_up, restore
 from connectors.digest import digest_of
 from connectors.hub import Home, Hub
@@ -153,6 +155,20 @@ def test_nothing_is_overwritten(worked: Any, tmp_path: Path) -> None:
         restore(worked.file, Settings(home=tmp_path / "new"), at=NOW)
     with pytest.raises(InvalidRequest, match="there already"):
         back_up(worked.hub, worked.file, at=NOW)
+
+
+def test_a_backup_that_is_being_written_stays_and_one_of_a_killed_process_goes(
+    worked: Any, tmp_path: Path
+) -> None:
+    living, killed = (tmp_path / f".{name}.tar{UNFINISHED}" for name in ("living", "killed"))
+    killed.touch()
+    with living.open("wb") as held:
+        assert locked(held.fileno())
+        with pytest.raises(InvalidRequest, match="written by another process"):
+            back_up(worked.hub, tmp_path / "living.tar", at=NOW)
+        assert list(tmp_path.glob(".*")) == [living]
+    back_up(worked.hub, tmp_path / "living.tar", at=NOW)
+    assert [path.name for path in tmp_path.iterdir()] == ["living.tar"]
 
 
 @pytest.mark.parametrize("step", ["append_to_register", "publish_to_serving", "move"])

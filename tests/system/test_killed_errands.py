@@ -126,3 +126,15 @@ def test_a_killed_errand_ends_as_one_that_never_was(
     assert made(home, hubs) == made(golden, hubs)
     assert hubs.orphans(home) == []
     assert leftovers(home) == []
+
+
+def test_a_restore_killed_after_it_filled_a_database_asks_for_another_one(
+    errands: Any, postgres_url: str
+) -> None:
+    home, more = errands.killing.fresh("filled", of="third"), {"ledger_url": postgres_url}
+    assert errands.killing.errand("restore", home, point="restore.ledger", hit=1, more=more) == -9
+    assert errands.killing.errand("restore", home, more=more) == 2
+    assert "is not empty" in (told := home.with_suffix(".log").read_text()), told
+    assert "restore into a new database" in told
+    assert not home.with_suffix(".restored").exists()
+    assert leftovers(home) == []
