@@ -37,7 +37,7 @@ check: lint ## lint, unit and contract tests: run it before every commit
 test: lint ## lint and all tests: unit, contract, flow, system
 	$(PYTEST) tests
 
-test-faults: $(VENV)/.dev ## kill the hub at every named point, about a quarter of an hour
+test-faults: $(VENV)/.dev ## kill the hub at every named point, about half an hour
 	IPHUB_TEST_ALL_POINTS=1 $(BIN)/python -m pytest -q -rs tests/system/test_kills.py \
 	  tests/system/test_killed_errands.py
 

@@ -21,8 +21,8 @@ ELSEWHERE = {"fold.batch"}
 """Points of which a day may have none: nothing asks for them here."""
 
 SAMPLE = [
-    "landing.synced", "collect.recorded", "stage.record", "findings.unfinished",
-    "changes.numbered", "log.batch", "serving.written", "publish.served", "compact.committed",
+    "collect.recorded", "findings.unfinished", "changes.numbered", "log.batch", "publish.served",
+    "compact.committed",
 ]  # fmt: skip
 
 
