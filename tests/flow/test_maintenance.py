@@ -30,18 +30,27 @@ def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None
         plant(home.staging(done.deliveryId) / "rows-00001.parquet", days=0),
         plant(home.root / "findings/KH-1.unfinished", days=2),
         plant(home.root / "staging/.spill/duckdb_temp_storage_1.tmp", days=2),
+        plant(home.root / "holds/KH-1.unfinished", days=2),
+        plant(home.root / f"exports/queue/a.{'0f' * 8}", days=2),
+        plant(home.root / "receipts/snapshots/.abc.7", days=2),
+        plant(home.root / "keys/signing/.abc.01234567", days=2),
+        plant(home.root / "staging/reprocessing-KH-trademarks/said.parquet", days=2),
         plant(home.root / ".backup-abc/ledger.sqlite", days=2),
     ]
-    os.utime(home.root / ".backup-abc", (time.time() - 2 * DAYS,) * 2)
+    for directory in (".backup-abc", "staging/reprocessing-KH-trademarks"):
+        os.utime(home.root / directory, (time.time() - 2 * DAYS,) * 2)
     used = [
         plant(log / "part-of-a-commit-being-made.parquet", days=1),
         plant(home.staging(waiting.deliveryId) / "publication.json", days=9),
         plant(home.root / "findings/KH-2.unfinished", days=0),
         plant(home.root / "staging/.spill/duckdb_temp_storage_2.tmp", days=0),
+        plant(home.root / f"exports/queue/b.{'0f' * 8}", days=0),
+        plant(home.root / "exports/queue/c.json", days=2),
+        plant(home.root / "staging/reprocessing-MY-trademarks/said.parquet", days=2),
     ]
     before = desk.served_bytes()
     swept = maintain(desk.hub, at=datetime.now(UTC)).swept
     assert [path.name for path in old if path.exists()] == []
     assert [path.name for path in used if not path.exists()] == []
-    assert swept.document() == {"arrivals": 0, "deliveries": 1, "leftovers": 3}
+    assert swept.document() == {"arrivals": 0, "deliveries": 1, "leftovers": 8}
     assert desk.served_bytes() == before

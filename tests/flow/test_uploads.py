@@ -127,6 +127,27 @@ def test_announcing_again_goes_on_with_the_same_file(shared_callers: Any) -> Non
     assert send(shared_callers, fresh, content[4:], 4).json()["state"] == "validated"
 
 
+@pytest.mark.parametrize("ask", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("content", [b"all of it", b"something"])
+def test_a_file_whose_server_died_before_its_verdict_gets_it_when_asked_about(
+    shared_callers: Any, ask: str, content: bytes
+) -> None:
+    told = announce(shared_callers, b"all of it", f"{ask}-{content[:3].decode()}.xml")
+    hub = shared_callers.desk.hub
+    with hub.landing.resuming(f"upload-{told['fileId']}") as pushed:
+        pushed.append(content)
+        waits = shared_callers.get(f"/v1/files/{told['fileId']}").json()
+        assert waits["state"] == "receiving", "the request that sends it gives the verdict"
+    if ask == "POST":
+        announce(shared_callers, b"all of it", told["name"])
+    else:
+        path = {"GET": f"/v1/files/{told['fileId']}", "HEAD": told["uploadUrl"]}[ask]
+        assert shared_callers.call(ask, path).status_code == 200
+    upload = hub.ledger.uploads.find(told["fileId"])
+    assert upload.state == ("validated" if content == b"all of it" else "rejected")
+    assert list(hub.landing.root.glob(".part-*")) == []
+
+
 def test_an_address_is_for_one_client_and_one_file(shared_callers: Any) -> None:
     content = b"bound to its client"
     told = announce(shared_callers, content)

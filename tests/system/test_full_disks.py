@@ -126,6 +126,42 @@ def test_while_the_ledger_is_locked_readers_read_and_nothing_is_lost(
     desk.hub.close()
 
 
+def test_a_reversal_whose_end_finds_the_ledger_locked_is_finished_later(
+    tmp_path: Path, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Register and readers are without the delivery when the ledger stops answering."""
+    import pipelines.reverting as reverting
+
+    url = f"sqlite:///{tmp_path}/hub/ledger.sqlite?timeout=0.2"
+    desk = ipas.open_desk(tmp_path / "hub", ledger_url=url)
+    desk.deliver(ipas.marks(ipas.mark("KH90001", "BEFORE")))
+    regretted = desk.deliver(ipas.marks(ipas.mark("KH90001", "AFTER")))
+    blocker = sqlite3.connect(tmp_path / "hub/ledger.sqlite", isolation_level=None)
+    real = reverting.publish_reversal
+
+    def publish(*arguments: Any) -> None:
+        real(*arguments)
+        blocker.execute("BEGIN IMMEDIATE")
+
+    def take_back() -> Any:
+        return reverting.revert(
+            desk.hub, regretted.deliveryId, by="Som", reason="a test file", at=desk.now
+        )
+
+    with monkeypatch.context() as locking:
+        locking.setattr(reverting, "publish_reversal", publish)
+        with pytest.raises(StoreError, match="database is locked"):
+            take_back()
+    assert b"BEFORE" in desk.served_bytes()["KH90001"]
+    blocker.execute("ROLLBACK")
+    blocker.close()
+    assert desk.hub.ledger.deliveries.get(regretted.deliveryId).reversal is None
+    assert take_back().reversal == {"removed": 0, "restored": 0, "changedBack": 1, "kept": 0}
+    assert b"BEFORE" in desk.served_bytes()["KH90001"]
+    assert desk.hub.ledger.verify() is None
+    desk.hub.close()
+
+
 def test_a_ledger_that_is_locked_in_the_middle_is_gone_on_with_later(
     tmp_path: Path, ipas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
