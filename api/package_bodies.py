@@ -35,7 +35,8 @@ EXTENSIONS = {
     "application/octet-stream": "",
     "": "",
 }
-"""What one file may be said to be, and how it is called when it has no name."""
+"""What one file may be said to be, and how its name ends when it has none: what it is, its first
+bytes tell."""
 
 MAX_NAME = 255
 MAX_FILES = 1_000
@@ -81,8 +82,7 @@ async def receive_files(
         raise UnsupportedMedia(
             f"Send one file as {', '.join(filter(None, EXTENSIONS))}, or several as {MULTIPART}."
         )
-    extension = EXTENSIONS[kind]
-    clean = clean_name(named or (f"package.{extension}" if extension else ""))
+    clean = clean_name(named or f"package.{EXTENSIONS[kind]}".rstrip("."))
     return (await _one(request, hub.landing, clean, limit),)
 
 

@@ -100,6 +100,9 @@ def run(app: Callable[[], object]) -> None:
     except SystemExit as exc:
         # Typer ends with 2 when it was called wrongly; 2 is our word for a failed operation.
         if exc.code == FAILED and not isinstance(exc.__context__, typer.Exit):
+            # What was wrong with the call is the context; Typer told people already.
+            said = getattr(exc.__context__, "format_message", None)
+            _answer("usage", said() if said else "wrong usage", {})
             raise SystemExit(USAGE) from exc
         raise
     except HubError as exc:
@@ -111,8 +114,13 @@ def run(app: Callable[[], object]) -> None:
         raise SystemExit(FAILED) from exc
 
 
-def _tell(code: str, detail: str, context: Mapping[str, str]) -> None:
+def _answer(code: str, detail: str, context: Mapping[str, str]) -> None:
+    """Answer a program that asked for JSON; people are told on standard error."""
     if "json" in sys.argv:
         problem = {"error": {"code": code, "detail": detail, **context}}
         sys.stdout.buffer.write(msgspec.json.encode(problem) + b"\n")
+
+
+def _tell(code: str, detail: str, context: Mapping[str, str]) -> None:
+    _answer(code, detail, context)
     progress.print(f"{code}: {detail}", style="red", markup=False)

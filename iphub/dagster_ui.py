@@ -12,21 +12,25 @@ import typer
 
 from connectors.hub import Hub
 from iphub.context import BEHIND_READERS, HomeOption, settings
-from iphub.output import DONE, FAILED, progress
+from iphub.output import DONE, FAILED, Format, emit, progress
 from iphub.stopping import asked_to_stop, stop_children
 
 
 def dagster(
     home: HomeOption = Path("hub"),
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port of the web page.")] = 3000,
+    format: Annotated[Format, typer.Option(help="How to say where it is.")] = Format.TEXT,
 ) -> None:
     """Show Dagster on loopback, with sensors and schedules live, until Ctrl-C."""
     hub = Hub.open(settings(home))
     hub.close()
     stopped = asked_to_stop()
     process = start_dagster(hub.home.root, port)
-    progress.print(f"Dagster is on http://127.0.0.1:{port} (loopback only: it has no login).")
+    url = f"http://127.0.0.1:{port}"
+    progress.print(f"Dagster is on {url} (loopback only: it has no login).")
     try:
+        if format is Format.JSON:
+            emit({"url": url}, lambda _: None, format)
         while not stopped.wait(1.0):
             if (ended := process.poll()) is not None:
                 raise typer.Exit(FAILED if ended else DONE)

@@ -28,7 +28,7 @@ from connectors.settings import Settings
 from connectors.views import prepare_views
 from iphub.context import HomeOption
 from iphub.guarded_http import GuardedHttp
-from iphub.output import progress
+from iphub.output import Format, emit, progress
 
 KEEP_ALIVE_SECONDS = 30
 """Longer than the pause of a client that pages, shorter than proxies' idle limits."""
@@ -39,6 +39,7 @@ def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = 8000,
     workers: Annotated[int, typer.Option(help="Processes that answer.", min=1)] = 1,
+    format: Annotated[Format, typer.Option(help="How to say where it is.")] = Format.TEXT,
 ) -> None:
     """Serve the API until interrupted."""
     settings = Settings(home=home)
@@ -51,6 +52,8 @@ def serve(
     hub.close()
     forget(hub.home.counting)
     progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
+    if format is Format.JSON:
+        emit({"url": address, "workers": workers}, lambda _: None, format)
     run(host, port, workers)
 
 

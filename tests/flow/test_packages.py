@@ -78,6 +78,9 @@ def test_several_files_are_one_delivery(callers: Any, ipas: Any) -> None:
         ("", {"Content-Disposition": "attachment; filename*=UTF-8''%E1%9E%80.zip"}, "\u1780.zip"),
         ("", {"Content-Type": "application/zip"}, "package.zip"),
         ("", {"Content-Type": "Text/XML; charset=utf-8"}, "package.xml"),
+        # What it is, its first bytes tell: nobody has to name it.
+        ("", {"Content-Type": "application/octet-stream"}, "package"),
+        ("", {}, "package"),
         ("&name=a.json", {"Content-Type": "application/json"}, "a.json"),
         ("&name=../../etc/a.zip", {}, "a.zip"),
         ("&name=C:%5Cexport%5Ca.zip", {}, "a.zip"),
@@ -97,7 +100,6 @@ def test_a_file_has_the_name_its_sender_gives(
         (f"{PUSH}?name=a.zip", b"x", {}, 400),
         (f"{PUSH}?kind=everything&name=a.zip", b"x", {}, 400),
         (f"{UPDATE}&office=LA", b"x", {}, 400),
-        (f"{PUSH}?kind=update", b"x", {}, 400),
         (f"{PUSH}?kind=update&name=..", b"x", {}, 400),
         (f"{PUSH}?kind=update&name={'a' * 256}", b"x", {}, 400),
         (f"{PUSH}?kind=update&name=a%00b", b"x", {}, 400),

@@ -190,6 +190,9 @@ def test_wrong_usage_is_told_from_unreadable_input(
     result = command(*arguments, cwd=tmp_path)
     assert result.returncode == code, result.stderr
     assert result.stderr.strip()
+    told = json.loads(command(*arguments, "--format", "json", cwd=tmp_path).stdout)["error"]
+    assert told["code"] == ("usage" if code == USAGE else "unreadable_delivery")
+    assert told["detail"]
 
 
 def test_csv_has_one_finding_a_line() -> None:
