@@ -185,24 +185,30 @@ def at_the_api() -> Any:
 
 
 @pytest.fixture
-def callers(desk: Any) -> Any:
+def callers(desk: Any) -> Iterator[Any]:
     """Clients of every role at a new hub."""
-    return Callers(desk)
+    made = Callers(desk)
+    with made.http:  # one event loop for all requests, not one for each
+        yield made
 
 
 @pytest.fixture(scope="module")
-def shared_callers(shared_desk: Any) -> Any:
+def shared_callers(shared_desk: Any) -> Iterator[Any]:
     """Clients of every role at the hub of all tests of a file."""
-    return Callers(shared_desk)
+    made = Callers(shared_desk)
+    with made.http:
+        yield made
 
 
 attacked_hub: Any = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("attacked.py"))))
 
 
 @pytest.fixture(scope="module")
-def attacked(shared_callers: Any, ipas: Any) -> Any:
+def attacked(shared_callers: Any, ipas: Any) -> Iterator[Any]:
     """A hub where everything a route can be about exists; see ``attacked.py``."""
-    return attacked_hub.Attacked(shared_callers, ipas)
+    made = attacked_hub.Attacked(shared_callers, ipas)
+    with made.http:
+        yield made
 
 
 @pytest.fixture(scope="session")

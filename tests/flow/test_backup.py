@@ -1,7 +1,6 @@
 """Backup and restore of a hub at work, and the serving store made anew from the register."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -337,7 +336,7 @@ def test_a_backup_waits_for_the_publication_it_would_cut(desk: Any, tmp_path: Pa
     # A process that waits for a lock has an arrow before its line.
     while not re.search(rf"-> .* {backup.pid} ", Path("/proc/locks").read_text()):
         assert backup.poll() is None
-        os.sched_yield()
+        sleep(0.01)
     publisher.communicate(b"go")
     assert backup.wait(60) == 0
     names = subprocess.run(["tar", "-tf", str(tmp_path / "b")], capture_output=True, text=True)

@@ -1,7 +1,7 @@
 """Whatever a client asks, two hubs that differ in what it may not see answer the same bytes."""
 
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -18,7 +18,7 @@ WITHHOLDABLE = [name for name in Disclosure if name is not Disclosure.CORE]
 MASKS = [frozenset(held) for size in range(5) for held in combinations(WITHHOLDABLE, size)]
 EVERYTHING = frozenset(Disclosure)
 FOLLOWED = 60
-"""Requests that answers of one world pair lead to."""
+"""Requests that answers of one world pair lead to, from reading and from orders of files."""
 
 
 def name_of(withheld: frozenset[Disclosure]) -> str:
@@ -27,21 +27,25 @@ def name_of(withheld: frozenset[Disclosure]) -> str:
 
 def compared(twins: Any, pair: Any, *, share: int = 1, turn: int = 0) -> tuple[int, list[str]]:
     """Ask both worlds one of ``share`` requests; return how many those were and what differed."""
-    description = pair.a.http.get("/openapi.json").json()
-    waiting = deque(list(twins.requests_for(description, pair.old))[turn % share :: share])
-    seen, followed, differences = set(waiting), 0, list[str]()
-    number = 0
-    while waiting:
-        asked = waiting.popleft()
-        number += 1
-        one, other = pair.both(asked, number)
-        if seen_as(one) != seen_as(other):
-            differences.append(f"{asked[0]} {asked[1]} {asked[2]}: {told(one, other)}")
-        for more in twins.follow(one):
-            if more not in seen and followed < FOLLOWED:
-                seen.add(more)
-                waiting.append(more)
-                followed += 1
+    with pair.a.http, pair.b.http:  # one event loop for all requests, not one for each
+        description = pair.a.http.get("/openapi.json").json()
+        first = list(twins.requests_for(description, pair.old))[turn % share :: share]
+        # What reading and what an order of a file leads to is followed each on its own account.
+        waiting = deque((asked, asked[0]) for asked in first)
+        seen, followed, differences = set(first), Counter[str](), list[str]()
+        number = 0
+        while waiting:
+            asked, origin = waiting.popleft()
+            number += 1
+            one, other = pair.both(asked, number)
+            pair.files += origin == "POST" and one.status_code == 206
+            if seen_as(one) != seen_as(other):
+                differences.append(f"{asked[0]} {asked[1]} {asked[2]}: {told(one, other)}")
+            for more in twins.follow(one):
+                if more not in seen and followed[origin] < FOLLOWED:
+                    seen.add(more)
+                    waiting.append((more, origin))
+                    followed[origin] += 1
     return number, differences
 
 
@@ -63,6 +67,7 @@ def test_both_worlds_answer_alike(
     number, differences = compared(twins, pair, share=3, turn=MASKS.index(withheld))
     assert differences == []
     assert number >= 2_000 / len(MASKS)
+    assert pair.files > 0
 
 
 @pytest.mark.parametrize("free_text", [True, False], ids=["free-text", "without-free-text"])

@@ -50,8 +50,8 @@ class Frozen(dt.datetime):
     """A clock that stands still: when a file was made is in the answer."""
 
     @classmethod
-    def now(cls, tz: dt.tzinfo | None = None) -> "Frozen":
-        return cls.fromtimestamp(NOW.timestamp(), tz)
+    def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:  # type: ignore[override]
+        return NOW.astimezone(tz)  # no Frozen: a manifest holds it, and msgspec knows no other
 
 
 class AtOnce(Exports):
@@ -143,11 +143,15 @@ Asked = tuple[str, str, tuple[tuple[str, str], ...], bytes]
 
 @dataclass
 class Twins:
-    """Both worlds, made side by side; ``old`` is a feed cursor from before the last deliveries."""
+    """Both worlds, made side by side; ``old`` is a feed cursor from before the last deliveries.
+
+    ``files`` counts the parts of prepared files that were compared.
+    """
 
     a: World
     b: World
     old: str = ""
+    files: int = 0
 
     def both(self, asked: Asked, turn: int) -> tuple[httpx.Response, httpx.Response]:
         """Ask both the same; whatever is drawn by lot is drawn alike."""
