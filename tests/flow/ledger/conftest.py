@@ -5,11 +5,11 @@ Debian's package is installed.
 """
 
 import json
+import multiprocessing
 import os
 import secrets
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -24,21 +24,24 @@ from connectors.ledger import Ledger
 PEPPER = b"pepper of the tests, 32 bytes ok"
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
-# Opens the ledger, says so, waits until all are ready, does its work, prints the result as JSON.
+# Opens the ledger, says so, waits until all are ready, does its work, sends the result.
 CHILD = """
-import json, sys
+import json
 from datetime import UTC, datetime, timedelta
 from connectors.ledger import DeliveredFile, Ledger
 from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
-url, number = sys.argv[1], int(sys.argv[2])
 {before}
-print("ready", flush=True)
-sys.stdin.readline()
+pipe.send("ready")
+pipe.recv()
 {work}
-print(json.dumps(result))
+pipe.send(json.dumps(result))
 """
+
+# Real processes, each a fork of one that holds nothing but what they import, once for all tests.
+FORKS = multiprocessing.get_context("forkserver")
+FORKS.set_forkserver_preload(["connectors.ledger"])
 
 Together = Callable[..., list[Any]]
 
@@ -104,28 +107,29 @@ def together(url: str) -> Together:
 
     def run(processes: int, work: str, before: str = "ledger = Ledger.open(url)") -> list[Any]:
         source = CHILD.format(before=before, work=work)
-        children = [
-            subprocess.Popen(
-                [sys.executable, "-c", source, url, str(number)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
-            for number in range(processes)
-        ]
+        children = []
+        for number in range(processes):
+            ours, theirs = FORKS.Pipe()
+            names = {"url": url, "number": number, "pipe": theirs}
+            children.append((FORKS.Process(target=exec, args=(source, names)), ours))
+            children[-1][0].start()
+            theirs.close()  # a child that dies ends its pipe, and our waiting
         try:
-            for child in children:
-                assert child.stdout is not None
-                assert child.stdout.readline() == "ready\n"
-            for child in children:
-                assert child.stdin is not None
-                child.stdin.write("go\n")
-                child.stdin.flush()
-            return [json.loads(child.communicate(timeout=120)[0]) for child in children]
+            for _, pipe in children:
+                assert pipe.recv() == "ready"
+            for _, pipe in children:
+                pipe.send("go")
+            results = []
+            for _, pipe in children:
+                assert pipe.poll(120)
+                results.append(json.loads(pipe.recv()))
+            return results
         finally:
-            for child in children:
-                child.kill()
-                child.communicate()
+            for process, pipe in children:
+                process.kill()
+                process.join()
+                process.close()
+                pipe.close()
 
     return run
 
