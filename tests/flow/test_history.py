@@ -3,8 +3,6 @@
 import hashlib
 import json
 import secrets
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from typer.testing import CliRunner
 
 from api.app import create_app
 from api.service import Service
@@ -23,6 +22,7 @@ from connectors.history.points import identifier_of, point_of
 from connectors.history.states import changes_between, record_as_of, register_as_of
 from connectors.history.versions import versions_of
 from connectors.receipts.journal import Journal
+from iphub.cli import app
 from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
@@ -231,13 +231,12 @@ def test_an_instant_counts_in_its_own_offset(past: Any) -> None:
 
 
 def test_the_command_line_answers_in_text_and_json(past: Any) -> None:
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "iphub", "history", *words, "--office", "KH"]
-        command += ["--right", "trademarks", "--home", str(past.hub.home.root)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    def run(*words: str) -> Any:
+        command = ["history", *words, "--office", "KH", "--right", "trademarks"]
+        return CliRunner().invoke(app, [*command, "--home", str(past.hub.home.root)])
 
     told = run("why", THREE)
-    assert (told.returncode, "has vanished" in told.stdout) == (1, True)
+    assert (told.exit_code, "has vanished" in told.stdout) == (1, True)
     listed = json.loads(run("record", ONE, "--format", "json").stdout)
     assert [each["op"] for each in listed["items"]] == ["insert", "update", "update"]
     then = json.loads(run("as-of", past.first, "--number", ONE, "--format", "json").stdout)

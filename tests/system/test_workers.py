@@ -101,10 +101,10 @@ def hand_in_some(desk: Any, ipas: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-@pytest.fixture
-def expected(tmp_path: Path, ipas: Any) -> dict[str, str]:
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory, ipas: Any) -> dict[str, str]:
     """Return the digest of a hub in which one worker took everything, one after the other."""
-    alone = ipas.open_desk(tmp_path / "alone")
+    alone = ipas.open_desk(tmp_path_factory.mktemp("alone") / "hub")
     for delivery in hand_in_some(alone, ipas):
         alone.process(delivery)
     try:
