@@ -72,6 +72,7 @@ class RecordMapping:
         for path, entries in format.elements.items():
             self._compile(path, entries)
         self._root.settle()
+        self._sources |= _routed(self._sources, format.route)
         self._derivations = [self._derivation(entry) for entry in format.derive]
         self._removals = [
             (entry.source, frozenset(map(steps.folded, entry.words))) for entry in format.removal
@@ -117,7 +118,8 @@ class RecordMapping:
         """Return the source path of a canonical path, item numbers 1-based as in XPath.
 
         ``applicants[1].countryCode`` becomes ``TradeMark/ApplicantDetails/Applicant[2]/…``;
-        ``None`` when no source element fills the field (a derived value).
+        ``None`` when no source element fills the field (a derived value). Items of a routed list
+        have no number: theirs counts among those of one list, the office's among all.
         """
         source = self._sources.get(_INDEX.sub("", path))
         if source is None:
@@ -245,6 +247,17 @@ def _members_of(table: Table, routes: tuple[Route, ...]) -> dict[str, Member]:
         members[route.source] = target
         members |= {f"{route.source}.{member.name}": member for member in target.fields}
     return members
+
+
+def _routed(sources: Mapping[str, str], routes: tuple[Route, ...]) -> dict[str, str]:
+    """Return where members of routed lists stand: where those of the pseudo list do."""
+    return {
+        f"{target}{name.removeprefix(route.source)}": path
+        for route in routes
+        for target in sorted({*route.to.values(), route.otherwise})
+        for name, path in sources.items()
+        if name == route.source or name.startswith(f"{route.source}.")
+    }
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:

@@ -219,6 +219,8 @@ def test_a_path_back_to_the_offices_file_counts_items_as_xpath_does() -> None:
     assert path("applicants[1].countryCode") == "Mark/Party[2]/Country"
     assert path("applicants[0].identifier") == "Mark/Party[1]/@id"
     assert path("classifications[2].symbol") == "Mark/Codes/Code[3]"
+    assert path("statusEvents[1].date") == path("examinationEvents.date") == "Mark/Event/Date"
+    assert path("statusEvents[0]") == "Mark/Event"
     assert path("st13") is None
 
 
