@@ -12,12 +12,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, text
+from sqlalchemy import URL, Engine, create_engine, text
 
 from connectors.ledger import Ledger
 
@@ -79,19 +80,54 @@ def postgres_server() -> Iterator[str]:
         shutil.rmtree(home)
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """URL of an empty database of its own."""
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path}/ledger.sqlite"
-        return
-    server = create_engine(request.getfixturevalue("postgres_server"), isolation_level="AUTOCOMMIT")
+@pytest.fixture(scope="session")
+def new_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SQLite file of a ledger in which nothing has happened yet."""
+    path = tmp_path_factory.mktemp("new") / "ledger.sqlite"
+    Ledger.open(f"sqlite:///{path}").close()
+    return path
+
+
+@contextmanager
+def database(server: Engine, template: str = "template1") -> Iterator[URL]:
+    """Lend a database of PostgreSQL, a copy of another one."""
     name = f"test_{secrets.token_hex(8)}"
     with server.connect() as connection:
-        connection.execute(text(f"CREATE DATABASE {name}"))
-        yield server.url.set(database=name).render_as_string(hide_password=False)
+        connection.execute(text(f"CREATE DATABASE {name} TEMPLATE {template}"))
+        yield server.url.set(database=name)
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+
+
+@pytest.fixture(scope="session")
+def administration(postgres_server: str) -> Iterator[Engine]:
+    engine = create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def new_database(administration: Engine) -> Iterator[str]:
+    """The name of a database with a ledger in which nothing has happened yet."""
+    with database(administration) as url:
+        Ledger.open(url.render_as_string(hide_password=False)).close()
+        yield str(url.database)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database of its own; of a new ledger's, where the test opens it by fixture.
+
+    Making a ledger's tables takes longer than most tests, so they are made once and copied.
+    """
+    opened, path = "ledger" in request.fixturenames, tmp_path / "ledger.sqlite"
+    if request.param == "sqlite":
+        if opened:
+            shutil.copyfile(request.getfixturevalue("new_file"), path)
+        yield f"sqlite:///{path}"
+        return
+    template = request.getfixturevalue("new_database") if opened else "template1"
+    with database(request.getfixturevalue("administration"), template) as lent:
+        yield lent.render_as_string(hide_password=False)
 
 
 @pytest.fixture
