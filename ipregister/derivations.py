@@ -37,7 +37,13 @@ def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: b
                 return
         value = constant
         if source is not None:
-            found = _first_match(_texts_of(entry, source, row, header), pattern)
+            text = header.get(source)
+            if text is None:
+                text = row.get(source)
+            if type(text) is str:  # nearly always: found without a list made for it
+                found = text if pattern is None else _match(text, pattern)
+            else:
+                found = _first_match(_texts_of(entry, source, row), pattern)
             if found is None:
                 return
             value = value or (words.get(steps.folded(found)) if words is not None else found)
@@ -49,10 +55,8 @@ def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: b
     return derive
 
 
-def _texts_of(entry: Derivation, source: str, row: Row, header: Mapping[str, str]) -> Iterable[str]:
-    """Return the texts a derivation looks at: a header, a value, or members of a list's items."""
-    if source in header:
-        return (header[source],)
+def _texts_of(entry: Derivation, source: str, row: Row) -> Iterable[str]:
+    """Return the texts a derivation looks at in a row: of a value, or of members of items."""
     if source in row:
         return _as_texts(row[source])
     name, _, member = source.partition(".")
@@ -78,6 +82,13 @@ def _first_match(texts: Iterable[str], pattern: re.Pattern[str] | None) -> str |
     for text in texts:
         if pattern is None:
             return text
-        if match := pattern.search(text):
-            return match.group(1) if pattern.groups else match.group()
+        if (found := _match(text, pattern)) is not None:
+            return found
     return None
+
+
+def _match(text: str, pattern: re.Pattern[str]) -> str | None:
+    match = pattern.search(text)
+    if match is None:
+        return None
+    return match.group(1) if pattern.groups else match.group()

@@ -10,7 +10,6 @@ for the office are separate functions. Which shapes an office uses is data in
 import hashlib
 import re
 import unicodedata
-from base64 import b32encode
 from collections.abc import Iterable
 from datetime import date
 from functools import cache
@@ -30,6 +29,11 @@ _IPC = re.compile(
 )
 # WIPO ST.8 writes a symbol in fourteen places: A61K0031000000 is A61K 31/00.
 _IPC_ST8 = re.compile(r"([A-HY])([0-9]{2})([A-Z])([0-9]{4})([0-9]{6})")
+
+_BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
+_BASE32_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
+_TEN_BITS = range(110, -1, -10)
+"""Where each pair of characters begins in the 120 bits of a record's identifier."""
 
 _PUNCTUATION = re.compile(r"[^0-9A-Z]")
 
@@ -57,7 +61,9 @@ def normalised_number(number: str) -> str:
 
 def record_id(key: str) -> str:
     """Return the public, URL-safe identifier of a record key: 24 characters of base32."""
-    return b32encode(hashlib.blake2b(key.encode(), digest_size=15).digest()).decode().lower()
+    # What base64.b32encode gives, in lower case, in half the time: one is made of every record.
+    number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=15).digest(), "big")
+    return "".join([_BASE32_PAIRS[number >> shift & 1023] for shift in _TEN_BITS])
 
 
 @cache

@@ -18,7 +18,7 @@ from ipregister.errors import ConfigurationError
 from ipregister.identifiers import derive_st13, record_key
 from ipregister.model import Member, Right, Table, load_tables
 from ipregister.profiles import Derivation, Entry, Format, Route, load_profile
-from ipregister.record_tree import Element, Issue, Node, Row, Setter, Unknown, Walk
+from ipregister.record_tree import Element, Issue, Level, Node, Row, Setter, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 UNMAPPED = "ALL.CNF.006"
@@ -90,8 +90,8 @@ class RecordMapping:
         """
         row: Row = {}
         lines: dict[str, Any] = {"": record.sourceline}
-        walk = Walk(row, lines, unknown)
-        record_tree.read_record(walk, record, self._root)
+        walk = Walk(unknown)
+        record_tree.read_record(walk, Level(row, lines), record, self._root)
         mapped = Mapped(row, lines, walk.issues)
         for route in self.format.route:
             _send(route, mapped)

@@ -4,7 +4,8 @@ Nodes follow the source elements; a node's setters put its text into the canonic
 Compiling YAML into this tree is ``mapping``; putting a text into the row is ``setters``.
 
 The walk needs of an element only ``tag``, ``text``, its attributes, ``sourceline`` and its
-children, as ElementTree and lxml offer them.
+children as a slice, as ElementTree and lxml offer them. It runs once per element of every
+record, some seventy times a record: what can be settled when a format is compiled is.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +43,9 @@ class Element(Protocol):
     def itertext(self) -> Iterator[Any]:
         """Yield all text inside, in document order."""
 
-    def __iter__(self) -> Iterator[Any]: ...
+    def __getitem__(self, children: Any, /) -> Any:
+        """Return a list of children for a slice (which lxml's stubs do not know)."""
+
     def __len__(self) -> int: ...
 
 
@@ -64,7 +67,7 @@ class Issue:
 class Level:
     """One open object of the row: its values and their lines."""
 
-    __slots__ = ("is_item", "lines", "name", "parent", "row")
+    __slots__ = ("around", "is_item", "lines", "name", "parent", "row")
 
     def __init__(
         self,
@@ -73,10 +76,16 @@ class Level:
         parent: "Level | None" = None,
         name: str = "",
         is_item: bool = False,
+        around: "Level | None" = None,
     ) -> None:
-        """Open an object; an item will be the next one in the list ``name`` of ``parent``."""
+        """Open an object; an item will be the next one in the list ``name`` of ``parent``.
+
+        ``around`` was the innermost open object before. It need not be the parent: an event
+        may be told inside a publication.
+        """
         self.row, self.lines = row, lines
         self.parent, self.name, self.is_item = parent, name, is_item
+        self.around = around
 
     @property
     def prefix(self) -> str:
@@ -89,24 +98,26 @@ class Level:
 
 
 class Walk:
-    """What one pass over one record collects: open objects, issues, unknown elements."""
+    """What one pass over one record collects beside its row: issues, unknown elements."""
 
-    __slots__ = ("issues", "levels", "unknown")
+    __slots__ = ("issues", "unknown")
 
-    def __init__(self, row: Row, lines: dict[str, Any], unknown: Unknown) -> None:
-        """Start with the row itself as the only open object."""
-        self.levels = [Level(row, lines)]
+    def __init__(self, unknown: Unknown) -> None:
+        """Start without issues; ``unknown`` is shared by all records."""
         self.issues: list[Issue] = []
         self.unknown = unknown
 
 
 Setter = Callable[[Walk, Level, str, Element], None]
+"""Takes the text of an element into an open object."""
 
 
 class Node:
     """One element of the tree: what to do with its text and where its children lead.
 
-    ``depth`` tells which open object receives the values (0: the row itself).
+    ``setters`` and ``attributes`` hold for each setter which open object receives the value
+    (0: the row itself). ``settle`` makes of them what the walk uses: ``take``, which starts
+    from the innermost open object, and ``leaf``, the same for elements that hold a text only.
     """
 
     __slots__ = (
@@ -119,8 +130,11 @@ class Node:
         "item",
         "item_depth",
         "leaf",
+        "outwards",
         "path",
         "setters",
+        "take",
+        "take_attributes",
     )
 
     def __init__(self, path: str) -> None:
@@ -134,23 +148,66 @@ class Node:
         self.item_depth = 0
         self.constants: dict[str, str] = {}
         self.ignore = False
-        self.leaf: tuple[tuple[int, Setter], ...] | None = None
+        self.leaf: Setter | None = None
         self.is_wrapper = False
+        self.outwards = 0
+        self.take: Setter | None = None
+        self.take_attributes: list[tuple[str, Setter]] = []
 
-    def settle(self) -> None:
-        """Mark leaves, which the walk reads without a call each, and mere wrappers."""
+    def settle(self, depth: int = 0) -> None:
+        """Prepare the walk; ``depth`` objects are open around the element beside the row."""
+        if self.item is not None:
+            self.outwards = depth - self.item_depth
+            depth += 1
+        self.take = _in_turn(self.setters, depth)
+        self.take_attributes = [
+            (name, take)
+            for name, setters in self.attributes
+            if (take := _in_turn(setters, depth)) is not None
+        ]
         is_plain = not (self.attributes or self.item or self.ignore)
-        if is_plain and self.setters and not self.children:
-            self.leaf = tuple(self.setters)
+        if is_plain and not self.children:
+            self.leaf = self.take
         self.is_wrapper = is_plain and not self.setters
         for child in self.children.values():
-            child.settle()
+            child.settle(depth)
 
     def child(self, name: str) -> "Node":
         """Return the child of this name, made when missing."""
         if name not in self.children:
             self.children[name] = Node(f"{self.path}/{name}" if self.path else name)
         return self.children[name]
+
+
+def _in_turn(setters: list[tuple[int, Setter]], depth: int) -> Setter | None:
+    """Return one setter for several, each for the object at its own depth; none for none."""
+    inward = [_outwards(setter, depth - own) for own, setter in setters]
+    if len(inward) <= 1:
+        return inward[0] if inward else None
+
+    def take(walk: Walk, level: Level, text: str, element: Element) -> None:
+        for setter in inward:
+            setter(walk, level, text, element)
+
+    return take
+
+
+def _outwards(setter: Setter, steps: int) -> Setter:
+    """Return a setter for an object so many steps around the innermost open one."""
+    if not steps:
+        return setter
+
+    def take(walk: Walk, level: Level, text: str, element: Element) -> None:
+        setter(walk, _around(level, steps), text, element)
+
+    return take
+
+
+def _around(level: Level, steps: int) -> Level:
+    for _ in range(steps):
+        assert level.around is not None  # noqa: S101 compiling counted the open objects
+        level = level.around
+    return level
 
 
 def local_name(tag: str) -> str:
@@ -168,15 +225,16 @@ def attribute(element: Element, name: str) -> str | None:
     return value
 
 
-def read_record(walk: Walk, record: Element, root: Node) -> None:
-    """Read one record element, its own attributes included, into the open objects."""
-    _take(walk, record, root)
+def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
+    """Read one record element, its own attributes included, into its row."""
+    _take(walk, level, record, root)
 
 
-def walk_element(walk: Walk, element: Element, node: Node) -> None:
-    """Read the children of one element into the open objects."""
-    by_tag, levels = node.by_tag, walk.levels
-    for child in element:
+def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None:
+    """Read the children of one element into the innermost open object."""
+    by_tag = node.by_tag
+    # lxml makes a list of all children in half the time of one after the other.
+    for child in element[:]:
         tag = child.tag
         try:
             target = by_tag[tag]
@@ -184,33 +242,29 @@ def walk_element(walk: Walk, element: Element, node: Node) -> None:
             target = by_tag[tag] = node.children.get(local_name(tag))
         if target is None:
             _note_unknown(walk, node, child)
-        elif target.leaf is not None:
+        elif (take := target.leaf) is not None:
             text = _inner_text(child) if len(child) else child.text
             if text and (text := text.strip()):
-                for depth, setter in target.leaf:
-                    setter(walk, levels[depth], text, child)
+                take(walk, level, text, child)
         elif target.is_wrapper:
-            walk_element(walk, child, target)
+            walk_element(walk, level, child, target)
         elif target.item is not None:
-            _open_item(walk, child, target, target.item)
+            _open_item(walk, level, child, target, target.item)
         elif not target.ignore:
-            _take(walk, child, target)
+            _take(walk, level, child, target)
 
 
-def _take(walk: Walk, element: Element, node: Node) -> None:
-    levels = walk.levels
-    for name, setters in node.attributes:
+def _take(walk: Walk, level: Level, element: Element, node: Node) -> None:
+    for name, take in node.take_attributes:
         value = attribute(element, name)
         if value and (value := value.strip()):
-            for depth, setter in setters:
-                setter(walk, levels[depth], value, element)
-    if node.setters:
+            take(walk, level, value, element)
+    if node.take is not None:
         text = element.text if node.children or not len(element) else _inner_text(element)
         if text and (text := text.strip()):
-            for depth, setter in node.setters:
-                setter(walk, levels[depth], text, element)
+            node.take(walk, level, text, element)
     if node.children or (len(element) and not node.setters):
-        walk_element(walk, element, node)
+        walk_element(walk, level, element, node)
 
 
 def _inner_text(element: Element) -> str:
@@ -218,17 +272,16 @@ def _inner_text(element: Element) -> str:
     return " ".join(" ".join(element.itertext()).split())
 
 
-def _open_item(walk: Walk, element: Element, node: Node, name: str) -> None:
-    levels, constants = walk.levels, node.constants
-    parent = levels[node.item_depth]
+def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str) -> None:
+    parent = _around(level, node.outwards) if node.outwards else level
+    constants = node.constants
     item: Row = constants.copy()
     lines: dict[str, Any] = {"": element.sourceline}
-    levels.append(Level(item, lines, parent, name, True))
-    if node.setters or node.attributes:
-        _take(walk, element, node)
+    inside = Level(item, lines, parent, name, True, level)
+    if node.take is not None or node.take_attributes:
+        _take(walk, inside, element, node)
     else:
-        walk_element(walk, element, node)
-    levels.pop()
+        walk_element(walk, inside, element, node)
     if len(item) > len(constants):
         if name in parent.row:
             parent.row[name].append(item)

@@ -4,7 +4,6 @@ Made once per element of a format and called for every record, so they are closu
 is fixed. What one text means is ``steps``; who calls them is ``record_tree``.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from ipregister.record_tree import Element, Issue, Level, Setter, Walk, attribute
@@ -13,54 +12,60 @@ from ipregister.steps import Step
 DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"
 
 
-def _accepting(
-    name: str, step: Step | None, placeholders: frozenset[str]
-) -> Callable[[Walk, Level, str, Element], Any]:
-    """Return what makes a value of a text; ``None`` when there is none, with an issue."""
+def _note(
+    walk: Walk,
+    code: str,
+    level: Level,
+    name: str,
+    text: str,
+    element: Element,
+    suggested: str | None = None,
+) -> None:
+    issue = Issue(code, level.prefix + name, text, element.sourceline, suggested)
+    walk.issues.append(issue)
 
-    def accepted(walk: Walk, level: Level, text: str, element: Element) -> Any:
-        if text in placeholders:
-            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
-            return None
-        if step is None:
-            return text
-        value, issue, suggested = step(text)
-        if issue:
-            walk.issues.append(
-                Issue(issue, level.prefix + name, text, element.sourceline, suggested)
-            )
-        return value
 
-    return accepted
+# A call of Python costs as much as the rest of a setter, so accepting a text stands in both.
 
 
 def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
     """Return the setter of a single value."""
-    accepted = _accepting(name, step, placeholders)
 
     def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
-        value = accepted(walk, level, text, element)
-        if value is None:
+        if text in placeholders:
+            _note(walk, PLACEHOLDER, level, name, text, element)
             return
+        value: Any = text
+        if step is not None:
+            value, issue, suggested = step(text)
+            if issue is not None:
+                _note(walk, issue, level, name, text, element, suggested)
+            if value is None:
+                return
         row = level.row
-        if name in row:
-            if row[name] != value:
-                walk.issues.append(Issue(REPEATED, level.prefix + name, text, element.sourceline))
-            return
-        row[name] = value
-        level.lines[name] = element.sourceline
+        if name not in row:
+            row[name] = value
+            level.lines[name] = element.sourceline
+        elif row[name] != value:
+            _note(walk, REPEATED, level, name, text, element)
 
     return assign
 
 
 def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
     """Return the setter of a list of strings; a value the list has is not repeated."""
-    accepted = _accepting(name, step, placeholders)
 
     def append(walk: Walk, level: Level, text: str, element: Element) -> None:
-        value = accepted(walk, level, text, element)
-        if value is None:
+        if text in placeholders:
+            _note(walk, PLACEHOLDER, level, name, text, element)
             return
+        value: Any = text
+        if step is not None:
+            value, issue, suggested = step(text)
+            if issue is not None:
+                _note(walk, issue, level, name, text, element, suggested)
+            if value is None:
+                return
         known = level.row.setdefault(name, [])
         if value not in known:
             known.append(value)
@@ -76,17 +81,18 @@ def localised(
 
     def add(walk: Walk, level: Level, text: str, element: Element) -> None:
         if text in placeholders:
-            walk.issues.append(Issue(PLACEHOLDER, level.prefix + name, text, element.sourceline))
+            _note(walk, PLACEHOLDER, level, name, text, element)
             return
         entry = {"text": text}
-        if (tag := attribute(element, "languageCode")) and tag.strip():
+        tag = element.get("languageCode")
+        if tag is None:
+            tag = attribute(element, "languageCode")
+        if tag and tag.strip():
             code, issue, suggested = language(tag)
-            if code:
+            if code is not None:
                 entry["languageCode"] = code
-            if issue:
-                walk.issues.append(
-                    Issue(issue, level.prefix + name, tag, element.sourceline, suggested)
-                )
+            if issue is not None:
+                _note(walk, issue, level, name, tag, element, suggested)
         known = level.row.get(name)
         if known is None:
             level.row[name] = [entry]
@@ -96,9 +102,7 @@ def localised(
         for other in known:
             if other["text"].casefold() == same:
                 if report_duplicates:
-                    walk.issues.append(
-                        Issue(DUPLICATE_LINE, level.prefix + name, text, element.sourceline)
-                    )
+                    _note(walk, DUPLICATE_LINE, level, name, text, element)
                 return
         known.append(entry)
 

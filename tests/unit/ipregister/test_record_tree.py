@@ -1,5 +1,6 @@
 """The walk over one record: text, attributes, mark-up, nesting, and shapes nobody foresaw."""
 
+import datetime as dt
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,6 +20,11 @@ ELEMENTS: dict[str, Any] = {
     "Goods": [{"item": "goodsServices"}],
     "Goods/Class": [{"field": "goodsServices.classNumber", "as": "nice"}],
     "Goods/Text": [{"field": "goodsServices.descriptions"}],
+    "Publication": [{"item": "publications"}],
+    "Publication/Day": [
+        {"item": "statusEvents", "set": {"category": "published"}, "field": "statusEvents.date"},
+        {"field": "publications.date"},
+    ],
     "Skip": [{"ignore": True}],
 }
 
@@ -46,6 +52,13 @@ def test_the_same_name_at_another_place_is_another_thing() -> None:
     row, unknown = read("<Mark><Bag><Number>2</Number></Bag><Number>1</Number></Mark>")
     assert (row["applicationNumber"], row["registrationNumber"]) == ("1", "2")
     assert unknown == {}
+
+
+def test_one_element_tells_of_two_lists() -> None:
+    row, _ = read("<Mark><Publication><Day>2024-02-29</Day></Publication></Mark>")
+    day = dt.date(2024, 2, 29)
+    assert row["publications"] == [{"date": day}]
+    assert row["statusEvents"] == [{"category": "published", "date": day}]
 
 
 @pytest.mark.parametrize("prefix", ["", "a:", "b:"])
