@@ -10,8 +10,10 @@ Standards: RFC 8259 (JSON), names of WIPO ST.97, dates as RFC 3339 ``full-date``
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Annotated, Any
 
 import msgspec
 
@@ -21,6 +23,7 @@ Fragments = dict[Disclosure, bytes]
 """Every class, in order. ``core`` opens the object and leaves it open; each other starts with
 a comma, or is empty when the record has nothing of that class."""
 
+_CLASSES = tuple(Disclosure)
 _Cleaner = Callable[[object], object]
 _Members = tuple[tuple[str, _Cleaner | None], ...]
 
@@ -32,25 +35,96 @@ SHAPES = 4_096
 
 
 class Renderer:
-    """Renders the records of one table: compiled once, then about 12 µs per record."""
+    """Renders the records of one table: compiled once, then about 8 µs per record.
+
+    A record as normalisation makes it is put into table order by ``msgspec``, in a third of
+    the time it takes here. What that refuses is cleaned member by member: rows read back from
+    Arrow have gaps.
+    """
 
     def __init__(self, table: Table) -> None:
         """Compile the fields of ``table`` class by class."""
-        self._classes = tuple((name, _Object(table.of_class(name))) for name in Disclosure)
+        self._classes = tuple(
+            (
+                name,
+                _type_of(name, members, has_identity=name is Disclosure.CORE),
+                _Object(members),
+            )
+            for name in Disclosure
+            for members in (table.of_class(name),)
+        )
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, row: Mapping[str, object]) -> Fragments:
         """Return the fragments of one canonical row; it must have a ``recordId``."""
         fragments: Fragments = {}
-        shape = tuple(row)
-        for disclosure, plan in self._classes:
-            values = plan.clean(row, shape)
-            if disclosure is Disclosure.CORE:
-                core = {"recordId": row["recordId"]} | values
-                fragments[disclosure] = self._encode(core)[:-1]
+        for disclosure, kind, plan in self._classes:
+            is_core = disclosure is Disclosure.CORE
+            try:
+                encoded = self._encode(msgspec.convert(row, kind))
+            except msgspec.ValidationError:
+                encoded = self._cleaned(row, plan, is_core=is_core)
             else:
-                fragments[disclosure] = b"," + self._encode(values)[1:-1] if values else b""
+                if _EMPTY in encoded and encoded != _EMPTY:
+                    encoded = self._cleaned(row, plan, is_core=is_core)
+            if is_core:
+                fragments[disclosure] = encoded[:-1]
+            else:
+                fragments[disclosure] = b"" if encoded == _EMPTY else b"," + encoded[1:-1]
         return fragments
+
+    def _cleaned(self, row: Mapping[str, object], plan: "_Object", *, is_core: bool) -> bytes:
+        values = plan.clean(row, tuple(row))
+        return self._encode({"recordId": row["recordId"]} | values if is_core else values)
+
+
+_EMPTY = b"{}"
+"""An object without members; inside a record (or a text of it) a reason to look closely."""
+
+_Text = Annotated[str, msgspec.Meta(min_length=1)]
+
+
+def _type_of(name: str, members: Iterable[Member], *, has_identity: bool = False) -> type:
+    """Return the type of objects with these members in this order, none of them empty."""
+    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
+        (member.name, _value_type(member) | None, None)
+        for member in members
+        if not (has_identity and member.name == "recordId")
+    ]
+    if has_identity:
+        fields.insert(0, ("recordId", str))
+    return msgspec.defstruct(name, fields, omit_defaults=True, gc=False)
+
+
+def _value_type(member: Member) -> Any:
+    match member.type:
+        case "string":
+            return _Text
+        case "strings":
+            return _filled(_Text)
+        case "date":
+            return date
+        case "integer":
+            return int
+        case "boolean":
+            return bool
+        case "texts":
+            return _filled(_LocalisedText)
+        case "struct":
+            return _type_of(member.name, member.fields)
+        case "list":
+            return _filled(_type_of(member.name, member.fields))
+
+
+def _filled(item: Any) -> Any:
+    return Annotated[list[item], msgspec.Meta(min_length=1)]
+
+
+class _LocalisedText(msgspec.Struct, omit_defaults=True, gc=False):
+    """One text of a list of texts."""
+
+    text: _Text | None = None
+    languageCode: _Text | None = None
 
 
 def render_fragments(table: Table, row: Mapping[str, object]) -> Fragments:
@@ -68,7 +142,7 @@ def class_hashes(fragments: Mapping[Disclosure, bytes]) -> dict[Disclosure, str]
 
 def content_hash(classes: Mapping[Disclosure, str]) -> str:
     """Return the hash of the whole record (hex) from the hashes of its classes."""
-    whole = ",".join([classes[name] for name in Disclosure])
+    whole = ",".join([classes[name] for name in _CLASSES])
     return blake2b(whole.encode(), digest_size=HASH_BYTES).hexdigest()
 
 

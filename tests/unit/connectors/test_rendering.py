@@ -99,6 +99,13 @@ def test_nothing_is_written_for_nothing(nothing: object) -> None:
     assert render_fragments(TABLE, ROW | {"applicants": nothing})[Disclosure.STAKEHOLDER] == b""
 
 
+def test_braces_in_a_text_and_objects_without_members_are_told_apart() -> None:
+    row = ROW | {"status": "{}", "applicants": [{"addressLines": ["{}"]}, {"other": "x"}]}
+    fragments = render_fragments(TABLE, row)
+    assert fragments[Disclosure.STATUS_CHANGE] == b',"status":"{}"'
+    assert fragments[Disclosure.STAKEHOLDER] == b',"applicants":[{"addressLines":["{}"]}]'
+
+
 def test_a_record_without_identity_is_refused() -> None:
     with pytest.raises(KeyError):
         render_fragments(TABLE, {"status": "filed"})
