@@ -65,10 +65,11 @@ async def list_changes(request: Request) -> Response:
         note_changes(request, service, access, {}, came_with=came_with, left_with="")
         return refuse(request, "not_found")
     try:
-        changes = service.serving.changes(grants, marks, limit)
+        between = b"\n" if kind is Format.NDJSON else b","
+        changes = service.serving.changes(grants, marks, limit, between=between)
     except PlaceUnknown:
         return refuse(request, "resync_required")
-    count_rows(request, len(changes.parts))
+    count_rows(request, changes.count)
     cursor = service.cursors.seal(_encode(changes.marks), bound_to)
     note_changes(request, service, access, changes.told, came_with=came_with, left_with=cursor)
     headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
@@ -81,10 +82,10 @@ def _page(changes: Changes, kind: Format, cursor: str, headers: dict[str, str]) 
     if kind is Format.NDJSON:
         # Lines are items and nothing else; what JSON says beside them is in the header.
         headers |= {"Next-Cursor": cursor, "Has-More": more}
-        lines = changes.joined(b"", b"\n", b"\n" if changes.parts else b"")
+        lines = changes.joined(b"", b"\n" if changes.count else b"")
         return Response(lines, 200, headers, MEDIA_TYPES[kind])
     end = b'],"hasMore":%b,"nextCursor":"%b"}' % (more.encode(), cursor.encode())
-    return Response(changes.joined(b'{"items":[', b",", end), 200, headers, JSON)
+    return Response(changes.joined(b'{"items":[', end), 200, headers, JSON)
 
 
 def _wanted(access: Access, office: str | None, right: str | None) -> dict[Space, Grant]:

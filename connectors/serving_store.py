@@ -174,8 +174,12 @@ class ServingStore:
         grants: Mapping[Space, Grant],
         marks: Sequence[Mark] | None,
         limit: int,
+        *,
+        between: bytes = b",",
     ) -> Changes:
         """Return what happened after a reader's place, told by what it may see now.
+
+        ``between`` is what will stand between two items of the page.
 
         Raises:
             PlaceUnknown: the place does not fit this store; start again without marks.
@@ -184,7 +188,7 @@ class ServingStore:
         connection = self._reader()
         connection.execute("BEGIN")  # several statements, one state
         try:
-            return read_changes(connection, grants, marks, limit)
+            return read_changes(connection, grants, marks, limit, between)
         finally:
             connection.execute("COMMIT")
 

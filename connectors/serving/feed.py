@@ -41,29 +41,30 @@ class Told(NamedTuple):
 class Changes:
     """One page of the feed: its items, the reader's new place, is there more.
 
-    Each of the ``parts`` is one item, a JSON object in pieces as they came from the store: a
-    page is some megabytes, and every copy of them costs as much as finding them. ``told`` says
-    what the items are about, for whoever keeps account of it.
+    The ``pieces`` are ``count`` items, JSON objects as they came from the store, each with
+    ``between`` behind it: a page is some megabytes in thousands of pieces, so they are joined
+    once and looked at no more than that. ``told`` says what the items are about, for whoever
+    keeps account of it.
     """
 
-    parts: list[tuple[bytes, ...]] = field(default_factory=list)
+    between: bytes = b","
+    count: int = 0
+    pieces: list[bytes] = field(default_factory=list)
     told: dict[Space, Told] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
     more: bool = False
 
     @property
     def items(self) -> list[bytes]:
-        """Return the items one by one."""
-        return [b"".join(part) for part in self.parts]
+        """Return the items one by one; for pages with a comma between them."""
+        listed = msgspec.json.decode(self.joined(b"[", b"]"), type=list[msgspec.Raw])
+        return [bytes(item) for item in listed]
 
-    def joined(self, start: bytes, between: bytes, end: bytes) -> bytes:
-        """Return the items in one piece, with something around and between them."""
-        pieces = [start]
-        for part in self.parts:
-            pieces += part
-            pieces.append(between)
-        if self.parts:
-            pieces.pop()
+    def joined(self, start: bytes, end: bytes) -> bytes:
+        """Return the items in one piece, with something around them."""
+        pieces = [start, *self.pieces]
+        if self.pieces:
+            pieces[-1] = pieces[-1].removesuffix(self.between)
         pieces.append(end)
         return b"".join(pieces)
 
@@ -97,15 +98,18 @@ def read_changes(
     grants: Mapping[Space, Grant],
     marks: Sequence[Mark] | None,
     limit: int,
+    between: bytes = b",",
 ) -> Changes:
     """Return up to ``limit`` items after a reader's place; no marks is the very beginning.
+
+    ``between`` is what will stand between two items.
 
     Raises:
         PlaceUnknown: a mark does not fit this store.
         StoreError: a view of a grant is not prepared.
     """
     known = {(mark.office, mark.right): mark for mark in marks or ()}
-    changes = Changes()
+    changes = Changes(between)
     for space in sorted(known.keys() | grants.keys()):
         target = target_of(connection, space, grants.get(space))
         mark = _adjusted(connection, space, known.get(space), target, first=marks is None)
@@ -193,11 +197,12 @@ def _read(
     reached = (walk.space, start.publication, start.record)
     rows = connection.execute(
         _feed_statement(mask, inclusive=start.half),
-        (*reached, mask, walk.origin, limit - len(changes.parts) + 1),
+        (*reached, mask, walk.origin, limit - changes.count + 1),
     )
-    where, parts, told = _where(walk.mark), changes.parts, Told([], [])
+    where, pieces, told = _where(walk.mark), changes.pieces, Told([], [])
     behind, exhausted = (start.publication, start.record, start.half), True
-    lead, back, led = b"", b"", (0, 0)
+    end, end_of_record = b"}" + changes.between, b"}}" + changes.between
+    lead, back, led, count = b"", b"", (0, 0), changes.count
     for row in rows:
         publication, record, cause, alive = row[:4]
         if led != (publication, alive):  # the same for nearly all of a page
@@ -206,20 +211,23 @@ def _read(
             cause = "authorization" if is_new else cause
             lead = _lead("upsert" if alive else "delete", cause, where)
             back = _lead("retract", cause, where) if is_new and mode is Mode.NARROW else b""
-        if back and behind != (publication, record, True) and len(parts) < limit:
-            parts.append((back, _json(record), b"}"))
+        if back and behind != (publication, record, True) and count < limit:
+            pieces += (back, _json(record), end)
+            count += 1
             told.taken.append(record)
             behind = (publication, record, True)
-        if len(parts) == limit:
+        if count == limit:
             changes.more, exhausted = True, False
             break
         if alive:
-            parts.append((lead, _json(record), b',"record":', *row[4:], b"}}"))
+            pieces += (lead, _json(record), b',"record":', *row[4:], end_of_record)
             told.given.append(record)
         else:
-            parts.append((lead, _json(record), b"}"))
+            pieces += (lead, _json(record), end)
             told.taken.append(record)
+        count += 1
         behind = (publication, record, False)
+    changes.count = count
     _tell(changes, walk, told)
     return _Place(*behind), exhausted
 
@@ -237,14 +245,16 @@ def _retract(
         assert goal is not None  # noqa: S101 - there is a target
         arrived = _walk(connection, goal)
         kept, bound = arrived.space, arrived.horizon
-    reached, room = (start.publication, start.record, walk.origin), limit - len(changes.parts)
+    reached, room = (start.publication, start.record, walk.origin), limit - changes.count
     rows = connection.execute(
         _RETRACTIONS, (walk.space, start.retracted, *reached, *reached, kept, bound, room + 1)
     )
     lead = _lead("retract", "authorization", _where(walk.mark))
     records = [record for (record,) in rows]
     left, records = records[room:], records[:room]
-    changes.parts += [(lead, _json(record), b"}") for record in records]
+    for record in records:
+        changes.pieces += (lead, _json(record), b"}" + changes.between)
+    changes.count += len(records)
     _tell(changes, walk, Told([], records))
     changes.more |= bool(left)
     return start._replace(retracted=records[-1] if records else start.retracted), not left
