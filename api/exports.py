@@ -16,6 +16,7 @@ from starlette.responses import Response
 from api import openapi_exports as openapi
 from api.auth import authenticate
 from api.bodies import Document, answer, read_document
+from api.direct import DirectRoute
 from api.parameters import SEARCH, filter_classes, read_filters, read_query
 from api.prepared_files import file_name, send_file
 from api.problems import refuse
@@ -29,7 +30,7 @@ from connectors.receipts.journal import Route
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 
-router = APIRouter(prefix="/v1", tags=["Bulk"])
+router = APIRouter(prefix="/v1", tags=["Bulk"], route_class=DirectRoute)
 
 PREFIX = "export-"
 """Begins the identifier of a job of this kind."""
@@ -107,7 +108,7 @@ async def read_snapshot(request: Request) -> Response:
     if isinstance(access, Response):
         return access
     read_query(request.scope["query_string"], allowed=frozenset())
-    task = _open(service, access, "snapshot", request.path_params["snapshotId"])
+    task = _open(service, access, "snapshot", request.scope["path_params"]["snapshotId"])
     exports = service.exports
     if task is None or exports is None or not may_have(service, access, task):
         return refuse(request, "not_found")

@@ -36,7 +36,7 @@ from ipregister.model import Disclosure, Right
 RIGHT = Right.TRADEMARKS
 OFFICES = ("VN", "PH", "KH", "TH")
 DELIVERY = 50_000
-SAMPLES = 200
+SAMPLES = 100
 """Addresses of each kind: enough to be all over the register."""
 LIMIT_RATIO = 1.25
 """What two medians of one and the same hub may differ by on a machine with other work."""

@@ -29,6 +29,7 @@ from connectors.views import prepare_views
 from iphub.context import HomeOption
 from iphub.guarded_http import GuardedHttp
 from iphub.output import Format, emit, progress
+from ipregister.model import load_tables
 
 KEEP_ALIVE_SECONDS = 30
 """Longer than the pause of a client that pages, shorter than proxies' idle limits."""
@@ -79,6 +80,7 @@ def run(host: str, port: int, workers: int) -> None:
 def application() -> FastAPI:
     """Return the application of the hub the environment names; one per worker."""
     _log_for_operators()
+    load_tables()  # a tenth of a second, which is not the first caller's to wait
     settings = Settings()
     return create_app(service(Hub.open(settings), settings.public_url or "http://127.0.0.1:8000"))
 
