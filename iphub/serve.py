@@ -28,7 +28,7 @@ from connectors.settings import Settings
 from connectors.views import prepare_views
 from iphub.context import HomeOption
 from iphub.guarded_http import GuardedHttp
-from iphub.output import Format, emit, progress
+from iphub.output import DONE, FAILED, Format, emit, progress
 from ipregister.model import load_tables
 
 KEEP_ALIVE_SECONDS = 30
@@ -55,7 +55,11 @@ def serve(
     progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
     if format is Format.JSON:
         emit({"url": address, "workers": workers}, lambda _: None, format)
-    run(host, port, workers)
+    try:
+        run(host, port, workers)
+    except SystemExit as exc:
+        # The server's codes are its own: 3 for a port that is taken would be wrong usage here.
+        raise typer.Exit(FAILED if exc.code else DONE) from exc
 
 
 def run(host: str, port: int, workers: int) -> None:

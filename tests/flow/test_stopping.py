@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C end what works for long, also where Ctrl-C is ignored: real processes."""
+"""What ends a command that serves or works for long, and with which code: real processes."""
 
 import os
 import signal
@@ -101,6 +101,25 @@ def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> Non
 
     assert stopped(process, signal.SIGTERM) == 0
     assert session(process.pid) == []
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_port_that_is_taken_is_a_failed_operation(tmp_path: Path, workers: str) -> None:
+    home = str(tmp_path / "hub")
+    iphub = [sys.executable, "-m", "iphub"]
+    subprocess.run([*iphub, "init", "--home", home], check=True, capture_output=True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        served = subprocess.run(
+            [*iphub, "serve", "--home", home, "--port", port, "--workers", workers],
+            capture_output=True,
+            text=True,
+        )
+
+    assert served.returncode == 2, served.stderr
+    assert "address already in use" in served.stderr.lower()
 
 
 def session(leader: int) -> list[str]:
