@@ -83,7 +83,10 @@ MADE: dict[str, Callable[[Path, Any], Any]] = {
 
 def leftovers(home: Path) -> list[str]:
     """Return what is hidden beside a home: unfinished backups and restores."""
-    beside = [*home.parent.glob(".*.restoring-*"), *home.with_suffix(".backups").glob(".*")]
+    beside = [
+        *home.parent.glob(f".{home.name}.restored.restoring-*"),
+        *home.with_suffix(".backups").glob(".*"),
+    ]
     return [path.name for path in beside]
 
 
