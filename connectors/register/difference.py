@@ -73,14 +73,8 @@ def difference(store: RegisterStore, arriving: Arriving, plan: Path) -> Differen
         StoreError: a newer delivery has no manifest.
     """
     with store.connect() as con:
-        if arriving.newer:  # the base has forgotten what was before
-            store.define_log(con, arriving.right, arriving.office, "log")
-            before = f"(SELECT * FROM log WHERE officeOrder < {literal(arriving.order)})"
-        else:
-            store.define_history(con, arriving.right, arriving.office, "history")
-            before = "history"
         define_incoming(con, arriving)
-        define_state(con, before)
+        had = _define_before(con, store, arriving)
         _define_compared(con)
         _define_vanishing(con, full=arriving.is_full)
         define_effects(con, arriving)
@@ -88,7 +82,61 @@ def difference(store: RegisterStore, arriving: Arriving, plan: Path) -> Differen
         reach("compare.manifest")
         _write_plan(con, arriving, plan)
         reach("compare.plan")
-        return _measured(con, arriving, plan)
+        return _measured(con, arriving, plan, had)
+
+
+def _define_before(con: duckdb.DuckDBPyConnection, store: RegisterStore, arriving: Arriving) -> int:
+    """Make ``state`` as it was at the delivery's place; return how many records there were.
+
+    Of the records an update does not name it needs only the number, so their wide columns
+    are left alone: 0.9 instead of 7.6 s of CPU for 500 among a million.
+    """
+    if arriving.newer:  # the base has forgotten what was before
+        store.define_log(con, arriving.right, arriving.office, "log")
+        define_state(con, f"(SELECT * FROM log WHERE officeOrder < {literal(arriving.order)})")
+    else:
+        folded = store.define_history(con, arriving.right, arriving.office, "history")
+        if not arriving.is_full:
+            con.execute(
+                """
+                CREATE TEMP TABLE known AS
+                SELECT recordId, recordKey, op, contentHash, held, classHashes, officeOrder,
+                       changeSeq
+                FROM history SEMI JOIN incoming USING (recordId)
+                """
+            )
+            define_state(con, "known")
+            return _count_present(con, folded)
+        define_state(con, "history")
+    return _one(con, "SELECT count(*) FROM state WHERE op <> 'vanish'")
+
+
+def _count_present(con: duckdb.DuckDBPyConnection, folded: int) -> int:
+    """Return how many records the register has.
+
+    The base has one row of every record but of those that are held; only of these, and of
+    what the log has beyond the base, the newest row must be looked for.
+    """
+    may_have_several = f"held OR changeSeq > {folded}"
+    if not _one(con, f"SELECT count(*) FROM history WHERE {may_have_several}"):
+        return _one(con, "SELECT count(*) FROM history WHERE op <> 'vanish'")
+    con.execute(
+        f"""
+        CREATE TEMP TABLE several AS
+        SELECT DISTINCT recordId FROM history WHERE {may_have_several}
+        """
+    )
+    single = _one(
+        con,
+        "SELECT count(*) FROM history ANTI JOIN several USING (recordId) WHERE op <> 'vanish'",
+    )
+    rows = "(SELECT * FROM history SEMI JOIN several USING (recordId))"
+    newest = f"SELECT arg_max(op, rank) AS op FROM ({ranked(rows)}) GROUP BY recordId"
+    return single + _one(con, f"SELECT count(*) FROM ({newest}) WHERE op <> 'vanish'")
+
+
+def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    return int(con.execute(sql).fetchall()[0][0])
 
 
 def define_state(con: duckdb.DuckDBPyConnection, before: str) -> None:
@@ -193,17 +241,18 @@ def _write_plan(con: duckdb.DuckDBPyConnection, arriving: Arriving, plan: Path) 
     )
 
 
-def _measured(con: duckdb.DuckDBPyConnection, arriving: Arriving, plan: Path) -> Difference:
+def _measured(
+    con: duckdb.DuckDBPyConnection, arriving: Arriving, plan: Path, had: int
+) -> Difference:
     counts = dict(
         con.execute(
             "SELECT CASE WHEN held THEN 'held' ELSE op END, count(*) FROM compared GROUP BY 1"
         ).fetchall()
     )
-    delivered, distinct, had, vanishing, changes = con.execute(
+    delivered, distinct, vanishing, changes = con.execute(
         f"""
         SELECT (SELECT count(*) FROM delivered),
                (SELECT count(*) FROM incoming),
-               (SELECT count(*) FROM state WHERE op <> 'vanish'),
                (SELECT count(*) FROM vanishing),
                (SELECT count(*) FROM {parquet([plan])})
         """

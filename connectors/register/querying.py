@@ -29,7 +29,7 @@ def query_register(store: RegisterStore, sql: str, *, limit: int) -> Answer:
     Raises:
         InvalidRequest: it is not one SELECT, or DuckDB refuses it; the message says why.
     """
-    with store.connect() as con:
+    with store.connect(alone=True) as con:
         for right in Right:
             store.define_visible(con, right, str(right))
         con.execute("SET allowed_directories = ?", [[str(store.root.resolve())]])

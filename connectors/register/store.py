@@ -8,6 +8,7 @@ any engine that reads Delta. How a delivery differs from the register is ``diffe
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -66,10 +67,21 @@ class RegisterStore:
         """Use ``root``; tables are made when first written."""
         self.root, self.memory_limit = root, memory_limit
 
+    @cached_property
+    def _duckdb(self) -> duckdb.DuckDBPyConnection:
+        return self._fresh()
+
+    def _fresh(self) -> duckdb.DuckDBPyConnection:
+        return engine.connect(temporary=self.root / ".spill", memory_limit=self.memory_limit)
+
     @contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Lend a DuckDB connection for one piece of work."""
-        con = engine.connect(temporary=self.root / ".spill", memory_limit=self.memory_limit)
+    def connect(self, *, alone: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a DuckDB connection for one piece of work.
+
+        Pieces of work do not see each other's temporary tables and views; they share memory
+        and the files' footers. ``alone`` is for one that changes settings: those are shared.
+        """
+        con = self._fresh() if alone else self._duckdb.cursor()
         try:
             yield con
         finally:
@@ -105,11 +117,15 @@ class RegisterStore:
 
     def define_history(
         self, con: duckdb.DuckDBPyConnection, right: Right, office: str, name: str
-    ) -> None:
+    ) -> int:
         """Define the view ``name``: base rows and newer log rows of one office.
 
         It has the columns of ``connectors.schema.log_schema``; of each record it holds at
         least the newest row by the office's order, and the newest that was not held.
+
+        Returns:
+            The ``changeSeq`` up to which the base has everything. Rows up to it are the only
+            ones of their record, unless it is held or has a newer row.
         """
         folded = self._folded_through(con, right, office)
         con.execute(
@@ -120,6 +136,7 @@ class RegisterStore:
             SELECT * FROM ({self._select(right, "log", office)}) WHERE changeSeq > {folded}
             """
         )
+        return folded
 
     def define_log(
         self,

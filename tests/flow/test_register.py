@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import pipelines.ingest as ingest
+from connectors.register.difference import Difference, difference
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.model import Disclosure, Right
 
@@ -169,13 +170,21 @@ def versions(chance: random.Random) -> list[Version]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_any_sequence_of_deliveries_ends_where_the_oracle_does(
-    seed: int, desk: Any, ipas: Any
+    seed: int, desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    chance, oracle = random.Random(seed), Oracle()
+    chance, oracle, compared = random.Random(seed), Oracle(), list[Difference]()
+
+    def noted(*args: Any) -> Difference:
+        compared.append(difference(*args))
+        return compared[-1]
+
+    monkeypatch.setattr(ingest, "difference", noted)
     for step in range(9):
         sent, kind = versions(chance), chance.choice([FULL, UPDATE, UPDATE])
+        had = sum(state is not None for state in oracle.latest.values())
         expected = oracle.take(sent, kind)
         done = deliver(desk, ipas, sent, kind, step)
+        assert compared[-1].had == had
         if expected is None:
             assert done.state is State.HELD
         else:
