@@ -4,7 +4,7 @@ Both steps are one transaction each and know the delivery's name, so either may 
 after a crash without a second effect. Whether a delivery may be published was decided before.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -107,8 +107,21 @@ def _log_rows_from(changes: Changes, content: str, join: str, condition: str, so
     """
 
 
-def publish_to_serving(register: RegisterStore, serving: ServingStore, changes: Changes) -> None:
-    """Make a delivery's changes visible to third parties, all at once."""
+def publish_to_serving(
+    register: RegisterStore,
+    serving: ServingStore,
+    changes: Changes,
+    logged: Callable[[], object] | None = None,
+) -> None:
+    """Make a delivery's changes visible to third parties, all at once.
+
+    Args:
+        register: where the rows are read through.
+        serving: what third parties read.
+        changes: the delivery's; in the log already, or as soon as
+        logged: returns, which is waited for before anybody sees anything; an exception it
+            raises takes everything back.
+    """
     with register.connect() as con, cycle_collector_paused():
         _define_views(con, changes)
         vanished = con.execute(
@@ -128,7 +141,8 @@ def publish_to_serving(register: RegisterStore, serving: ServingStore, changes: 
                 upserts=_serving_rows(con, changes),
                 vanished=vanished,
                 cause=changes.cause,
-            )
+            ),
+            logged,
         )
 
 

@@ -8,7 +8,7 @@ not decided here.
 
 import sqlite3
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -77,11 +77,14 @@ class ServingStore:
         """Return the file, for a process that reads it by itself."""
         return self._path
 
-    def publish(self, publication: Publication) -> None:
-        """Make a delivery visible, wholly or not at all; the same delivery twice is once."""
+    def publish(self, publication: Publication, logged: Callable[[], object] | None = None) -> None:
+        """Make a delivery visible, wholly or not at all; the same delivery twice is once.
+
+        ``logged``, where given, is called before it is visible, and stops that by raising.
+        """
         connection = connect(self._path, writer=True)
         try:
-            writing.publish(connection, publication)
+            writing.publish(connection, publication, logged)
         finally:
             connection.close()
 

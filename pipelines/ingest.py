@@ -6,6 +6,7 @@ judge, compare and publish is the connectors'. Every step may be repeated after 
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from time import perf_counter
@@ -207,6 +208,25 @@ def _publish(journey: Journey, decided: Decided) -> Delivery:
         return _publish_inside(journey, decided)
 
 
+def _write(journey: Journey, changes: Changes) -> None:
+    """Append to the log and file for readers side by side; readers see it after the log has it.
+
+    When the log fails, what was filed is rolled back; when the filing fails, the log is
+    finished and the next attempt finds it so.
+    """
+    hub, started = journey.hub, perf_counter()
+
+    def append() -> float:
+        append_to_register(hub.register, changes)
+        return perf_counter() - started
+
+    with ThreadPoolExecutor(1, "append") as beside:
+        appended = beside.submit(append)
+        publish_to_serving(hub.register, hub.serving, changes, appended.result)
+    journey.durations["append"] = round(appended.result(), 4)
+    journey.timed("publish", started)
+
+
 def _publish_inside(journey: Journey, decided: Decided) -> Delivery:
     delivery, hub = journey.delivery, journey.hub
     reach("publish.entered")
@@ -222,13 +242,8 @@ def _publish_inside(journey: Journey, decided: Decided) -> Delivery:
             first_change=decided.first_change,
             at=delivery.receivedAt,
         )
-        started = perf_counter()
-        append_to_register(hub.register, changes)
-        journey.timed("append", started)
-        started = perf_counter()
-        publish_to_serving(hub.register, hub.serving, changes)
+        _write(journey, changes)
         reach("publish.served")
-        journey.timed("publish", started)
     withdraw_superseded(journey)
     has_findings = any(
         count for name, count in decided.findings.items() if name not in QUIET_SEVERITIES

@@ -92,7 +92,7 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
     # A delivery the ledger calls published must survive a power cut: one fsync per delivery.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
-    connection.execute(f"PRAGMA cache_size = {-131072 if writer else -8192}")  # KiB
+    connection.execute(f"PRAGMA cache_size = {-262144 if writer else -8192}")  # KiB
     connection.execute("PRAGMA mmap_size = 1073741824")
     _prepare(connection, path)
     if not writer:

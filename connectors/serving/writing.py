@@ -6,7 +6,7 @@ written is ``filing``, how a view comes to be ``spaces``.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -61,8 +61,12 @@ class ViewWriter:
         return self._rule is None or self._rule.includes(_facts(row))
 
 
-def publish(connection: sqlite3.Connection, publication: Publication) -> None:
-    """Make one delivery visible; nothing happens if it already is."""
+def publish(
+    connection: sqlite3.Connection,
+    publication: Publication,
+    logged: Callable[[], object] | None = None,
+) -> None:
+    """Make one delivery visible once ``logged`` returns; nothing happens if it already is."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         reach("serving.begun")
@@ -70,6 +74,8 @@ def publish(connection: sqlite3.Connection, publication: Publication) -> None:
         if not _known(connection, publication.deliveryId, space):
             _write(connection, publication, space)
         reach("serving.written")
+        if logged is not None:
+            logged()
         connection.execute("COMMIT")
         reach("serving.committed")
     except BaseException:
