@@ -7,18 +7,23 @@ serving store, findings, keys and Dagster's own files.
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from connectors.exports.preparing import Exports
-from connectors.exports.store import ExportStore
 from connectors.gate import Gate
 from connectors.landing import Landing
 from connectors.ledger import Ledger
-from connectors.register.store import RegisterStore
 from connectors.serving_store import ServingStore
 from connectors.settings import Settings
-from connectors.signing_keys import SigningKeys
 from ipregister.errors import ConfigurationError
+
+# Loaded where they are used: DuckDB, Arrow, Delta and cryptography cost most commands more time
+# than all they do.
+if TYPE_CHECKING:
+    from connectors.exports.preparing import Exports
+    from connectors.register.store import RegisterStore
+    from connectors.signing_keys import SigningKeys
 
 PEPPER_BYTES = 32
 
@@ -107,7 +112,7 @@ class Home:
             ) from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Hub:
     """The open stores of one hub."""
 
@@ -115,7 +120,6 @@ class Hub:
     home: Home
     ledger: Ledger
     landing: Landing
-    register: RegisterStore
     serving: ServingStore
     gate: Gate
 
@@ -143,17 +147,28 @@ class Hub:
                 ledger_url(settings), pepper=pepper, environment=settings.environment
             ),
             landing=Landing(home.root / "landing"),
-            register=RegisterStore(home.root / "register", memory_limit=settings.memory_limit),
             serving=ServingStore(home.serving),
             gate=Gate(home.root),
         )
 
-    def exports(self) -> Exports:
+    @cached_property
+    def register(self) -> "RegisterStore":
+        """Return the register."""
+        from connectors.register.store import RegisterStore
+
+        return RegisterStore(self.home.root / "register", memory_limit=self.settings.memory_limit)
+
+    def exports(self) -> "Exports":
         """Return the files prepared for third parties."""
+        from connectors.exports.preparing import Exports
+        from connectors.exports.store import ExportStore
+
         return Exports(self.home.serving, ExportStore(self.home.exports), self.home.receipts)
 
-    def signing_keys(self) -> SigningKeys:
+    def signing_keys(self) -> "SigningKeys":
         """Return the keys the hub signs with."""
+        from connectors.signing_keys import SigningKeys
+
         return SigningKeys(self.home.signing_keys)
 
     @property

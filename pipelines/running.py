@@ -9,8 +9,8 @@ from connectors.alone import in_turn
 from connectors.hub import Hub
 from ipregister.deliveries import State
 from ipregister.errors import StoreError
-from pipelines.definitions import build_definitions
-from pipelines.jobs import now
+from pipelines.jobs import now, process_deliveries
+from pipelines.resources import HubResource
 from pipelines.workers import is_dead
 
 INSTANCE = {
@@ -51,7 +51,7 @@ def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
 
 
 def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
-    job = build_definitions(str(hub.home.root)).get_job_def("process_deliveries")
+    resources = {"hub": HubResource(home=str(hub.home.root))}
     done: list[str] = []
     with dg.DagsterInstance.from_config(str(prepare_instance(hub.home.root))) as instance:
         for _ in range(MAX_ROUNDS):
@@ -63,8 +63,9 @@ def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
                 "ops": {"process_waiting": {"config": {"delivery_ids": waiting}}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             }
-            result = job.execute_in_process(
-                run_config=config, instance=instance, raise_on_error=False
+            # The job alone: the sensors beside it load SFTP, HTTP and their cryptography.
+            result = process_deliveries.execute_in_process(
+                run_config=config, instance=instance, raise_on_error=False, resources=resources
             )
             finished = [
                 name

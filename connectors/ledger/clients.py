@@ -20,7 +20,6 @@ from connectors.ledger.client_profiles import ClientChanges, apply
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty, find, one
 from connectors.ledger.credentials import CredentialReader
 from connectors.ledger.engine import Database
-from connectors.ledger.public_keys import read_public_key
 from connectors.ledger.schema import client_keys, client_secrets, clients, third_parties
 from connectors.ledger.third_parties import clean_name, ensure_third_party, third_party_name
 from ipregister.authorizations import check_office
@@ -74,7 +73,7 @@ class Clients:
             InvalidRequest: a name, office or key that is not acceptable; the message says why.
         """
         role = check_role(role, third_party=third_party, office=office)
-        key = read_public_key(public_jwk) if public_jwk is not None else None
+        key = _read_key(public_jwk) if public_jwk is not None else None
         label = clean_name(name)
         client_id = f"{_prefix(role, office)}-{secrets.token_hex(8)}"
         with self._database.write() as connection:
@@ -177,7 +176,7 @@ class Clients:
             InvalidRequest: the key is not acceptable or its ``kid`` is taken, or there is no
                 such active client.
         """
-        key = read_public_key(public_jwk)
+        key = _read_key(public_jwk)
         with self._database.write() as connection:
             client = _active(connection, client_id)
             if key["kid"] in {known.kid for known in client.keys}:
@@ -242,6 +241,13 @@ class Clients:
             )
         message = f"client-secret\n{client_id}\n{secret}".encode("utf-8", "backslashreplace")
         return hmac.digest(self._pepper, message, "sha256")
+
+
+def _read_key(public_jwk: Mapping[str, Any] | str) -> dict[str, str]:
+    # Loaded by who registers a key: cryptography takes as long as opening a ledger.
+    from connectors.ledger.public_keys import read_public_key
+
+    return read_public_key(public_jwk)
 
 
 def _prefix(role: Role, office: str | None) -> str:
