@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -259,6 +260,15 @@ def test_a_document_says_which_right_it_is_for(head: str, right: Right | None) -
     source = io.BytesIO(head.encode())
     assert raw_xml.right_of(source) is right
     assert source.tell() == 0
+
+
+@pytest.mark.parametrize("bad", ["<T><Mark>", "<T><Mark><p:a/></Mark></T>", "<!DOCTYPE T><T/>"])
+def test_one_document_leaves_nothing_behind_for_the_next(bad: str) -> None:
+    good = document("<Mark>ក</Mark>").encode("utf-16")
+    before = read(good)
+    with suppress(DeliveryError):
+        read(bad.encode())
+    assert read(good) == before == [("ក", {"code": "A"})]
 
 
 def test_the_root_is_named_without_its_prefix() -> None:
