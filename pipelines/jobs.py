@@ -17,7 +17,7 @@ from pipelines.maintenance import maintain
 from pipelines.partitions import partition
 from pipelines.reprocessing import reprocess
 from pipelines.resources import HubResource
-from pipelines.workers import is_dead, worker_name
+from pipelines.workers import is_dead, sign
 
 
 class DeliveriesConfig(dg.Config):
@@ -37,7 +37,7 @@ def process_waiting(
     context: dg.OpExecutionContext, config: DeliveriesConfig, hub: HubResource
 ) -> list[str]:
     """Return the identifiers of the deliveries taken to their end."""
-    worker = worker_name(context.run_id)
+    worker = sign(context)
     done: list[str] = []
     failed: dict[str, Exception] = {}
     blocked: set[tuple[str, Right]] = set()
@@ -82,6 +82,7 @@ def fold_registers(context: dg.OpExecutionContext, done: list[str], hub: HubReso
 @dg.op(description="Fold, compact, vacuum, sweep what killed processes left, forget old tokens.")
 def maintain_registers(context: dg.OpExecutionContext, hub: HubResource) -> None:
     """Keep the stores small and their reads fast."""
+    sign(context)
     with hub.open() as stores:
         done = maintain(stores, at=now())
     for office, right in done.folded:
@@ -118,14 +119,13 @@ def reprocess_registers(
     context: dg.OpExecutionContext, config: ReprocessConfig, hub: HubResource
 ) -> None:
     """Publish what mapping and rules of today say differently, office by office."""
+    worker = sign(context)
     rights = [Right(config.right)] if config.right else list(Right)
     with hub.open() as stores:
         for right in rights:
             for office in stores.register.offices(right):
                 if config.office in (None, office):
-                    done = reprocess(
-                        stores, office, right, by=worker_name(context.run_id), clock=now
-                    )
+                    done = reprocess(stores, office, right, by=worker, clock=now)
                     changes = sum(each.changes for each in done)
                     context.log.info(f"{office}.{right}: {changes} records changed")
 

@@ -5,16 +5,14 @@ import dagster as dg
 from connectors.receipts.sealing import seal_days
 from pipelines.jobs import now
 from pipelines.resources import HubResource
-from pipelines.workers import worker_name
+from pipelines.workers import sign
 
 
 @dg.op(description="Turn the journals of past days into Parquet and note their digests.")
 def seal_past_days(context: dg.OpExecutionContext, hub: HubResource) -> None:
     """Seal what is over; a day that was sealed stays as it is."""
     with hub.open() as stores:
-        made = seal_days(
-            stores.home.receipts, stores.ledger, at=now(), by=worker_name(context.run_id)
-        )
+        made = seal_days(stores.home.receipts, stores.ledger, at=now(), by=sign(context))
     context.log.info(f"{len(made)} days of access receipts sealed: {', '.join(made) or 'none'}")
 
 

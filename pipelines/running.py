@@ -11,12 +11,13 @@ from ipregister.deliveries import State
 from ipregister.errors import StoreError
 from pipelines.jobs import now, process_deliveries
 from pipelines.resources import HubResource
-from pipelines.workers import is_dead
+from pipelines.workers import end_dead_runs, is_dead
 
 INSTANCE = {
     "telemetry": {"enabled": False},
     "concurrency": {"runs": {"max_concurrent_runs": 2}},
     "retention": {"sensor": {"purge_after_days": {"skipped": 2, "success": 30}}},
+    "run_monitoring": {"enabled": True},
 }
 """``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere."""
 
@@ -54,6 +55,7 @@ def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
     resources = {"hub": HubResource(home=str(hub.home.root))}
     done: list[str] = []
     with dg.DagsterInstance.from_config(str(prepare_instance(hub.home.root))) as instance:
+        end_dead_runs(instance)
         for _ in range(MAX_ROUNDS):
             hub.ledger.deliveries.end_leases(is_dead, now())
             waiting = [d.deliveryId for d in hub.ledger.deliveries.waiting(office, now())]

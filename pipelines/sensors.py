@@ -13,7 +13,7 @@ from pipelines import assets
 from pipelines.checks import offices_reachable
 from pipelines.jobs import maintain_register, now, process_deliveries
 from pipelines.resources import HubResource
-from pipelines.workers import is_dead
+from pipelines.workers import end_dead_runs, is_dead
 
 MAX_DELIVERIES, MAX_BYTES = 500, 1 << 30
 """What one run takes: beyond either, the rest waits for the next tick."""
@@ -62,6 +62,7 @@ def waiting_deliveries(
     context: dg.SensorEvaluationContext, hub: HubResource
 ) -> dg.SensorResult | dg.SkipReason:
     """Request runs for what waits; a released or abandoned delivery waits again."""
+    end_dead_runs(context.instance)
     with hub.open() as stores:
         stores.ledger.deliveries.end_leases(is_dead, now())
         waiting = stores.ledger.deliveries.waiting(at=now())

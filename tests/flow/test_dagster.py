@@ -1,6 +1,7 @@
 """What Dagster sees: assets, runs, materialisations, and what becomes of failing deliveries."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +26,23 @@ from pipelines.workers import is_dead
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 OFFICES = ("KH", "MY", "VN")
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from connectors import faults
+from connectors.hub import Hub
+from connectors.settings import Settings
+from pipelines.running import process_until_idle
+
+def kill(point):
+    if point == "compare.finished":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+faults.arm(kill)
+process_until_idle(Hub.open(Settings(home=Path(sys.argv[1]))))
+"""
+"""What ``iphub process`` does, killed in the midst of a delivery."""
 
 
 def one_mark(ipas: Any, office: str, word: str = "ONE") -> str:
@@ -143,7 +161,10 @@ def test_the_sensor_asks_for_one_run_for_updates_and_one_per_full_extraction(
     hub = HubResource(home=str(desk.hub.home.root))
 
     def asked() -> list[tuple[str, list[str]]]:
-        with dg.build_sensor_context() as context:
+        with (
+            dg.DagsterInstance.ephemeral() as instance,
+            dg.build_sensor_context(instance=instance) as context,
+        ):
             result = waiting_deliveries(context, hub=hub)
         if isinstance(result, dg.SkipReason):
             return []
@@ -202,3 +223,18 @@ def test_a_killed_worker_is_taken_over_at_once(desk: Any, ipas: Any) -> None:
     assert deliveries.end_leases(is_dead, desk.now) == 1
     assert [each.deliveryId for each in deliveries.waiting(at=desk.now)] == [waiting.deliveryId]
     assert desk.process(waiting).state is State.PUBLISHED_WITH_FINDINGS
+
+
+def test_a_killed_run_ends_as_failed_and_its_delivery_is_tried_again(desk: Any, ipas: Any) -> None:
+    waiting = desk.hand_in(ipas.marks(ipas.mark()))
+    home = desk.hub.home.root
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(home)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with dg.DagsterInstance.from_config(str(prepare_instance(home))) as instance:
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.STARTED]
+        with dg.build_sensor_context(instance=instance) as context:
+            ticked = waiting_deliveries(context, hub=HubResource(home=str(home)))
+        assert [run.status for run in instance.get_runs()] == [dg.DagsterRunStatus.FAILURE]
+        assert isinstance(ticked, dg.SensorResult)
+        assert [request.run_key is not None for request in ticked.run_requests or ()] == [True]
+    assert process_until_idle(desk.hub) == [waiting.deliveryId]
