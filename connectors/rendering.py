@@ -38,8 +38,8 @@ class Renderer:
     """Renders the records of one table: compiled once, then used for all.
 
     A record as normalisation makes it is put into table order by ``msgspec``, in less
-    than half the time it takes here. What that refuses is cleaned member by member: rows read back from
-    Arrow have gaps.
+    than half the time it takes here. What that refuses is cleaned member by member: rows read
+    back from Arrow have gaps.
     """
 
     def __init__(self, table: Table) -> None:
