@@ -129,7 +129,7 @@ class _LocalisedText(msgspec.Struct, omit_defaults=True, gc=False):
 
 def render_fragments(table: Table, row: Mapping[str, object]) -> Fragments:
     """Return the fragments of one canonical row of ``table``."""
-    return _renderer(_Identity(table))(row)
+    return _renderer(table)(row)
 
 
 def class_hashes(fragments: Mapping[Disclosure, bytes]) -> dict[Disclosure, str]:
@@ -230,21 +230,6 @@ def _strings(value: object) -> object:
     return value if all(value) else [text for text in value if text]
 
 
-class _Identity:
-    """A table as a cache key: a table's own hash walks through all its members."""
-
-    __slots__ = ("table",)
-
-    def __init__(self, table: Table) -> None:
-        self.table = table
-
-    def __hash__(self) -> int:
-        return id(self.table)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Identity) and other.table is self.table
-
-
 @lru_cache(maxsize=16)
-def _renderer(key: _Identity) -> Renderer:
-    return Renderer(key.table)
+def _renderer(table: Table) -> Renderer:
+    return Renderer(table)

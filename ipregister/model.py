@@ -90,6 +90,10 @@ class Table(BaseModel):
             raise ValueError(f"{self.name}: fields named twice: {twice}")
         return self
 
+    def __hash__(self) -> int:
+        """Return the hash of the name: that of all members would take 0.5 ms at every look-up."""
+        return hash(self.name)
+
     def field(self, name: str) -> Field:
         """Return the top-level field ``name``.
 
