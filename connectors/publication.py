@@ -4,7 +4,7 @@ Both steps are one transaction each and know the delivery's name, so either may 
 after a crash without a second effect. Whether a delivery may be published was decided before.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -21,9 +21,17 @@ from connectors.schema import canonical_fields, fragment_column, log_schema, sta
 from connectors.serving.rows import Cause
 from connectors.serving_store import Publication, ServingRow, ServingStore
 from connectors.staging.parts import cycle_collector_paused
+from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
 
 BATCH_ROWS = 4_000
+
+PIECE_BYTES = 24 << 20
+"""Staged files that are joined with the plan at a time, some 25,000 records: DuckDB holds one side
+of a join in memory, and of a million whole records that is more than it may use."""
+
+PIECE_RECORDS = 25_000
+"""The same for contents that are copied within the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,49 +55,90 @@ class Changes:
 
 
 def append_to_register(store: RegisterStore, changes: Changes) -> None:
-    """Append a delivery's changes to the register's log, in one commit."""
+    """Append a delivery's changes to the register's log, in one commit.
+
+    Raises:
+        StoreError: a change has no content any more; nothing is appended.
+    """
     with store.connect() as con:
-        _define_views(con, changes)
-        query = con.sql(" UNION ALL BY NAME ".join(_log_rows(con, store, changes)))
-        schema = log_schema(changes.right)
-        batches = (
-            pa.RecordBatch.from_arrays(
-                [batch.column(name).cast(schema.field(name).type) for name in schema.names],
-                schema=schema,
-            )
-            for batch in _passing(query.to_arrow_reader(BATCH_ROWS))
-        )
-        reader = pa.RecordBatchReader.from_batches(schema, batches)
+        _define_plan(con, changes)
+        # All of them now: Delta cannot open a table while it writes one from what we yield.
+        queries = list(_log_queries(con, store, changes))
+        batches = _log_batches(con, queries, log_schema(changes.right))
+        reader = pa.RecordBatchReader.from_batches(log_schema(changes.right), batches)
         store.append(changes.right, reader, changes.delivery_id)
 
 
-def _passing(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        yield batch
-        reach("log.batch")
+def _log_batches(
+    con: duckdb.DuckDBPyConnection, queries: Sequence[str], schema: pa.Schema
+) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    for query in queries:
+        for batch in con.sql(query).to_arrow_reader(BATCH_ROWS):
+            rows += batch.num_rows
+            yield pa.RecordBatch.from_arrays(
+                [batch.column(name).cast(schema.field(name).type) for name in schema.names],
+                schema=schema,
+            )
+            reach("log.batch")
+    ((planned,),) = con.execute("SELECT count(*) FROM plan").fetchall()
+    if rows != planned:
+        raise StoreError(f"{planned:,} changes are planned, and {rows:,} have their content")
 
 
-def _log_rows(con: duckdb.DuckDBPyConnection, store: RegisterStore, changes: Changes) -> list[str]:
-    """Return the SELECTs of the log's new rows: from what was staged, and from the log itself."""
-    staged = _log_rows_from(changes, "staged", "USING (part, sequence)", "NOT copied", "r.source")
-    con.execute("CREATE TEMP TABLE copies AS SELECT recordId, contentHash FROM plan WHERE copied")
-    if con.execute("SELECT 1 FROM copies LIMIT 1").fetchone() is None:
-        return [staged]
+def _log_queries(
+    con: duckdb.DuckDBPyConnection, store: RegisterStore, changes: Changes
+) -> Iterator[str]:
+    """Yield the SELECTs of the log's new rows: what was staged, what is gone, what is copied."""
+    staged = "(SELECT * FROM plan WHERE NOT copied AND op <> 'vanish')"
+    for piece in _pieces(changes.rows):
+        content = f"JOIN {parquet(piece)} r USING (part, sequence)"
+        yield _log_rows(changes, f"{staged} p {content}", "r.source")
+    kinds = con.execute("SELECT DISTINCT copied, op = 'vanish' FROM plan").fetchall()
+    if (False, True) in kinds:
+        gone = "(SELECT * FROM plan WHERE NOT copied AND op = 'vanish')"
+        content = "LEFT JOIN nothing r USING (part, sequence)"
+        yield _log_rows(changes, f"{gone} p {content}", "r.source")
+    if (True, False) in kinds:
+        for first, last in _define_copies(con, store, changes):
+            copies = f"(SELECT * FROM copies WHERE original BETWEEN {first} AND {last})"
+            known = f"(SELECT * FROM log WHERE changeSeq BETWEEN {first} AND {last})"
+            content = f"JOIN {known} r ON r.changeSeq = p.original"
+            yield _log_rows(changes, f"{copies} p {content}", "p.source")
+
+
+def _define_copies(
+    con: duckdb.DuckDBPyConnection, store: RegisterStore, changes: Changes
+) -> list[tuple[int, int]]:
+    """Make ``copies``: the plan's copied changes, each with the ``original`` change in the log.
+
+    Returns:
+        Ranges of originals, least and greatest, in pieces.
+    """
     store.define_log(con, changes.right, changes.office, "log")
     con.execute(
         """
-        CREATE TEMP TABLE originals AS
-        SELECT max(changeSeq) AS changeSeq
-        FROM log SEMI JOIN copies USING (recordId, contentHash)
-        GROUP BY recordId, contentHash
+        CREATE TEMP TABLE copies AS
+        WITH copied AS (SELECT * FROM plan WHERE copied)
+        SELECT p.*, o.original
+        FROM copied p JOIN (
+            SELECT recordId, contentHash, max(changeSeq) AS original
+            FROM log SEMI JOIN copied USING (recordId, contentHash)
+            GROUP BY recordId, contentHash
+        ) o USING (recordId, contentHash)
         """
     )
-    known = "(SELECT * FROM log SEMI JOIN originals USING (changeSeq))"
-    join = "USING (recordId, contentHash)"
-    return [staged, _log_rows_from(changes, known, join, "copied", "p.source")]
+    return con.execute(
+        f"""
+        SELECT min(original), max(original)
+        FROM (SELECT original, dense_rank() OVER (ORDER BY original) AS nth FROM copies)
+        GROUP BY (nth - 1) // {PIECE_RECORDS}
+        ORDER BY 1
+        """
+    ).fetchall()
 
 
-def _log_rows_from(changes: Changes, content: str, join: str, condition: str, source: str) -> str:
+def _log_rows(changes: Changes, rows: str, source: str) -> str:
     columns = ", ".join(
         f'r."{field.name}"' for field in canonical_fields(changes.right) if field.name != "recordId"
     )
@@ -103,7 +152,7 @@ def _log_rows_from(changes: Changes, content: str, join: str, condition: str, so
                {literal(changes.cause)} AS cause,
                p.held, p.recordKey, r.contentHash, r.classHashes, p.changedClasses,
                {source} AS source, r.derived, p.recordId, {columns}
-        FROM (SELECT * FROM plan WHERE {condition}) p LEFT JOIN {content} r {join}
+        FROM {rows}
     """
 
 
@@ -123,7 +172,7 @@ def publish_to_serving(
             raises takes everything back.
     """
     with register.connect() as con, cycle_collector_paused():
-        _define_views(con, changes)
+        _define_plan(con, changes)
         vanished = con.execute(
             f"""
             SELECT recordId, {changes.first_change} + place
@@ -146,29 +195,41 @@ def publish_to_serving(
         )
 
 
-def _define_views(con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
+def _define_plan(con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
     con.execute(f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([changes.plan])}")
     con.register("nothing", staged_schema(changes.right).empty_table())
-    source = parquet(changes.rows) if changes.rows else "nothing"
-    con.execute(f"CREATE TEMP VIEW staged AS SELECT * FROM {source}")
+
+
+def _pieces(rows: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield the staged files in pieces of ``PIECE_BYTES``."""
+    piece, size = list[Path](), 0
+    for path in rows:
+        piece.append(path)
+        size += path.stat().st_size
+        if size >= PIECE_BYTES:
+            yield piece
+            piece, size = [], 0
+    if piece:
+        yield piece
 
 
 def _serving_rows(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterator[ServingRow]:
     right, day = changes.right, f"DATE {literal(changes.at.date().isoformat())}"
     fragments = ", ".join(f"r.{fragment_column(name)}" for name in Disclosure)
-    query = con.sql(
-        f"""
-        SELECT p.recordId, {changes.first_change} + p.place AS changeSeq, r.recordKey,
-               r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
-               {row_facts(right, day)},
-               {CLASSES[right]} AS classes, {WORDS[right]} AS words, {fragments}
-        FROM plan p JOIN staged r USING (part, sequence)
-        WHERE NOT p.held AND p.op <> 'vanish' AND p.shown
-        """
-    )
-    for batch in query.to_arrow_reader(BATCH_ROWS):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield serving_row(*row)
+    for piece in _pieces(changes.rows):
+        query = con.sql(
+            f"""
+            SELECT p.recordId, {changes.first_change} + p.place AS changeSeq, r.recordKey,
+                   r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
+                   {row_facts(right, day)},
+                   {CLASSES[right]} AS classes, {WORDS[right]} AS words, {fragments}
+            FROM plan p JOIN {parquet(piece)} r USING (part, sequence)
+            WHERE NOT p.held AND p.op <> 'vanish' AND p.shown
+            """
+        )
+        for batch in query.to_arrow_reader(BATCH_ROWS):
+            for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                yield serving_row(*row)
 
 
 def serving_row(
