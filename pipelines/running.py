@@ -21,6 +21,9 @@ INSTANCE = {
 }
 """``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere."""
 
+UNFINISHED = (State.RECEIVED, State.CHECKING)
+"""A delivery that failed is received again; one that is being checked has another worker."""
+
 MAX_ROUNDS = 100
 """Rounds of one ``process`` command: new deliveries may arrive meanwhile, but not for ever."""
 
@@ -70,9 +73,7 @@ def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
                 run_config=config, instance=instance, raise_on_error=False, resources=resources
             )
             finished = [
-                name
-                for name in waiting
-                if hub.ledger.deliveries.get(name).state is not State.CHECKING
+                name for name in waiting if hub.ledger.deliveries.get(name).state not in UNFINISHED
             ]
             done += finished
             if not result.success:
