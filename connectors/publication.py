@@ -58,7 +58,8 @@ def append_to_register(store: RegisterStore, changes: Changes) -> None:
     """Append a delivery's changes to the register's log, in one commit.
 
     Raises:
-        StoreError: a change has no content any more; nothing is appended.
+        DeltaError: nothing was appended; around a ``StoreError`` when a change has no content any
+            more.
     """
     with store.connect() as con:
         _define_plan(con, changes)

@@ -230,6 +230,7 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     nothing = dict.fromkeys(Right, "NULL")
     monkeypatch.setattr(publication, "CLASSES", nothing)
     monkeypatch.setattr(publication, "WORDS", nothing)
+    monkeypatch.setattr(publication, "PIECE_RECORDS", 1)  # boundaries wherever there can be one
     monkeypatch.setattr(publication, "row_facts", lambda *_: "NULL, NULL, false, NULL, NULL, NULL")
     caches = (schema.staged_schema, schema.log_schema)
     for cache in caches:

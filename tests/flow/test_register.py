@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from deltalake.exceptions import DeltaError
 
+import connectors.publication as publication
 import pipelines.ingest as ingest
 from connectors.register.difference import Difference, difference
 from ipregister.deliveries import Kind, Receipt, State
@@ -254,6 +256,33 @@ def test_a_crash_between_two_steps_leaves_one_effect(
     assert set(after[0]) == after[2] == {A.number, B.number, D.number}
     assert after[1] == 3 + 3
     assert not desk.hub.home.staging(waiting.deliveryId).exists()
+
+
+def test_a_delivery_of_several_pieces_is_published_whole(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(publication, "PIECE_BYTES", 1)  # every staged file for itself
+    deliver(desk, ipas, [A, B, C], FULL, 1)
+    documents = [ipas.marks(v.write(ipas)) for v in (Version(B.number, "TWO"), C, D)]
+    done = desk.process(desk.hand_in(*documents, kind=FULL))
+    assert done.receipt == Receipt(
+        recordsRead=3, accepted=2, unchanged=1, inserted=1, updated=1, vanished=1
+    )
+    served, rows, there = state_of(desk)
+    assert set(served) == there == {B.number, C.number, D.number}
+    assert rows == 3 + 3
+
+
+def test_a_change_without_its_content_stops_the_delivery(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(desk, ipas, [A], FULL, 1)
+    before = state_of(desk)
+    monkeypatch.setattr(publication, "_pieces", lambda _rows: iter(()))
+    waiting = desk.hand_in(ipas.marks(B.write(ipas)))
+    with pytest.raises(DeltaError, match="1 changes are planned, and 0 have their content"):
+        desk.process(waiting)
+    assert state_of(desk) == before
 
 
 def test_every_step_twice_is_every_step_once(
