@@ -145,7 +145,7 @@ def test_a_file_whose_server_died_before_its_verdict_gets_it_when_asked_about(
         assert shared_callers.call(ask, path).status_code == 200
     upload = hub.ledger.uploads.find(told["fileId"])
     assert upload.state == ("validated" if content == b"all of it" else "rejected")
-    assert list(hub.landing.root.glob(".part-*")) == []
+    assert list(hub.landing.root.glob(f".part-*{told['fileId']}*")) == []
 
 
 def test_an_address_is_for_one_client_and_one_file(shared_callers: Any) -> None:
