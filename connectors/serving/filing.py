@@ -15,6 +15,8 @@ from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
 from ipregister.model import Disclosure
 
 _CLASSES = tuple(Disclosure)
+_BIT_VALUES = tuple(BITS.values())
+_PLACES = tuple(enumerate(_BIT_VALUES))
 _KNOWN = f"r.record_id, r.id, r.alive, r.born, r.sort_key, r.postings, {', '.join(PLACES)}"
 _FIND = f"SELECT {_KNOWN} FROM record r WHERE r.space = ? AND r.record_id IN "
 _FIND_WITH_FRAGMENTS = (
@@ -122,7 +124,7 @@ class SpaceWriter:
         done = []
         for entry in entries:
             # Core always: it carries the identity, and whoever reads anything reads it.
-            present = BITS[Disclosure.CORE] | _bits(map(bool, entry.fragments))
+            present = BITS[Disclosure.CORE] | _bits(entry.fragments)
             found = stored.get(entry.record)
             alive = found is not None and found.alive
             changed = _bits(map(ne, found.fragments, entry.fragments)) if found and alive else 0
@@ -197,8 +199,8 @@ class SpaceWriter:
         self._move(entry.record, found, touched)
         if (entry.postings, entry.sort_key) != (found.postings, found.sort_key):
             self._batch.unposted += self._posted(entry.record, found.sort_key, found.postings)
-            wanted = self._posted(entry.record, entry.sort_key, entry.postings)
-            self._batch.postings += [(*key, found.number) for key in wanted]
+            wanted = self._posted(entry.record, entry.sort_key, entry.postings, found.number)
+            self._batch.postings += wanted
         version = (entry.sort_key, 1, entry.change, found.born, *found.places)
         identity = (found.number, self._space, entry.record)
         self._batch.records.append((*identity, *version, *entry.filed))
@@ -225,8 +227,8 @@ class SpaceWriter:
         self._touched |= touched
         batch = self._batch
         batch.changes.append((self._space, self._publication, record, found.number, touched))
-        left = set()
-        for index, bit in enumerate(BITS.values()):
+        left = set[int]()
+        for index, bit in _PLACES:
             if bit & touched:
                 left.add(found.places[index])
                 found.places[index] = self._publication
@@ -234,11 +236,14 @@ class SpaceWriter:
             (touched, self._space, place, record) for place in left - {0, self._publication}
         ]
 
-    def _posted(self, record: str, sort_key: str, postings: str) -> list[tuple[object, ...]]:
+    def _posted(
+        self, record: str, sort_key: str, postings: str, *number: int
+    ) -> list[tuple[object, ...]]:
+        if not postings:
+            return []
         return [
-            (self._space, *posting.split(" ", 1), sort_key, record)
+            (self._space, *posting.split(" ", 1), sort_key, record, *number)
             for posting in postings.split("\n")
-            if posting
         ]
 
     def _flush(self) -> None:
@@ -252,6 +257,8 @@ class SpaceWriter:
         run(_PUT_FRAGMENT, batch.fragments)
         run("DELETE FROM fragment WHERE id = ?", batch.gone)
         run("INSERT OR REPLACE INTO life VALUES (?, ?, ?, ?)", batch.lives)
+        # In the order of the table: a symbol's neighbours lie on one page.
+        batch.postings.sort()
         run("INSERT OR REPLACE INTO posting VALUES (?, ?, ?, ?, ?, ?)", batch.postings)
         run(
             "UPDATE change SET touched = touched & ~? "
@@ -266,5 +273,5 @@ class SpaceWriter:
         run(_PUT_CHANGE, batch.changes)
 
 
-def _bits(flags: Iterable[bool]) -> int:
-    return sum(bit for bit, flag in zip(BITS.values(), flags, strict=True) if flag)
+def _bits(flags: Iterable[object]) -> int:
+    return sum([bit for bit, flag in zip(_BIT_VALUES, flags, strict=True) if flag])
