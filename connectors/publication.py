@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from connectors.faults import reach
 from connectors.record_facts import row_facts
-from connectors.register.engine import literal, parquet
+from connectors.register.engine import literal, number, parquet
 from connectors.register.store import RegisterStore
 from connectors.schema import canonical_fields, fragment_column, log_schema, staged_schema
 from connectors.serving.rows import Cause
@@ -82,7 +82,7 @@ def _log_batches(
                 schema=schema,
             )
             reach("log.batch")
-    ((planned,),) = con.execute("SELECT count(*) FROM plan").fetchall()
+    planned = number(con, "SELECT count(*) FROM plan")
     if rows != planned:
         raise StoreError(f"{planned:,} changes are planned, and {rows:,} have their content")
 
@@ -97,6 +97,7 @@ def _log_queries(
         yield _log_rows(changes, f"{staged} p {content}", "r.source")
     kinds = con.execute("SELECT DISTINCT copied, op = 'vanish' FROM plan").fetchall()
     if (False, True) in kinds:
+        con.register("nothing", staged_schema(changes.right).empty_table())
         gone = "(SELECT * FROM plan WHERE NOT copied AND op = 'vanish')"
         content = "LEFT JOIN nothing r USING (part, sequence)"
         yield _log_rows(changes, f"{gone} p {content}", "r.source")
@@ -168,9 +169,9 @@ def publish_to_serving(
     Args:
         register: where the rows are read through.
         serving: what third parties read.
-        changes: the delivery's; in the log already, or as soon as
-        logged: returns, which is waited for before anybody sees anything; an exception it
-            raises takes everything back.
+        changes: the delivery's.
+        logged: returns when they are in the log, and is called before anybody sees anything; an
+            exception it raises takes everything back. Not given by who writes the log later.
     """
     with register.connect() as con, cycle_collector_paused():
         _define_plan(con, changes)
@@ -198,7 +199,6 @@ def publish_to_serving(
 
 def _define_plan(con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
     con.execute(f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([changes.plan])}")
-    con.register("nothing", staged_schema(changes.right).empty_table())
 
 
 def _pieces(rows: Sequence[Path]) -> Iterator[list[Path]]:

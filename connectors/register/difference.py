@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from connectors.faults import reach
-from connectors.register.engine import literal, parquet
+from connectors.register.engine import literal, number, parquet
 from connectors.register.incoming import Arriving, define_incoming
 from connectors.register.lateness import Counts, define_effects, measured_amendments
 from connectors.register.manifests import write_manifest
@@ -108,7 +108,7 @@ def _define_before(con: duckdb.DuckDBPyConnection, store: RegisterStore, arrivin
             define_state(con, "known")
             return _count_present(con, folded)
         define_state(con, "history")
-    return _one(con, "SELECT count(*) FROM state WHERE op <> 'vanish'")
+    return number(con, "SELECT count(*) FROM state WHERE op <> 'vanish'")
 
 
 def _count_present(con: duckdb.DuckDBPyConnection, folded: int) -> int:
@@ -118,25 +118,21 @@ def _count_present(con: duckdb.DuckDBPyConnection, folded: int) -> int:
     what the log has beyond the base, the newest row must be looked for.
     """
     may_have_several = f"held OR changeSeq > {folded}"
-    if not _one(con, f"SELECT count(*) FROM history WHERE {may_have_several}"):
-        return _one(con, "SELECT count(*) FROM history WHERE op <> 'vanish'")
+    if not number(con, f"SELECT count(*) FROM history WHERE {may_have_several}"):
+        return number(con, "SELECT count(*) FROM history WHERE op <> 'vanish'")
     con.execute(
         f"""
         CREATE TEMP TABLE several AS
         SELECT DISTINCT recordId FROM history WHERE {may_have_several}
         """
     )
-    single = _one(
+    single = number(
         con,
         "SELECT count(*) FROM history ANTI JOIN several USING (recordId) WHERE op <> 'vanish'",
     )
     rows = "(SELECT * FROM history SEMI JOIN several USING (recordId))"
     newest = f"SELECT arg_max(op, rank) AS op FROM ({ranked(rows)}) GROUP BY recordId"
-    return single + _one(con, f"SELECT count(*) FROM ({newest}) WHERE op <> 'vanish'")
-
-
-def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    return int(con.execute(sql).fetchall()[0][0])
+    return single + number(con, f"SELECT count(*) FROM ({newest}) WHERE op <> 'vanish'")
 
 
 def define_state(con: duckdb.DuckDBPyConnection, before: str) -> None:

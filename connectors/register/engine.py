@@ -36,6 +36,11 @@ def connect(
     return con
 
 
+def number(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """Return the one number that a query says."""
+    return int(con.execute(sql).fetchall()[0][0])
+
+
 def literal(value: object) -> str:
     """Return a value as an SQL string literal."""
     return "'" + str(value).replace("'", "''") + "'"

@@ -25,7 +25,7 @@ from deltalake import (
 
 from connectors.faults import reach
 from connectors.register import engine
-from connectors.register.engine import literal, parquet
+from connectors.register.engine import literal, number, parquet
 from connectors.register.ordering import ranked
 from connectors.schema import log_schema
 from ipregister.errors import StoreError
@@ -196,8 +196,8 @@ class RegisterStore:
         with self.connect() as con:
             folded = self._folded_through(con, right, office)
             log = self._select(right, "log", office)
-            newer = _one(con, f"SELECT count(*) FROM ({log}) WHERE changeSeq > {folded}")
-            base = _one(con, f"SELECT count(*) FROM ({self._select(right, 'base', office)})")
+            newer = number(con, f"SELECT count(*) FROM ({log}) WHERE changeSeq > {folded}")
+            base = number(con, f"SELECT count(*) FROM ({self._select(right, 'base', office)})")
         return newer > FOLD_SHARE * base
 
     def fold(self, right: Right, office: str, *, afresh: bool = False) -> None:
@@ -211,7 +211,7 @@ class RegisterStore:
             reach("fold.begun")
             define = self.define_log if afresh else self.define_history
             define(con, right, office, "history")
-            through = _one(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
+            through = number(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
             con.execute(
                 f"""
                 CREATE TEMP TABLE kept AS
@@ -297,7 +297,7 @@ class RegisterStore:
 
     def _folded_through(self, con: duckdb.DuckDBPyConnection, right: Right, office: str) -> int:
         base = self._select(right, "base", office)
-        return _one(con, f"SELECT coalesce(max({FOLDED_THROUGH}), 0) FROM ({base})")
+        return number(con, f"SELECT coalesce(max({FOLDED_THROUGH}), 0) FROM ({base})")
 
 
 def _base_schema(right: Right) -> pa.Schema:
@@ -326,8 +326,3 @@ def _cast(rows: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBatchReader
             reach("fold.batch")
 
     return pa.RecordBatchReader.from_batches(schema, cast())
-
-
-def _one(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    rows = con.execute(sql).fetchall()
-    return int(rows[0][0])
