@@ -45,6 +45,9 @@ class State(StrEnum):
     TEST_ONLY = "test_only"
 
 
+UNFINISHED = (State.RECEIVED, State.CHECKING)
+"""A delivery that waits or is worked on, also one that failed or whose worker has died."""
+
 NEXT: dict[State, frozenset[State]] = {
     State.INCOMPLETE: frozenset({State.RECEIVED, State.WITHDRAWN}),
     State.RECEIVED: frozenset({State.CHECKING, State.DUPLICATE, State.WITHDRAWN}),

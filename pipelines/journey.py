@@ -14,7 +14,7 @@ from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
-from ipregister.deliveries import Receipt, State
+from ipregister.deliveries import UNFINISHED, Receipt, State
 from ipregister.holds import Hold
 
 
@@ -114,7 +114,7 @@ def decided_before(journey: Journey) -> list[Delivery]:
     """Return the other deliveries of this office and right that were decided, oldest first."""
     delivery, hub = journey.delivery, journey.hub
     waiting = hub.ledger.deliveries.list(
-        office=delivery.office, right=delivery.right, states=[State.RECEIVED, State.CHECKING]
+        office=delivery.office, right=delivery.right, states=UNFINISHED
     )
     decided = [
         other

@@ -26,7 +26,7 @@ from connectors.register.reversal import (
     publish_reversal,
     revert_name,
 )
-from ipregister.deliveries import State
+from ipregister.deliveries import UNFINISHED
 from ipregister.errors import LedgerConflict
 from ipregister.model import Right
 from pipelines.journey import effective_after, is_decided, manifest_of
@@ -57,8 +57,7 @@ def refuse_between_steps(hub: Hub, office: str, right: Right) -> None:
     Raises:
         LedgerConflict: there is one; its worker died before it was published.
     """
-    waiting = [State.RECEIVED, State.CHECKING]  # also one whose lease has not ended
-    for other in hub.ledger.deliveries.list(office=office, right=right, states=waiting):
+    for other in hub.ledger.deliveries.list(office=office, right=right, states=UNFINISHED):
         if is_decided(hub, other.deliveryId):
             raise LedgerConflict(
                 f"delivery {other.deliveryId} is half published; run `iphub process` first"

@@ -7,7 +7,7 @@ import yaml
 
 from connectors.alone import in_turn
 from connectors.hub import Hub
-from ipregister.deliveries import State
+from ipregister.deliveries import UNFINISHED
 from ipregister.errors import StoreError
 from pipelines.jobs import now, process_deliveries
 from pipelines.resources import HubResource
@@ -20,9 +20,6 @@ INSTANCE = {
     "run_monitoring": {"enabled": True},
 }
 """``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere."""
-
-UNFINISHED = (State.RECEIVED, State.CHECKING)
-"""A delivery that failed is received again; one that is being checked has another worker."""
 
 MAX_ROUNDS = 100
 """Rounds of one ``process`` command: new deliveries may arrive meanwhile, but not for ever."""

@@ -23,7 +23,7 @@ from connectors.ledger.engine import Database
 from connectors.ledger.idempotency import Once
 from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent, office_date
 from connectors.ledger.schema import deliveries, delivery_events, delivery_files
-from ipregister.deliveries import Kind, Receipt, State, identity
+from ipregister.deliveries import UNFINISHED, Kind, Receipt, State, identity
 from ipregister.errors import InvalidRequest, StoreError
 from ipregister.model import Right
 
@@ -193,7 +193,7 @@ class Deliveries:
                 one(connection, delivery_id)
                 return False  # another worker is taking it at this moment
             expired = found.leased_until is None or found.leased_until <= at
-            if found.state not in (State.RECEIVED, State.CHECKING) or not expired:
+            if found.state not in UNFINISHED or not expired:
                 return False
             connection.execute(
                 update(deliveries)
