@@ -193,6 +193,22 @@ def test_row_groups_are_filled_whatever_the_pieces(monkeypatch: pytest.MonkeyPat
         assert [found.row_group(n).num_rows for n in range(found.num_row_groups)] == [4, 4, 3]
 
 
+def test_members_that_turn_up_late_are_in_the_columns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What earlier records had is only how a file is read, never what is in it."""
+    monkeypatch.setattr(columnar, "ROW_GROUP", 2)
+    whole = full(Right.TRADEMARKS)
+    texts = [name for name, value in whole.items() if isinstance(value, list)]
+    rows: list[dict[str, Any]] = [{"recordId": "r1"}, {"recordId": "r2", "status": "filed"}]
+    rows += [{"recordId": f"r{name}", name: []} for name in texts]
+    rows += [{"recordId": "r", "goodsServices": [{"classNumber": 1}, {}]}]
+    rows += [{"recordId": f"{n} {name}", name: whole[name]} for n in "ab" for name in whole]
+    records = bodies(Right.TRADEMARKS, *rows)
+    data = encoded(Format.PARQUET, Right.TRADEMARKS, records)
+    assert read(Format.PARQUET, Right.TRADEMARKS, data) == expected(Format.PARQUET, records)
+    monkeypatch.setattr(columnar.Columns, "_read_known", lambda self, text: None)
+    assert encoded(Format.PARQUET, Right.TRADEMARKS, records) == data
+
+
 def payloads() -> Iterator[str]:
     for start in ACTIVE:
         yield f"{start}cmd|' /C calc'!A0"
