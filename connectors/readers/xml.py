@@ -92,10 +92,14 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
 
 
 def safe_parser() -> etree.XMLParser:
-    """Return a parser without entities, network and DTD; limits are on, ``recover`` is off."""
+    """Return a parser without entities, network and DTD; limits are on, ``recover`` is off.
+
+    Indentation is not kept: nobody asks for it, and making it cost a third of the parsing.
+    """
     return etree.XMLParser(
         remove_comments=True,
         remove_pis=True,
+        remove_blank_text=True,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -132,6 +136,7 @@ def _of_large(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
         tag=_wanted(format),
         remove_comments=True,
         remove_pis=True,
+        remove_blank_text=True,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,

@@ -78,6 +78,19 @@ def test_comments_and_sections_do_not_cut_a_text() -> None:
     assert read(data.encode()) == [("ABC<D>&E&F", {"code": "A"})]
 
 
+@pytest.mark.parametrize("size", [0, xml.WHOLE_BYTES])
+def test_only_indentation_is_lost(size: int) -> None:
+    spoken = "  two words  <b>of</b> <i>mixed</i> content &amp; more  "
+    marks = f"\n  <Mark>\n    <A>{spoken}</A>\n    <B/>\n  </Mark>\n"
+    data = document(marks, head="<!--" + "x" * size + "-->").encode()
+    record = next(xml.records(io.BytesIO(data), FORMAT))
+    assert isinstance(record, xml.Record)
+    said, empty = record.element
+    assert "".join(said.itertext()) == "  two words  of mixed content & more  "
+    assert (record.element.text, said.tail, empty.tail) == (None, None, None)
+    assert (record.element.sourceline, said.sourceline, empty.sourceline) == (2, 3, 4)
+
+
 def test_a_header_counts_for_its_own_envelope() -> None:
     data = (
         "<T><Content><Code>A</Code><Mark>1</Mark></Content><Content><Mark>2</Mark></Content>"
