@@ -37,63 +37,76 @@ SHAPES = 4_096
 class Renderer:
     """Renders the records of one table: compiled once, then used for all.
 
-    A record as normalisation makes it is put into table order by ``msgspec``, in less
-    than half the time it takes here. What that refuses is cleaned member by member: rows read
-    back from Arrow have gaps.
+    A record as normalisation makes it is put into table order by ``msgspec``, in one piece, and
+    cut where a class begins. What that refuses is cleaned member by member: rows read back from
+    Arrow have gaps.
     """
 
     def __init__(self, table: Table) -> None:
         """Compile the fields of ``table`` class by class."""
-        self._classes = tuple(
-            (
-                name,
-                _type_of(name, members, has_identity=name is Disclosure.CORE),
-                _Object(members),
-            )
-            for name in Disclosure
-            for members in (table.of_class(name),)
-        )
+        self._whole = _type_of_record(table)
+        self._plans = {name: _Object(table.of_class(name)) for name in Disclosure}
         self._encode = msgspec.json.Encoder().encode
 
     def __call__(self, row: Mapping[str, object]) -> Fragments:
         """Return the fragments of one canonical row; it must have a ``recordId``."""
+        try:
+            rest = self._encode(msgspec.convert(row, self._whole))[:-1]
+        except msgspec.ValidationError:
+            return self._cleaned(row)
+        if _EMPTY in rest:
+            return self._cleaned(row)
         fragments: Fragments = {}
-        for disclosure, kind, plan in self._classes:
-            is_core = disclosure is Disclosure.CORE
-            try:
-                encoded = self._encode(msgspec.convert(row, kind))
-            except msgspec.ValidationError:
-                encoded = self._cleaned(row, plan, is_core=is_core)
-            else:
-                if _EMPTY in encoded and encoded != _EMPTY:
-                    encoded = self._cleaned(row, plan, is_core=is_core)
-            if is_core:
-                fragments[disclosure] = encoded[:-1]
-            else:
-                fragments[disclosure] = b"" if encoded == _EMPTY else b"," + encoded[1:-1]
+        for disclosure, end in _ENDS:
+            fragments[disclosure], _, rest = rest.partition(end)
         return fragments
 
-    def _cleaned(self, row: Mapping[str, object], plan: "_Object", *, is_core: bool) -> bytes:
-        values = plan.clean(row, tuple(row))
-        return self._encode({"recordId": row["recordId"]} | values if is_core else values)
+    def _cleaned(self, row: Mapping[str, object]) -> Fragments:
+        fragments: Fragments = {}
+        for disclosure, plan in self._plans.items():
+            values = plan.clean(row, tuple(row))
+            if disclosure is Disclosure.CORE:
+                fragments[disclosure] = self._encode({"recordId": row["recordId"]} | values)[:-1]
+            else:
+                fragments[disclosure] = b"," + self._encode(values)[1:-1] if values else b""
+        return fragments
 
 
 _EMPTY = b"{}"
 """An object without members; inside a record (or a text of it) a reason to look closely."""
 
+_ENDS = tuple(
+    (disclosure, f',"|{after}":0'.encode())
+    for disclosure, after in zip(_CLASSES, [*_CLASSES[1:], "end"], strict=True)
+)
+"""What ends each class in a record that is rendered whole: a member no table has. No text
+can look like it, for a quotation mark inside a text has a backslash before it."""
+
 _Text = Annotated[str, msgspec.Meta(min_length=1)]
 
+_Member = tuple[str, Any, Any]
+"""Name, type and default of a member, as ``msgspec.defstruct`` takes it."""
 
-def _type_of(name: str, members: Iterable[Member], *, has_identity: bool = False) -> type:
+
+def _type_of_record(table: Table) -> type:
+    """Return the type of whole records: identity, then class by class, each after its cut."""
+    members: list[tuple[str, Any] | _Member] = [("recordId", str)]
+    for disclosure in _CLASSES:
+        if disclosure is not Disclosure.CORE:
+            # Made afresh for every record, so that it is never left out as a default.
+            members.append((f"cut_{disclosure}", int, msgspec.field(default_factory=int)))
+        members += [each for each in _members(table.of_class(disclosure)) if each[0] != "recordId"]
+    cuts = {f"cut_{disclosure}": f"|{disclosure}" for disclosure in _CLASSES}
+    return msgspec.defstruct("record", members, rename=cuts, omit_defaults=True, gc=False)
+
+
+def _type_of(name: str, members: Iterable[Member]) -> type:
     """Return the type of objects with these members in this order, none of them empty."""
-    fields: list[tuple[str, Any] | tuple[str, Any, Any]] = [
-        (member.name, _value_type(member) | None, None)
-        for member in members
-        if not (has_identity and member.name == "recordId")
-    ]
-    if has_identity:
-        fields.insert(0, ("recordId", str))
-    return msgspec.defstruct(name, fields, omit_defaults=True, gc=False)
+    return msgspec.defstruct(name, _members(members), omit_defaults=True, gc=False)
+
+
+def _members(members: Iterable[Member]) -> list[_Member]:
+    return [(member.name, _value_type(member) | None, None) for member in members]
 
 
 def _value_type(member: Member) -> Any:
