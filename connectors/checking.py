@@ -6,7 +6,6 @@ The outcome is a directory: staged rows, and every finding as one Parquet file.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from functools import lru_cache
 from pathlib import Path
 from time import perf_counter
 
@@ -75,20 +74,28 @@ def check(
     started = perf_counter()
     overrides = tuple(sorted(load_profile(office).rules.items()))
     limits = Limits(memory_limit, workers, directory.parent / ".spill")
-    rules = _engine(right, overrides, limits)
-    located = _located(rules.check(checked.staged.rows, as_of=as_of), mapping_for(office, right))
+    rules = _engine(right, overrides, directory.parent / ".rules")
+    found = rules.check(checked.staged.rows, as_of=as_of, limits=limits)
+    located = _located(found, mapping_for(office, right))
     _write(located, directory / "findings-rules.parquet")
     reach("rules.written")
     checked.durations["rules"] = perf_counter() - started
     return checked
 
 
-@lru_cache(maxsize=33)
+_engines: dict[tuple[Right, tuple[tuple[str, Override], ...]], RuleEngine] = {}
+
+
 def _engine(
-    right: Right, overrides: tuple[tuple[str, Override], ...], limits: Limits
+    right: Right, overrides: tuple[tuple[str, Override], ...], remembered: Path
 ) -> RuleEngine:
     """Return compiled rules; compiling takes half a second, and most offices share theirs."""
-    return RuleEngine(load_tables()[right], rules_for(right), dict(overrides), limits=limits)
+    if (right, overrides) not in _engines:
+        table, rules = load_tables()[right], rules_for(right)
+        _engines[right, overrides] = RuleEngine(
+            table, rules, dict(overrides), remembered=remembered
+        )
+    return _engines[right, overrides]
 
 
 def note_appearances(

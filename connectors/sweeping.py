@@ -25,6 +25,7 @@ LEFTOVERS = (
     "receipts/snapshots/.*",
     "keys/signing/.*",
     "staging/.spill/*",
+    "staging/.rules/*",
     "staging/reprocessing-*",
     "register/.spill/*",
     "register/*/.*-empty.*[0-9]",

@@ -13,8 +13,16 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from connectors.rules.query import STAGED, CompiledRule, compile_rules, record_query, set_query
-from connectors.rules.sql import AS_OF, trouble
+from connectors.rules.query import (
+    AS_OF,
+    STAGED,
+    CompiledRule,
+    RuleParts,
+    record_query,
+    set_query,
+    trouble,
+)
+from connectors.rules.remembered import Remembered
 from connectors.schema import FINDINGS, staged_schema
 from ipregister.errors import StoreError
 from ipregister.model import Table
@@ -46,25 +54,35 @@ class RuleEngine:
         rules: Iterable[Rule],
         overrides: Mapping[str, Override] | None = None,
         *,
-        limits: Limits | None = None,
+        remembered: Path | None = None,
     ) -> None:
-        """Compile the rules against the table.
+        """Compile the rules against the table, or take what an earlier process made of them.
 
         Args:
             table: the canonical table the staged rows follow.
             rules: rules of this right; those without a predicate are left to who raises them.
             overrides: by rule code; codes of other rules are ignored.
-            limits: memory, threads and where to spill.
+            remembered: directory in which compiled rules are kept for the next process.
 
         Raises:
             ConfigurationError: a rule is not valid for this table; the message names it.
         """
         self.table = table
-        self.limits = limits or Limits()
-        self._rules = compile_rules(effective_rules(rules, overrides or {}), table)
-        with self._connect([]) as connection:
+        effective = effective_rules(rules, overrides or {})
+        kept = remembered and Remembered(remembered, effective, table)
+        if kept and (parts := kept.read()):
+            self._rules = _numbered(effective, parts)
+            return
+        # Its parser takes 0.1 s to import, which a process that remembers does not need.
+        from connectors.rules.sql import compile_rules
+
+        parts = compile_rules(effective, table)
+        self._rules = _numbered(effective, parts)
+        with connect([], Limits()) as connection:
             connection.register("staged", staged_schema(table.name).empty_table())
             self._bind(connection)
+        if kept:
+            kept.write(parts)
 
     def _bind(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let DuckDB check the rules against the table, on no rows.
@@ -87,13 +105,14 @@ class RuleEngine:
                 yield rules
 
     def check(
-        self, staged: Path | str | Sequence[Path], *, as_of: date
+        self, staged: Path | str | Sequence[Path], *, as_of: date, limits: Limits | None = None
     ) -> Iterator[pa.RecordBatch]:
         """Yield the findings about staged rows, columns as ``connectors.schema.FINDINGS``.
 
         Args:
             staged: one Parquet file, a pattern, or several files, all ``staged_schema``.
             as_of: the date the delivery was received; nothing here reads the clock.
+            limits: memory, threads and where to spill.
 
         Yields:
             Batches in order of rows; the findings of set rules come last. ``elementPath`` is
@@ -106,7 +125,7 @@ class RuleEngine:
         files = _files(staged)
         if not files:
             return
-        with self._connect(files) as connection:
+        with connect(files, limits or Limits()) as connection:
             for rules in self._scopes():
                 yield from self._run(connection, rules, files, as_of)
 
@@ -145,20 +164,21 @@ class RuleEngine:
             for _ in self._run(connection, [rule], files, as_of):
                 pass
 
-    def _connect(self, files: Sequence[str]) -> duckdb.DuckDBPyConnection:
-        """Open an in-memory database that can read these files and nothing else."""
-        connection = duckdb.connect(config={"memory_limit": self.limits.memory})
-        if self.limits.threads is not None:
-            connection.execute(f"SET threads = {int(self.limits.threads)}")
-        # Empty: DuckDB would otherwise spill into the working directory.
-        spill = self.limits.temp_directory
-        connection.execute("SET temp_directory = ?", ["" if spill is None else str(spill)])
-        # The set rules read the same files again; footers of 400 columns take a tenth of the time.
-        connection.execute("SET parquet_metadata_cache = true")
-        connection.execute("SET allowed_paths = ?", [list(files)])
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
-        return connection
+
+def connect(files: Sequence[str], limits: Limits) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory database that can read these files and nothing else."""
+    connection = duckdb.connect(config={"memory_limit": limits.memory})
+    if limits.threads is not None:
+        connection.execute(f"SET threads = {int(limits.threads)}")
+    # Empty: DuckDB would otherwise spill into the working directory.
+    spill = limits.temp_directory
+    connection.execute("SET temp_directory = ?", ["" if spill is None else str(spill)])
+    # The set rules read the same files again; footers of 400 columns take a tenth of the time.
+    connection.execute("SET parquet_metadata_cache = true")
+    connection.execute("SET allowed_paths = ?", [list(files)])
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
 
 
 def effective_rules(rules: Iterable[Rule], overrides: Mapping[str, Override]) -> list[Rule]:
@@ -186,6 +206,11 @@ def critical_records(findings: pa.Table | Iterable[pa.RecordBatch]) -> frozenset
                 record for record, severity in pairs if record and severity == Severity.CRITICAL
             }
     return frozenset(record for record in records if record)
+
+
+def _numbered(rules: Sequence[Rule], parts: Sequence[RuleParts]) -> list[CompiledRule]:
+    pairs = zip(rules, parts, strict=True)
+    return [CompiledRule(number, rule, sql) for number, (rule, sql) in enumerate(pairs)]
 
 
 def _query(rules: Sequence[CompiledRule], source: str = STAGED) -> str:

@@ -8,14 +8,33 @@ rule and nothing else. Checking and writing the expressions is ``sql``.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from connectors.rules.sql import ITEM, RuleParts, compile_rule
-from ipregister.model import Table
+from ipregister.errors import ConfigurationError
 from ipregister.quality import Rule
 
 STAGED = "read_parquet($staged, file_row_number = true)"
 """The staged rows; the parameter is the list of files."""
 
+ITEM = "item"
+"""The name by which an ``each`` rule sees one element of its list."""
+
+AS_OF = "as_of"
+"""The only parameter of a rule: the date the delivery was received."""
+
 _ABOUT = "recordId, applicationNumber, sourceFile, sourceLine, positions"
+
+
+@dataclass(frozen=True, slots=True)
+class RuleParts:
+    """A rule's checked expressions: is it broken, and what to tell the office.
+
+    ``violation``, ``value``, ``message`` and ``suggested`` are DuckDB SQL; the last three
+    are text.
+    """
+
+    violation: str
+    value: str
+    message: str
+    suggested: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,15 +46,9 @@ class CompiledRule:
     parts: RuleParts
 
 
-def compile_rules(rules: Iterable[Rule], table: Table) -> list[CompiledRule]:
-    """Return the rules with their SQL.
-
-    Raises:
-        ConfigurationError: a rule is not valid for this table; the message names it.
-    """
-    return [
-        CompiledRule(number, rule, compile_rule(rule, table)) for number, rule in enumerate(rules)
-    ]
+def trouble(rule: Rule, detail: str) -> ConfigurationError:
+    """Return the error for a rule that cannot be used."""
+    return ConfigurationError(f"rule {rule.code} {detail}", rule=rule.code)
 
 
 def record_query(rules: Sequence[CompiledRule], source: str = STAGED) -> str:

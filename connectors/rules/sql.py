@@ -6,22 +6,16 @@ what runs is generated from the checked tree. Running it is ``engine``.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import cache
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from ipregister.errors import ConfigurationError
+from connectors.rules.query import AS_OF, ITEM, RuleParts, trouble
 from ipregister.model import Member, Table
 from ipregister.quality import Rule
-
-ITEM = "item"
-"""The name by which an ``each`` rule sees one element of its list."""
-
-AS_OF = "as_of"
-"""The only parameter of a rule: the date the delivery was received."""
 
 VALUE_CHARACTERS = 200
 """Longest value in a finding or a message; the record itself has the rest."""
@@ -70,18 +64,13 @@ SET_FUNCTIONS = (exp.Window, exp.Count, exp.Min, exp.Max, exp.Star)
 """What ``scope: set`` adds: windows over the delivery."""
 
 
-@dataclass(frozen=True, slots=True)
-class RuleParts:
-    """A rule's checked expressions: is it broken, and what to tell the office.
+def compile_rules(rules: Iterable[Rule], table: Table) -> list[RuleParts]:
+    """Return the SQL of several rules, in their order.
 
-    ``violation``, ``value``, ``message`` and ``suggested`` are DuckDB SQL; the last three
-    are text.
+    Raises:
+        ConfigurationError: a rule is not valid for this table; the message names it.
     """
-
-    violation: str
-    value: str
-    message: str
-    suggested: str
+    return [compile_rule(rule, table) for rule in rules]
 
 
 def compile_rule(rule: Rule, table: Table) -> RuleParts:
@@ -144,11 +133,6 @@ def member_at(path: str, rule: Rule, table: Table) -> tuple[Member, bool]:
         raise trouble(rule, f"unknown column {path!r} of table {table.name}")
     parents = [path[: match.start()] for match in re.finditer(r"\.", path)]
     return found, any(_paths(table)[parent].type in ("list", "texts") for parent in parents)
-
-
-def trouble(rule: Rule, detail: str) -> ConfigurationError:
-    """Return the error for a rule that cannot be used."""
-    return ConfigurationError(f"rule {rule.code} {detail}", rule=rule.code)
 
 
 @cache

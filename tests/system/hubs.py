@@ -263,7 +263,7 @@ def orphans(home: Path) -> list[str]:
     known = {each.deliveryId for each in deliveries}
     found = [p for p in home.glob("landing/**/*") if p.is_file() and p.name not in landed]
     found += [p for p in home.glob("findings/*") if p.name.removesuffix(".parquet") not in known]
-    found += [p for p in home.glob("staging/*") if p.name != ".spill"]
+    found += [p for p in home.glob("staging/*") if p.name not in (".spill", ".rules")]
     found += [*home.glob("staging/.spill/*"), *home.glob("register/.spill/*")]
     found += [*home.glob("register/*/.*-empty.*[0-9]"), *home.glob(".backup-*")]
     found += [*home.glob("**/*.unfinished"), *home.glob(".serving.sqlite.rebuilt*")]

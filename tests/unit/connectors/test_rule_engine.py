@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors.rules.engine import Limits, RuleEngine, critical_records
+from connectors.rules.engine import Limits, RuleEngine, connect, critical_records
 from connectors.rules.sql import compile_rule, spark_sql
 from connectors.schema import FINDINGS, staged_schema
 from ipregister.errors import ConfigurationError, StoreError
@@ -48,8 +48,9 @@ def stage(tmp_path):
 
 
 def findings(rules, staged, table=TRADEMARKS, overrides=None):
-    engine = RuleEngine(table, rules, overrides, limits=Limits(memory="200MB", threads=1))
-    return [row for batch in engine.check(staged, as_of=AS_OF) for row in batch.to_pylist()]
+    engine, limits = RuleEngine(table, rules, overrides), Limits(memory="200MB", threads=1)
+    batches = engine.check(staged, as_of=AS_OF, limits=limits)
+    return [row for batch in batches for row in batch.to_pylist()]
 
 
 # --- what a finding says -------------------------------------------------------------------------
@@ -309,6 +310,36 @@ def test_every_part_of_a_rule_must_fit_the_table(more):
         RuleEngine(TRADEMARKS, [rule("TRUE", **more)])
 
 
+def test_rules_are_compiled_once_for_all_processes(stage, tmp_path, monkeypatch):
+    late, path = rule("applicationDate IS NULL"), stage({"applicationNumber": "1"})
+    found = findings([late], path)
+    RuleEngine(TRADEMARKS, [late], remembered=tmp_path / "kept")
+    monkeypatch.setattr("connectors.rules.sql.compile_rules", None)  # cannot be called
+    again = RuleEngine(TRADEMARKS, [late], remembered=tmp_path / "kept")
+    assert [row for batch in again.check(path, as_of=AS_OF) for row in batch.to_pylist()] == found
+    for different in ([], [late.model_copy(update={"title": "Another"})], [late, late]):
+        with pytest.raises(TypeError):
+            RuleEngine(TRADEMARKS, different, remembered=tmp_path / "kept")
+
+
+@pytest.mark.parametrize("content", [b"", b"[", b"[{}]", b'[["a"]]', b"\xff"])
+def test_a_remembered_file_that_is_not_whole_is_made_again(tmp_path, content):
+    late = rule("applicationDate IS NULL")
+    RuleEngine(TRADEMARKS, [late], remembered=tmp_path)
+    (kept,) = tmp_path.iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(content)
+    RuleEngine(TRADEMARKS, [late], remembered=tmp_path)
+    assert kept.read_bytes() == whole
+
+
+def test_a_broken_rule_is_not_remembered(tmp_path):
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="does not fit"):
+            RuleEngine(TRADEMARKS, [rule("applicants > 5")], remembered=tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
 def test_comments_never_reach_the_database():
     parts = compile_rule(rule("applicationDate IS NULL /* ) OR TRUE */ -- x"), TRADEMARKS)
     assert parts.violation == '"applicationDate" IS NULL'
@@ -317,7 +348,7 @@ def test_comments_never_reach_the_database():
 def test_the_database_reads_the_staged_files_and_nothing_else(stage, tmp_path):
     path, other = stage({}), tmp_path / "other.txt"
     other.write_text("secret")
-    with RuleEngine(TRADEMARKS, [])._connect([str(path)]) as connection:
+    with connect([str(path)], Limits()) as connection:
         connection.execute("SELECT COUNT(*) FROM read_parquet(?)", [str(path)])
         for statement in (
             f"SELECT * FROM read_text('{other}')",
@@ -362,9 +393,9 @@ def test_no_rule_is_blamed_for_rows_that_cannot_be_read(tmp_path, content, more)
 def test_no_rule_is_blamed_when_the_memory_is_too_small(stage):
     path = stage(*({"applicationNumber": f"{number:0400}"} for number in range(20_000)))
     wide = rule("TRUE", field="applicationNumber", message="{applicationNumber}.")
-    engine = RuleEngine(TRADEMARKS, [wide], limits=Limits(memory="5MB", threads=1))
+    limits = Limits(memory="5MB", threads=1)
     with pytest.raises(StoreError, match="cannot be"):
-        list(engine.check(path, as_of=AS_OF))
+        list(RuleEngine(TRADEMARKS, [wide]).check(path, as_of=AS_OF, limits=limits))
 
 
 def test_missing_rows_are_a_store_error(tmp_path):
