@@ -15,9 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from connectors.exports.tasks import Snapshot
-from connectors.serving.reading import columns_of
-from connectors.serving.rows import BITS, EVERYTHING
-from connectors.serving.schema import FRAGMENT_OF_RECORD
+from connectors.serving.rows import BITS
+from connectors.serving.schema import FRAGMENT_COLUMNS, FRAGMENT_OF_RECORD
 from ipregister.model import Disclosure
 
 ROWS = 4_000
@@ -38,7 +37,7 @@ def write_columns(
         The identifiers of its records, and how many bytes each class has.
     """
     rows = connection.execute(
-        f"SELECT r.record_id, {columns_of(EVERYTHING)} "
+        f"SELECT r.record_id, {', '.join(FRAGMENT_COLUMNS.values())} "
         f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE r.space = ? AND r.alive = 1 "
         "ORDER BY r.sort_key, r.record_id",
         (space,),

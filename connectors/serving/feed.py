@@ -193,43 +193,56 @@ def _read(
     connection: sqlite3.Connection, walk: _Walk, changes: Changes, limit: int
 ) -> tuple[_Place, bool]:
     """Add items from the walk's start; return the place behind them, and was it all."""
-    mask, start, mode = walk.mark.mask & ~FREE_TEXT, walk.start, walk.mark.mode
+    mask, start = walk.mark.mask & ~FREE_TEXT, walk.start
     reached = (walk.space, start.publication, start.record)
     rows = connection.execute(
         _feed_statement(mask, inclusive=start.half),
         (*reached, mask, walk.origin, limit - changes.count + 1),
-    )
-    where, pieces, told = _where(walk.mark), changes.pieces, Told([], [])
+    ).fetchall()
+    pieces, given, taken = changes.pieces, list[str](), list[str]()
     behind, exhausted = (start.publication, start.record, start.half), True
-    end, end_of_record = b"}" + changes.between, b"}}" + changes.between
+    end = b"}" + changes.between
     lead, back, led, count = b"", b"", (0, 0), changes.count
-    for row in rows:
-        publication, record, cause, alive = row[:4]
+    for publication, alive, record, first, rest in rows:
         if led != (publication, alive):  # the same for nearly all of a page
             led = (publication, alive)
-            is_new = bool(alive) and publication <= walk.horizon and mode is not Mode.READ
-            cause = "authorization" if is_new else cause
-            lead = _lead("upsert" if alive else "delete", cause, where)
-            back = _lead("retract", cause, where) if is_new and mode is Mode.NARROW else b""
+            lead, back = _leads(connection, walk, publication, alive=bool(alive))
         if back and behind != (publication, record, True) and count < limit:
             pieces += (back, _json(record), end)
             count += 1
-            told.taken.append(record)
+            taken.append(record)
             behind = (publication, record, True)
         if count == limit:
             changes.more, exhausted = True, False
             break
         if alive:
-            pieces += (lead, _json(record), b',"record":', *row[4:], end_of_record)
-            told.given.append(record)
+            pieces += (lead, _json(record), b',"record":', first, rest, end)
+            given.append(record)
         else:
             pieces += (lead, _json(record), end)
-            told.taken.append(record)
+            taken.append(record)
         count += 1
         behind = (publication, record, False)
     changes.count = count
-    _tell(changes, walk, told)
+    _tell(changes, walk, Told(given, taken))
     return _Place(*behind), exhausted
+
+
+def _leads(
+    connection: sqlite3.Connection, walk: _Walk, publication: int, *, alive: bool
+) -> tuple[bytes, bytes]:
+    """Return how items of a publication begin, and what takes a record back before its item.
+
+    The second is empty where there is nothing to take back.
+    """
+    where, mode = _where(walk.mark), walk.mark.mode
+    if alive and publication <= walk.horizon and mode is not Mode.READ:
+        back = _lead("retract", "authorization", where) if mode is Mode.NARROW else b""
+        return _lead("upsert", "authorization", where), back
+    (cause,) = connection.execute(
+        "SELECT cause FROM publication WHERE id = ?", (publication,)
+    ).fetchone()
+    return _lead("upsert" if alive else "delete", cause, where), b""
 
 
 def _retract(
@@ -325,9 +338,8 @@ def _feed_statement(mask: int, *, inclusive: bool) -> str:
     places = [name for name, bit in zip(PLACES, BITS.values(), strict=True) if bit & mask]
     last = f"max({', '.join('r.' + place for place in places)})" if places[1:] else f"r.{places[0]}"
     return (
-        f"SELECT c.publication, c.record_id, p.cause, r.alive, {columns_of(mask)} "
+        f"SELECT c.publication, r.alive, c.record_id, {columns_of(mask)} "
         "FROM change c CROSS JOIN record r ON r.id = c.id "
-        "CROSS JOIN publication p ON p.id = c.publication "
         f"LEFT JOIN fragment f ON {FRAGMENT_OF_RECORD} AND r.alive = 1 "
         f"WHERE c.space = ? AND (c.publication, c.record_id) {'>=' if inclusive else '>'} (?, ?) "
         f"AND (c.touched & ?) != 0 AND c.publication = {last} "
