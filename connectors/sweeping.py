@@ -61,8 +61,10 @@ def sweep(hub: Hub, *, at: datetime, abandoned: timedelta = ABANDONED) -> Swept:
     deliveries = sum(_remove(path) for path in _ended(hub))
     reach("sweep.staging")
     old = (at - abandoned).timestamp()
-    found = (path for pattern in LEFTOVERS for path in hub.home.root.glob(pattern))
-    leftovers = sum(_remove(path) for path in list(found) if _written(path) <= old)
+    found = [path for pattern in LEFTOVERS for path in hub.home.root.glob(pattern)]
+    leftovers = sum(
+        _remove(path) for path in found if _written(path) <= old and not _is_decided(path)
+    )
     return Swept(arrivals, deliveries, leftovers)
 
 
@@ -76,6 +78,11 @@ def _ended(hub: Hub) -> Iterator[Path]:
         begun = hub.ledger.reversals.unfinished(delivery.office, delivery.right)
         if not is_reversal or name not in {each.deliveryId for each in begun}:
             yield path
+
+
+def _is_decided(path: Path) -> bool:
+    """Tell whether something was decided there and is still to be carried out."""
+    return (path / "publication.json").exists()
 
 
 def _remove(path: Path) -> bool:

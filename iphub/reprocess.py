@@ -14,7 +14,7 @@ from rich.table import Table
 from iphub.context import AnyOfficeOption, FormatOption, HomeOption, open_hub
 from iphub.output import Format, emit, progress
 from ipregister.model import Right
-from pipelines.reprocessing import Reprocessed
+from pipelines.rederived import Reprocessed
 from pipelines.reprocessing import reprocess as read_again
 
 

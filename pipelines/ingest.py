@@ -29,6 +29,7 @@ from connectors.register.manifests import keep_manifest
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.errors import StoreError
 from ipregister.holds import HoldCode, failed
+from pipelines.begun import finish_begun
 from pipelines.guarding import hold_of, withdraw_superseded
 from pipelines.journey import (
     Decided,
@@ -44,7 +45,6 @@ from pipelines.journey import (
     was_held,
 )
 from pipelines.reading import read_delivery
-from pipelines.reverting import finish_reverts
 
 log = structlog.get_logger()
 
@@ -78,7 +78,7 @@ def process_delivery(
     journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
     log.info("delivery_started", delivery_id=delivery_id, worker=worker)
     with alone(hub.home.root, journey.delivery.office, journey.delivery.right):
-        finish_reverts(hub, journey.delivery.office, journey.delivery.right, by=worker, clock=clock)
+        finish_begun(hub, journey.delivery.office, journey.delivery.right, by=worker, clock=clock)
         if is_decided(hub, delivery_id):
             done = _publish(journey, remembered(journey))
         else:

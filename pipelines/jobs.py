@@ -12,6 +12,7 @@ from ipregister.deliveries import State
 from ipregister.model import Right
 from ipregister.quality import Severity
 from pipelines import assets
+from pipelines.begun import finish_place, places_begun
 from pipelines.ingest import give_back, process_delivery
 from pipelines.maintenance import maintain
 from pipelines.partitions import partition
@@ -21,7 +22,10 @@ from pipelines.workers import is_dead, sign
 
 
 class DeliveriesConfig(dg.Config):
-    """Which deliveries one run takes; empty means all that wait when it starts."""
+    """Which deliveries one run takes; empty means all that wait when it starts.
+
+    Whatever it takes, it finishes what was begun and is not finished, of ``office`` or of all.
+    """
 
     delivery_ids: list[str] = Field(default_factory=list)
     office: str | None = None
@@ -58,9 +62,16 @@ def process_waiting(
             if delivery is not None:
                 done.append(delivery.deliveryId)
                 _report(context, delivery)
+        for office, right in places_begun(stores, config.office):
+            if (office, right) in blocked:
+                continue
+            try:
+                finish_place(stores, office, right, by=worker, clock=now)
+            except Exception as exc:  # the next run finds it begun still
+                failed[partition(office, right)] = exc
     if failed:
         told = "; ".join(f"{name}: {type(exc).__name__}" for name, exc in failed.items())
-        raise dg.Failure(f"{len(failed)} deliveries could not be processed: {told}") from next(
+        raise dg.Failure(f"{len(failed)} could not be processed: {told}") from next(
             iter(failed.values())
         )
     return done

@@ -2,7 +2,8 @@
 
 The same mapping and rules change nothing, not one byte and not one entry of the feed. What they
 do change is published with the cause ``processing``. Receipts and findings of the deliveries stay
-as they were told; a repetition after a crash finishes what is missing.
+as they were told; a repetition after a crash finishes what is missing. What follows once it is
+known what changes is ``rederived``.
 """
 
 import shutil
@@ -11,35 +12,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import structlog
-
 from connectors.alone import alone
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
-from connectors.publication import Changes, append_to_register, publish_to_serving
 from connectors.register.incoming import Arriving
 from connectors.register.manifests import Effective, keep_manifest, processing_of
 from connectors.register.rederiving import find_sources, rederive, write_manifest_of
 from ipregister.deliveries import State
 from ipregister.model import Right
+from pipelines.begun import finish_begun
 from pipelines.journey import manifest_of
 from pipelines.reading import read_delivery
-from pipelines.reverting import finish_reverts, refuse_between_steps
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Reprocessed:
-    """What one delivery, read again, has changed; versions of mapping and rules before and now."""
-
-    deliveryId: str
-    office: str
-    right: Right
-    changes: int
-    before: str | None
-    now: str
+from pipelines.rederived import (
+    Rederived,
+    Reprocessed,
+    directory_of,
+    manifest_in,
+    plan_in,
+    publish_rederived,
+    remember,
+)
+from pipelines.reverting import refuse_between_steps
 
 
 def reprocess(
@@ -55,7 +49,8 @@ def reprocess(
         clock: gives the instant (UTC) of each change.
 
     Returns:
-        One entry per delivery read, in the office's order.
+        What an earlier attempt had begun, then one entry per delivery read, in the office's
+        order.
 
     Raises:
         LedgerConflict: a delivery was decided against what the register says now, and waits.
@@ -68,15 +63,14 @@ def _reprocess(
     hub: Hub, office: str, right: Right, by: str, clock: Callable[[], datetime]
 ) -> list[Reprocessed]:
     refuse_between_steps(hub, office, right)
-    finish_reverts(hub, office, right, by=by, clock=clock)
+    finished = finish_begun(hub, office, right, by=by, clock=clock)
     deliveries = effective_deliveries(hub, office, right)
     effective = [
         Effective(each.deliveryId, each.kind, each.order, manifest_of(hub, each))
         for each in deliveries
     ]
-    directory = hub.home.staging(f"reprocessing-{office}-{right}")
+    directory = directory_of(hub, office, right)
     shutil.rmtree(directory, ignore_errors=True)
-    directory.mkdir(parents=True)
     reach("reprocess.begun")
     work = _Work(hub, effective, directory, by, clock)
     for each in deliveries:
@@ -86,9 +80,10 @@ def _reprocess(
     reach("reprocess.sources")
     wanted = {each.delivery_id for each in sources}
     done = [work.rederive(each) for each in deliveries if each.deliveryId in wanted]
-    shutil.rmtree(directory)
+    shutil.rmtree(directory, ignore_errors=True)
+    work.said.unlink(missing_ok=True)
     reach("reprocess.cleared")
-    return done
+    return finished + done
 
 
 def effective_deliveries(hub: Hub, office: str, right: Right) -> list[Delivery]:
@@ -113,59 +108,41 @@ class _Work:
 
     @property
     def said(self) -> Path:
-        return self.directory / "said.parquet"
+        return self.directory.with_suffix(".said")
 
     def read(self, delivery: Delivery) -> None:
         """Write the manifest of a delivery that has none, and nothing else."""
-        again, manifest = self._arriving(delivery), manifest_of(self.hub, delivery)
-        write_manifest_of(self.hub.register, again, self.directory / "again.parquet")
-        keep_manifest(self.directory / "again.parquet", manifest)
+        again, written = self._arriving(delivery), manifest_in(self.directory)
+        write_manifest_of(self.hub.register, again, written)
+        keep_manifest(written, manifest_of(self.hub, delivery))
 
     def rederive(self, delivery: Delivery) -> Reprocessed:
         """Read a delivery again and publish what it says differently now."""
         again, manifest = self._arriving(delivery), manifest_of(self.hub, delivery)
         reach("reprocess.read")
-        plan, before = self.directory / "plan.parquet", processing_of(manifest)
-        count = rederive(self.hub.register, again, self.effective, self.said, plan)
+        before = processing_of(manifest)
+        count = rederive(
+            self.hub.register, again, self.effective, self.said, plan_in(self.directory)
+        )
         reach("reprocess.compared")
-        with self.hub.gate.passing():
-            if count:
-                self._publish(delivery, again, plan, count)
-            if count or before != again.processing:
-                keep_manifest(plan.with_name("again.parquet"), manifest)
-                reach("reprocess.manifest")
-        log.info("delivery_reprocessed", delivery_id=delivery.deliveryId, changes=count)
-        return Reprocessed(
+        done = Reprocessed(
             delivery.deliveryId, delivery.office, delivery.right, count, before, again.processing
         )
+        if count:
+            return publish_rederived(self.hub, self._decided(again, done))
+        if before != again.processing:
+            with self.hub.gate.passing():
+                keep_manifest(manifest_in(self.directory), manifest)
+        return done
 
     def _arriving(self, delivery: Delivery) -> Arriving:
-        _, arriving = read_delivery(self.hub, delivery, self.directory / "again")
+        _, arriving = read_delivery(self.hub, delivery, self.directory)
         return arriving
 
-    def _publish(self, delivery: Delivery, again: Arriving, plan: Path, count: int) -> None:
-        """Make the changes visible, say so in the ledger, then write them into the log.
-
-        In this order a crash before the last step leaves a difference to the log, so that the
-        next attempt finds it again; readers have it already and see nothing twice.
-        """
-        first = self.hub.ledger.deliveries.allocate(delivery.right, count)
+    def _decided(self, again: Arriving, done: Reprocessed) -> Rederived:
+        first = self.hub.ledger.deliveries.allocate(done.right, done.changes)
         reach("reprocess.numbered")
-        at = self.clock()
-        changes = Changes(
-            delivery_id=f"{delivery.deliveryId}~{first}",
-            office=delivery.office,
-            right=delivery.right,
-            plan=plan,
-            rows=again.rows,
-            first_change=first,
-            at=at,
-            cause="processing",
-        )
-        publish_to_serving(self.hub.register, self.hub.serving, changes)
-        reach("reprocess.served")
-        reason = f"reprocessed: {count:,} records changed by mapping or rules {again.processing}"
-        self.hub.ledger.deliveries.remark(delivery.deliveryId, at, self.by, reason)
-        reach("reprocess.remarked")
-        append_to_register(self.hub.register, changes)
-        reach("reprocess.logged")
+        rows = tuple(path.name for path in again.rows)
+        decided = Rederived(self.directory, done, rows, first, self.clock(), self.by)
+        remember(decided)
+        return decided

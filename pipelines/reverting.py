@@ -30,6 +30,7 @@ from ipregister.deliveries import UNFINISHED
 from ipregister.errors import LedgerConflict
 from ipregister.model import Right
 from pipelines.journey import effective_after, is_decided, manifest_of
+from pipelines.rederived import finish_rederived
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ def revert(hub: Hub, delivery_id: str, *, by: str, reason: str, at: datetime) ->
     delivery = hub.ledger.reversals.decide(delivery_id, at=at, by=by, reason=reason)
     reach("revert.decided")
     with alone(hub.home.root, delivery.office, delivery.right):
+        finish_rederived(hub, delivery.office, delivery.right)
         finish_reverts(hub, delivery.office, delivery.right, by=by, clock=lambda: at)
     return hub.ledger.deliveries.get(delivery_id)
 

@@ -9,6 +9,7 @@ from connectors.alone import in_turn
 from connectors.hub import Hub
 from ipregister.deliveries import UNFINISHED
 from ipregister.errors import StoreError
+from pipelines.begun import places_begun
 from pipelines.jobs import now, process_deliveries
 from pipelines.resources import HubResource
 from pipelines.workers import end_dead_runs, is_dead
@@ -59,10 +60,11 @@ def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
         for _ in range(MAX_ROUNDS):
             hub.ledger.deliveries.end_leases(is_dead, now())
             waiting = [d.deliveryId for d in hub.ledger.deliveries.waiting(office, now())]
-            if not waiting:
+            if not waiting and not places_begun(hub, office):
                 break
+            taken = {"delivery_ids": waiting, "office": office}
             config = {
-                "ops": {"process_waiting": {"config": {"delivery_ids": waiting}}},
+                "ops": {"process_waiting": {"config": taken}},
                 "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},
             }
             # The job alone: the sensors beside it load SFTP, HTTP and their cryptography.

@@ -9,9 +9,12 @@ from connectors.collection.collecting import collect_offices
 from connectors.collection.pacing import Patience
 from connectors.ledger import Contact, Delivery
 from ipregister.deliveries import Kind
+from ipregister.model import Right
 from pipelines import assets
+from pipelines.begun import places_begun
 from pipelines.checks import offices_reachable
 from pipelines.jobs import maintain_register, now, process_deliveries
+from pipelines.partitions import partition
 from pipelines.resources import HubResource
 from pipelines.workers import end_dead_runs, is_dead
 
@@ -52,6 +55,12 @@ def _request(delivery_ids: list[str], attempts: dict[str, int]) -> dg.RunRequest
     )
 
 
+def _finishing(begun: list[tuple[str, Right]], at: datetime) -> dg.RunRequest:
+    """Return a run for what was begun, at most one in ten minutes: who began it may be at it."""
+    places = " ".join(partition(*place) for place in begun)
+    return dg.RunRequest(run_key=f"{places} {at:%Y%m%dT%H%M}"[:-1])
+
+
 @dg.sensor(
     job=process_deliveries,
     minimum_interval_seconds=5,
@@ -61,7 +70,10 @@ def _request(delivery_ids: list[str], attempts: dict[str, int]) -> dg.RunRequest
 def waiting_deliveries(
     context: dg.SensorEvaluationContext, hub: HubResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """Request runs for what waits; a released or abandoned delivery waits again."""
+    """Request runs for what waits; a released or abandoned delivery waits again.
+
+    Every run also finishes what was begun; there is one for that when nothing else waits.
+    """
     end_dead_runs(context.instance)
     with hub.open() as stores:
         stores.ledger.deliveries.end_leases(is_dead, now())
@@ -69,6 +81,9 @@ def waiting_deliveries(
         attempts = {
             d.deliveryId: len(stores.ledger.deliveries.events(d.deliveryId)) for d in waiting
         }
+        begun = places_begun(stores)
+    if not waiting and begun:
+        return dg.SensorResult(run_requests=[_finishing(begun, now())])
     if not waiting:
         return dg.SkipReason("No delivery waits.")
     return dg.SensorResult(run_requests=_requests(waiting, attempts))

@@ -80,15 +80,20 @@ class Reversals:
             )
             return one(connection, delivery_id)
 
-    def unfinished(self, office: str, right: Right) -> builtins.list[Delivery]:
+    def unfinished(
+        self, office: str | None = None, right: Right | None = None
+    ) -> builtins.list[Delivery]:
         """Return deliveries that were taken back and still count, in order of the decision."""
         c = deliveries.c
         query = (
             select(deliveries)
-            .where(c.office == office, c.right == right)
             .where(c.reverted_at.is_not(None), c.reversal.is_(None))
             .order_by(c.reverted_at, c.delivery_id)
         )
+        if office is not None:
+            query = query.where(c.office == office)
+        if right is not None:
+            query = query.where(c.right == right)
         with self._database.read() as connection:
             return with_files(connection, connection.execute(query).all())
 

@@ -18,6 +18,7 @@ from ipregister.errors import StoreError
 from pipelines import assets
 from pipelines.checks import latest_deliveries
 from pipelines.definitions import build_definitions
+from pipelines.jobs import process_deliveries
 from pipelines.partitions import office_rights
 from pipelines.resources import HubResource
 from pipelines.running import prepare_instance, process_until_idle
@@ -190,6 +191,25 @@ def test_the_sensor_asks_for_one_run_for_updates_and_one_per_full_extraction(
     again = asked()
     assert [ids for _, ids in again] == [ids for _, ids in first]
     assert len({key for key, _ in first} & {key for key, _ in again}) == 2  # a new attempt
+
+
+def test_the_sensor_asks_for_a_run_to_finish_a_reversal_when_no_delivery_waits(
+    desk: Any, ipas: Any
+) -> None:
+    delivery = desk.deliver(one_mark(ipas, "KH"))
+    hub = HubResource(home=str(desk.hub.home.root))
+    desk.hub.ledger.reversals.decide(delivery.deliveryId, at=desk.now, by="a", reason="a test")
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance=instance) as context,
+    ):
+        (request,) = waiting_deliveries(context, hub=hub).run_requests
+        done = process_deliveries.execute_in_process(
+            run_config=request.run_config, instance=instance, resources={"hub": hub}
+        )
+        assert done.success
+        assert desk.served("KH") == {}
+        assert isinstance(waiting_deliveries(context, hub=hub), dg.SkipReason)
 
 
 def test_without_a_server_the_collecting_sensor_rests(desk: Any) -> None:

@@ -3,7 +3,8 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,14 +13,22 @@ import connectors.checking as checking
 import pipelines.ingest as ingest
 import pipelines.reprocessing as reprocessing
 import pipelines.reverting as reverting
+from connectors import faults
+from connectors.backup.homes import back_up, restore
+from connectors.hub import Hub
+from connectors.rebuilding import rebuild_serving
 from connectors.register.manifests import processing_of
 from connectors.register.store import RegisterStore
+from connectors.settings import Settings
+from connectors.sweeping import sweep
 from ipregister import mapping, processing, profiles
 from ipregister.authorizations import Grant
 from ipregister.deliveries import Kind
 from ipregister.errors import LedgerConflict
 from ipregister.model import Disclosure, Right
+from pipelines.begun import places_begun
 from pipelines.journey import manifest_of
+from pipelines.running import process_until_idle
 
 FULL = Kind.FULL_EXTRACTION
 MARKS = Right.TRADEMARKS
@@ -149,19 +158,98 @@ def test_another_mapping_changes_what_it_says_differently_and_says_why(
         assert everything(desk) == once
 
 
-def test_a_crash_between_readers_and_log_is_finished_by_the_next_attempt(
+def kill_at(patched: pytest.MonkeyPatch, point: str) -> None:
+    """Stop whoever passes a point, as a kill does."""
+    patched.setattr(faults, "_at_points", [lambda reached: reached == point and crash()])
+
+
+def test_readers_see_a_change_only_when_the_log_has_it(
     full_desk: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk = full_desk
-    with changed_mapping(monkeypatch, Dormant="lapsed"):
-        with monkeypatch.context() as patched:
-            patched.setattr(reprocessing, "append_to_register", crash)
-            with pytest.raises(KeyboardInterrupt):
-                again(desk)
-        feed = desk.hub.serving.changes(EVERYTHING, None, 1_000)
-        assert [each.changes for each in again(desk)] == [0, 1]
-        assert desk.hub.serving.changes(EVERYTHING, feed.marks, 99).items == []
-        assert [each.changes for each in again(desk)] == [0, 0]
+    log, served = logged(desk), desk.served_bytes()
+    seen: list[tuple[int, bool]] = []
+
+    def look(point: str) -> None:
+        if point != "log.batch":  # from within Delta, Delta cannot be read
+            seen.append((len(logged(desk)) - len(log), desk.served_bytes() != served))
+
+    with changed_mapping(monkeypatch, Dormant="lapsed"), monkeypatch.context() as patched:
+        patched.setattr(faults, "_at_points", [look])
+        again(desk)
+    assert set(seen) == {(0, False), (1, False), (1, True)}
+
+
+@pytest.mark.parametrize(
+    ("point", "goes_on"),
+    [
+        ("reprocess.decided", "process"), ("reprocess.decided", "deliver"),
+        ("serving.written", "reprocess"), ("log.committed", "process"),
+        ("log.committed", "revert"), ("reprocess.served", "reprocess"),
+        ("reprocess.manifest", "deliver"), ("reprocess.remarked", "process"),
+        ("reprocess.forgotten", "reprocess"),
+    ],
+)  # fmt: skip
+def test_what_was_decided_is_finished_by_whoever_comes_next(
+    full_desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch, point: str, goes_on: str
+) -> None:
+    """The mapping is another one again by then: what was decided does not depend on it."""
+    desk = full_desk
+    with changed_mapping(monkeypatch, Dormant="lapsed"), monkeypatch.context() as patched:
+        kill_at(patched, point)
+        with pytest.raises(KeyboardInterrupt):
+            again(desk)
+    sweep(desk.hub, at=datetime.now(UTC) + timedelta(days=3))
+    begun = [] if point == "reprocess.forgotten" else [("KH", MARKS)]
+    assert places_begun(desk.hub) == begun
+    if goes_on == "process":
+        assert process_until_idle(desk.hub, "TH") == []
+        assert places_begun(desk.hub) == begun
+        assert process_until_idle(desk.hub) == []
+    elif goes_on == "deliver":
+        desk.deliver(ipas.marks(ipas.mark("KH/90009/2019")), names=("KH_20261120.xml",))
+    elif goes_on == "revert":
+        late = desk.hub.ledger.deliveries.list()[0]
+        reverting.revert(desk.hub, late.deliveryId, by="Som", reason="a test", at=desk.now)
+    else:
+        with changed_mapping(monkeypatch, Dormant="lapsed"):
+            assert [each.changes for each in again(desk)] == [*[1 for _ in begun], 0, 0]
+    assert places_begun(desk.hub) == []
+    assert desk.served()[TWO]["status"] == "lapsed"
+    with desk.hub.register.connect() as con:
+        desk.hub.register.define_log(con, MARKS, "KH", "log")
+        told = con.execute("SELECT status FROM log WHERE cause = 'processing'").fetchall()
+    assert told == [("lapsed",)]
+    items = desk.hub.serving.changes(EVERYTHING, None, 1_000).items
+    assert [json.loads(item)["cause"] for item in items].count("processing") == 1
+    events = [
+        event.reason or ""
+        for each in desk.hub.ledger.deliveries.list()
+        for event in desk.hub.ledger.deliveries.events(each.deliveryId)
+    ]
+    assert [reason[:11] for reason in events if "mapping" in reason] == ["reprocessed"]
+    served = desk.served_bytes()
+    rebuild_serving(desk.hub.register, desk.hub.home.serving, at=desk.now)
+    assert desk.served_bytes() == served
+    assert list(desk.hub.home.root.glob("staging/reprocessing-*")) == []
+
+
+def test_a_backup_between_decision_and_readers_is_finished_after_its_restore(
+    full_desk: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = full_desk
+    with changed_mapping(monkeypatch, Dormant="lapsed"), monkeypatch.context() as patched:
+        kill_at(patched, "log.committed")
+        with pytest.raises(KeyboardInterrupt):
+            again(desk)
+    back_up(desk.hub, tmp_path / "kept.tar", at=desk.now)
+    settings = Settings(home=tmp_path / "restored", workers=1)
+    restore(tmp_path / "kept.tar", settings, at=desk.now)
+    restored = type(desk)(Hub.open(settings))
+    assert restored.served()[TWO]["status"] == "unknown"
+    process_until_idle(restored.hub)
+    assert restored.served()[TWO]["status"] == "lapsed"
+    restored.hub.close()
 
 
 def test_a_reversal_that_was_killed_is_carried_out_before_anything_is_read_again(
@@ -197,23 +285,6 @@ def test_while_a_delivery_is_half_published_nothing_is_read_again(
     before = everything(desk)
     again(desk)
     assert everything(desk) == before
-
-
-def test_a_change_is_told_in_the_ledger_before_it_is_in_the_log(
-    full_desk: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    desk = full_desk
-    with changed_mapping(monkeypatch, Dormant="lapsed"):
-        with monkeypatch.context() as patched:
-            patched.setattr(reprocessing, "append_to_register", crash)
-            with pytest.raises(KeyboardInterrupt):
-                again(desk)
-        events = [
-            event.reason or ""
-            for each in desk.hub.ledger.deliveries.list()
-            for event in desk.hub.ledger.deliveries.events(each.deliveryId)
-        ]
-        assert [told[:11] for told in events if "mapping" in told] == ["reprocessed"]
 
 
 def test_a_hub_without_manifests_gets_them(full_desk: Any) -> None:

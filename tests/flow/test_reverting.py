@@ -17,6 +17,7 @@ from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Right
 from pipelines.reverting import finish_reverts, revert
+from pipelines.running import process_until_idle
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 MARKS = Right.TRADEMARKS
@@ -179,6 +180,21 @@ def test_a_crash_between_two_steps_ends_in_the_same_state(
     assert words(desk) == registered(desk) == {1: "TWO", 2: "ONE"}
     amended = desk.hub.ledger.deliveries.get(confirming.deliveryId)
     assert (amended.receipt.updated, amended.receipt.unchanged) == (1, 1)
+
+
+def test_processing_finishes_a_killed_reversal_though_no_delivery_waits(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(desk, ipas, {1: "ONE"}, FULL, DAYS[0])
+    victim = send(desk, ipas, {1: "TWO"}, UPDATE, DAYS[1])
+    with monkeypatch.context() as patched:
+        patched.setattr(reverting, "publish_reversal", raising(Crash))
+        with pytest.raises(Crash):
+            take_back(desk, victim)
+    assert words(desk) == {1: "TWO"}
+    assert process_until_idle(desk.hub) == []
+    assert desk.hub.ledger.deliveries.get(victim.deliveryId).reversal is not None
+    assert words(desk) == registered(desk) == {1: "ONE"}
 
 
 def test_begun_again_on_another_day_it_writes_the_instant_of_its_decision(
