@@ -77,6 +77,9 @@ def test_a_deletion_that_comes_before_its_record_deletes_it(desk: Any, ipas: Any
     assert set(desk.served()) == {TWO}
     amended = desk.hub.ledger.deliveries.get(early.deliveryId)
     assert amended.receipt == Receipt(recordsRead=1, accepted=1, vanished=1)
+    # What was told of it stays told: its findings, and the state that says whether there are any.
+    assert (amended.state, amended.findings) == (State.PUBLISHED_WITH_FINDINGS, {"warning": 1})
+    assert desk.found(amended, "ALL.CNS.020")["applicationNumber"] == ONE
 
 
 @pytest.mark.parametrize("word", ["Insert", "Update"])
