@@ -33,6 +33,7 @@ from api import (
     quality_reports,
     receipts,
     redistribution,
+    removals,
     webhooks,
 )
 from api.direct import DirectApp
@@ -68,6 +69,7 @@ def create_app(service: Service) -> FastAPI:
         authorizations,
         deliveries,
         findings,
+        removals,
         packages,
         files,
         jobs,

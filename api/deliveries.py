@@ -5,7 +5,7 @@ wrong with a delivery is ``findings``; sending one is ``packages``.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 
 from fastapi import APIRouter
@@ -22,6 +22,7 @@ from api.paging import Paging, bound_to
 from api.parameters import read_limit, read_query
 from api.problems import refuse
 from api.service import Service, service_of
+from connectors.between_steps import refuse_between_steps
 from connectors.ledger import Access, Delivery, DeliveryEvent, DeliveryQuery
 from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest, UnknownDelivery
@@ -34,6 +35,7 @@ FILTERS = ("right", "kind", "state", "receivedFrom", "receivedTo")
 MAX_REASON = 1_000
 
 Place = tuple[dt.datetime, str]
+_Decide = Callable[[Service, Access, Delivery, str], Delivery]
 
 
 class Decision(Document, frozen=True):
@@ -84,13 +86,19 @@ async def read_delivery(request: Request) -> Response:
 @router.post("/{deliveryId}/release", openapi_extra=openapi.DECISION)
 async def release_delivery(request: Request) -> Response:
     """Let a held delivery take effect; it is published as soon as the hub comes to it."""
-    return await _decide(request, State.CHECKING)
+    return await _decide(request, _release)
 
 
 @router.post("/{deliveryId}/withdraw", openapi_extra=openapi.DECISION)
 async def withdraw_delivery(request: Request) -> Response:
     """Take a held delivery back; the register stays as it is."""
-    return await _decide(request, State.WITHDRAWN)
+    return await _decide(request, _withdraw)
+
+
+@router.post("/{deliveryId}/revert", openapi_extra=openapi.REVERSAL)
+async def revert_delivery(request: Request) -> Response:
+    """Take a published delivery back; `reversal` says what that did once the hub has done it."""
+    return await _decide(request, _revert)
 
 
 def own_delivery(service: Service, path: Mapping[str, str]) -> Delivery | None:
@@ -102,7 +110,7 @@ def own_delivery(service: Service, path: Mapping[str, str]) -> Delivery | None:
     return delivery if delivery.office == path["office"] else None
 
 
-async def _decide(request: Request, to: State) -> Response:
+async def _decide(request: Request, decide: _Decide) -> Response:
     service = service_of(request)
     access = office_access(
         request, service, request.path_params["office"], may=Act.DECIDE_DELIVERIES
@@ -113,15 +121,31 @@ async def _decide(request: Request, to: State) -> Response:
     delivery = own_delivery(service, request.path_params)
     if delivery is None:
         return refuse(request, "not_found")
-    reason = _reason(await read_document(request, Decision))
+    reason = read_reason((await read_document(request, Decision)).reason)
     events = service.ledger.deliveries.events(delivery.deliveryId)
     seen = request.headers.get("if-match")
     if seen is not None and not matches(seen, _etag(delivery, events)):
         return refuse(request, "changed_meanwhile")
-    return _show(service, _decided(service, access, delivery, to, reason))
+    return _show(service, decide(service, access, delivery, reason))
 
 
-def _decided(
+def _release(service: Service, access: Access, delivery: Delivery, reason: str) -> Delivery:
+    return _end_hold(service, access, delivery, State.CHECKING, reason)
+
+
+def _withdraw(service: Service, access: Access, delivery: Delivery, reason: str) -> Delivery:
+    return _end_hold(service, access, delivery, State.WITHDRAWN, reason)
+
+
+def _revert(service: Service, access: Access, delivery: Delivery, reason: str) -> Delivery:
+    """Decide it; who processes deliveries carries it out before anything else of this right."""
+    refuse_between_steps(service.files(), delivery.office, delivery.right)
+    return service.ledger.reversals.decide(
+        delivery.deliveryId, at=service.clock(), by=access.clientId, reason=reason
+    )
+
+
+def _end_hold(
     service: Service, access: Access, delivery: Delivery, to: State, reason: str
 ) -> Delivery:
     """Decide as the command line does; of two who decide at once one gets a conflict."""
@@ -151,8 +175,13 @@ def _etag(delivery: Delivery, events: list[DeliveryEvent]) -> str:
     return f'"{blake2b(seen.encode(), digest_size=16).hexdigest()}"'
 
 
-def _reason(decision: Decision) -> str:
-    reason = " ".join(decision.reason.split())
+def read_reason(given: str) -> str:
+    """Return why an office decides as it does, in one line.
+
+    Raises:
+        InvalidRequest: empty, too long, or not printable.
+    """
+    reason = " ".join(given.split())
     if not 1 <= len(reason) <= MAX_REASON or not reason.isprintable():
         raise InvalidRequest(f"reason: 1 to {MAX_REASON} printable characters.")
     return reason

@@ -4,20 +4,17 @@ JSON comes in pages; CSV and NDJSON are a whole work list, streamed. The page pe
 ``quality_reports``.
 """
 
-import csv
-import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from api import openapi_offices as openapi
-from api.bodies import HEADERS, JSON
+from api.bodies import JSON
 from api.deliveries import own_delivery
 from api.negotiation import accepted, available
 from api.office_access import office_access
@@ -26,8 +23,8 @@ from api.paging import Paging, bound_to
 from api.parameters import MAX_VALUE_CHARACTERS, read_limit, read_query
 from api.problems import refuse
 from api.service import service_of
+from api.work_lists import FORMS, work_list
 from connectors.reports.finding_pages import FINDING_FIELDS, Finding, FindingQuery, read_findings
-from connectors.reports.safe_cells import for_csv
 from ipregister.errors import InvalidRequest
 from ipregister.quality import Severity
 from ipregister.roles import Act
@@ -35,8 +32,6 @@ from ipregister.roles import Act
 router = APIRouter(prefix="/v1/offices/{office}/deliveries", tags=["Deliveries"])
 
 FILTERS = ("ruleCode", "severity", "recordId")
-CSV, NDJSON = "text/csv", "application/x-ndjson"
-FORMS = (JSON, CSV, NDJSON)
 
 BATCH = 5_000
 """Findings in memory at a time of a work list; some 5 MB."""
@@ -65,8 +60,7 @@ async def list_findings(request: Request) -> Response:
     hub = service.files()
     source = Source(hub.home.findings(delivery.deliveryId), wanted, hub.register.root / ".spill")
     if form != JSON:
-        lines = _csv if form == CSV else _ndjson
-        return StreamingResponse(lines(source.batches()), 200, HEADERS, form)
+        return work_list(form, FINDING_FIELDS, source.batches())
     bound = bound_to(("findings", access.clientId, delivery.deliveryId), values, FILTERS)
     paging, limit = Paging(request, service, values, bound), read_limit(values)
     found = await run_in_threadpool(source.page, paging.place(int) or 0, limit + 1)
@@ -102,22 +96,3 @@ def _query(values: Mapping[str, str]) -> FindingQuery:
         severities=read_choices("severity", values, Severity),
         recordId=values.get("recordId"),
     )
-
-
-def _csv(batches: Iterator[list[Finding]]) -> Iterator[bytes]:
-    """Yield CSV in which no cell runs as a formula."""
-    sink = io.StringIO(newline="")
-    writer = csv.writer(sink)
-    writer.writerow(FINDING_FIELDS)
-    for batch in batches:
-        writer.writerows([for_csv(row[name]) for name in FINDING_FIELDS] for row in batch)
-        yield sink.getvalue().encode("utf-8", "backslashreplace")
-        sink.seek(0)
-        sink.truncate()
-    yield sink.getvalue().encode()
-
-
-def _ndjson(batches: Iterator[list[Finding]]) -> Iterator[bytes]:
-    encode = msgspec.json.Encoder().encode_lines
-    for batch in batches:
-        yield encode(batch)

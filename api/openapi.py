@@ -18,6 +18,7 @@ from api import (
     openapi_oauth,
     openapi_offices,
     openapi_receipts,
+    openapi_removals,
     openapi_reports,
     openapi_webhooks,
 )
@@ -189,7 +190,7 @@ def _complete(description: Document) -> Document:
     records = {f"{right}Record": _record(right) for right in Right}
     parts = (
         *(openapi_authorizations, openapi_oauth, openapi_exports, openapi_history, openapi_offices),
-        *(openapi_receipts, openapi_reports, openapi_webhooks),
+        *(openapi_receipts, openapi_removals, openapi_reports, openapi_webhooks),
     )
     others = {name: schema for part in parts for name, schema in part.SCHEMAS.items()}
     description["components"] = {

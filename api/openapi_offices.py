@@ -64,6 +64,7 @@ DECISION = operation(
         "content": {"application/json": {"schema": object_schema("reason", reason=STRING)}},
     }
 }
+REVERSAL = DECISION
 FINDINGS = operation(
     json_answer(reference("FindingPage"), "Findings"),
     *("400", "401", "403", "404", "406"),

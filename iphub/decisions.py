@@ -6,12 +6,11 @@ What a hold says is ``ipregister.holds``; the exchange history and handing in ar
 
 import csv
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import pyarrow.parquet as pq
 import typer
 from rich.console import Console
 
@@ -30,7 +29,6 @@ from iphub.context import (
 from iphub.deliveries import one_line, table
 from iphub.output import Format, emit
 from ipregister.deliveries import State
-from ipregister.errors import InvalidRequest
 
 app = typer.Typer(no_args_is_help=True, help="Look at one delivery, and decide one that is held.")
 
@@ -74,28 +72,23 @@ def missing(
     ] = None,
 ) -> None:
     """List as CSV every record that would disappear with a held delivery."""
+    from connectors.missing_records import missing_batches
+
     with open_hub(home) as hub:
         hub.ledger.deliveries.get(delivery_id)
-        source = hub.home.missing(delivery_id)
-        if not source.exists():
-            raise InvalidRequest(
-                f"{delivery_id} was not held by a guard, so there is no list of missing records"
-            )
+        found = missing_batches(hub, delivery_id)
         if output is None:
-            _write_csv(source, sys.stdout)
+            _write_csv(found, sys.stdout)
         else:
             with output.open("w", encoding="utf-8", newline="") as sink:
-                _write_csv(source, sink)
+                _write_csv(found, sink)
 
 
-def _write_csv(source: Path, sink: Any) -> None:
-    with pq.ParquetFile(source) as file:
-        writer = csv.writer(sink)
-        writer.writerow(file.schema_arrow.names)
-        for batch in file.iter_batches():
-            columns = (column.to_pylist() for column in batch.columns)
-            for row in zip(*columns, strict=True):
-                writer.writerow([for_csv(value) for value in row])
+def _write_csv(found: Iterator[list[dict[str, Any]]], sink: Any) -> None:
+    writer = csv.writer(sink)
+    writer.writerow(("applicationNumber", "recordId", "applicationDate"))
+    for batch in found:
+        writer.writerows([for_csv(value) for value in row.values()] for row in batch)
 
 
 @app.command()

@@ -14,6 +14,7 @@ from time import perf_counter
 import structlog
 
 from connectors.alone import alone
+from connectors.between_steps import is_decided
 from connectors.checking import (
     Checked,
     collect_findings,
@@ -36,7 +37,6 @@ from pipelines.journey import (
     Journey,
     decided_before,
     earlier_findings,
-    is_decided,
     manifest_of,
     move,
     newer_deliveries,

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
+from connectors.between_steps import is_decided
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
@@ -103,11 +104,6 @@ def effective_after(hub: Hub, delivery: Delivery) -> list[Effective]:
         Effective(other.deliveryId, other.kind, other.order, manifest_of(hub, other))
         for other in sorted(newer, key=lambda other: other.order)
     ]
-
-
-def is_decided(hub: Hub, delivery_id: str) -> bool:
-    """Tell whether a delivery's changes were decided; then nothing but publishing is left."""
-    return (hub.home.staging(delivery_id) / "publication.json").exists()
 
 
 def decided_before(journey: Journey) -> list[Delivery]:

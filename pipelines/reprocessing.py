@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.alone import alone
+from connectors.between_steps import refuse_between_steps
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
@@ -33,7 +34,6 @@ from pipelines.rederived import (
     publish_rederived,
     remember,
 )
-from pipelines.reverting import refuse_between_steps
 
 
 def reprocess(

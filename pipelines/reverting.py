@@ -13,6 +13,7 @@ from pathlib import Path
 import structlog
 
 from connectors.alone import alone
+from connectors.between_steps import refuse_between_steps
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
@@ -26,10 +27,8 @@ from connectors.register.reversal import (
     publish_reversal,
     revert_name,
 )
-from ipregister.deliveries import UNFINISHED
-from ipregister.errors import LedgerConflict
 from ipregister.model import Right
-from pipelines.journey import effective_after, is_decided, manifest_of
+from pipelines.journey import effective_after, manifest_of
 from pipelines.rederived import finish_rederived
 
 log = structlog.get_logger()
@@ -51,19 +50,6 @@ def revert(hub: Hub, delivery_id: str, *, by: str, reason: str, at: datetime) ->
         finish_rederived(hub, delivery.office, delivery.right)
         finish_reverts(hub, delivery.office, delivery.right, by=by, clock=lambda: at)
     return hub.ledger.deliveries.get(delivery_id)
-
-
-def refuse_between_steps(hub: Hub, office: str, right: Right) -> None:
-    """Refuse while a delivery waits that was decided against what the register says now.
-
-    Raises:
-        LedgerConflict: there is one; its worker died before it was published.
-    """
-    for other in hub.ledger.deliveries.list(office=office, right=right, states=UNFINISHED):
-        if is_decided(hub, other.deliveryId):
-            raise LedgerConflict(
-                f"delivery {other.deliveryId} is half published; run `iphub process` first"
-            )
 
 
 def finish_reverts(

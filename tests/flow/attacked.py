@@ -55,6 +55,8 @@ DECISION = {"rights": [{"right": "trademarks"}], "reason": "as agreed"}
 BODIES: dict[str, Any] = {
     "/release": {"reason": "looked at"},
     "/withdraw": {"reason": "sent by mistake"},
+    "/revert": {"reason": "the test system's export"},
+    "/purge-approvals": {"right": "trademarks", "upTo": 12, "reason": "expired marks leave"},
     "/revoke": {"reason": "the agreement is over"},
     "/preview": DECISION,
     "/exports": {"office": "KH", "right": "trademarks", "format": "ndjson"},
@@ -119,6 +121,7 @@ class Attacked:
         desk, mark = self.callers.desk, self.ipas.mark
         many = [mark(f"KH/{number}/2019", status="Nonsense") for number in range(90000, 90060)]
         self.sent = desk.deliver(self.ipas.marks(*many), kind=Kind.FULL_EXTRACTION)
+        self.confirming = desk.deliver(self.ipas.marks(many[1]))  # reverting it changes no record
         self.held = desk.deliver(self.ipas.marks(many[0]), kind=Kind.FULL_EXTRACTION)
         desk.deliver(self.ipas.marks(mark("LA/1/2019", office="LA")), office="LA")
         for name in CAST:
@@ -177,7 +180,9 @@ class Attacked:
             "deliveryId": self.sent.deliveryId,
             "jobId": self.sent.deliveryId,
         }
-        if "/release" in template or "/withdraw" in template:
+        if "/revert" in template:
+            values["deliveryId"] = self.confirming.deliveryId
+        if any(word in template for word in ("/release", "/withdraw", "/missing")):
             values["deliveryId"] = self._held()
         if "{webhookId}" in template:
             values["webhookId"] = self._webhook()

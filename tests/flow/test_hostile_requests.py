@@ -19,6 +19,8 @@ WRITERS = {
     "/v1/files": "manager",
     "/release": "manager",
     "/withdraw": "manager",
+    "/revert": "manager",
+    "/purge-approvals": "manager",
     "/packages": "manager",
     "/authorizations": "authorizer",
 }

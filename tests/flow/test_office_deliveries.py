@@ -8,11 +8,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+import pipelines.ingest as ingest
 from api.jobs import STATUSES
 from connectors.ledger import DeliveryQuery
+from iphub import decisions
 from ipregister.deliveries import Kind, State
 from ipregister.roles import Role
+from pipelines.running import process_until_idle
 
 KH = "/v1/offices/KH/deliveries"
 
@@ -301,6 +305,123 @@ def test_a_decision_is_small_json(kept: Any) -> None:
     path = f"{KH}/{kept.held.deliveryId}/release"
     assert kept.post(path, data={"reason": "fine"}).status_code == 415
     assert decide(kept, "release", json={"reason": "x" * 70_000}).status_code == 413
+
+
+def test_a_revert_by_api_is_carried_out_by_the_next_run(callers: Any, ipas: Any) -> None:
+    desk = callers.desk
+    desk.deliver(ipas.marks(ipas.mark(word="GOOD")), kind=Kind.FULL_EXTRACTION)
+    callers.held = bad = desk.deliver(ipas.marks(ipas.mark(word="BAD"), ipas.mark("KH/2/2019")))
+    seen = callers.get(f"{KH}/{bad.deliveryId}").headers["etag"]
+    assert decide(callers, "revert", headers={"If-Match": '"another"'}).status_code == 412
+    answer = decide(callers, "revert", headers={"If-Match": seen})
+    told, manager = answer.json(), callers.client(Role.OFFICE_DATA_MANAGER)
+    assert (answer.status_code, told["revertedBy"], told["reversal"]) == (200, manager, None)
+    assert "It is as it should be" in told["events"][-1]["reason"]
+    assert len(desk.served()) == 2
+    assert decide(callers, "revert").json()["revertedAt"] == told["revertedAt"]
+    assert process_until_idle(desk.hub) == []
+    done = callers.get(f"{KH}/{bad.deliveryId}").json()
+    assert done["reversal"] == {"removed": 1, "restored": 0, "changedBack": 1, "kept": 0}
+    (record,) = desk.served().values()
+    assert record["markVerbalElements"][0]["text"] == "GOOD"
+
+
+def test_what_was_not_published_is_not_reverted(kept: Any) -> None:
+    refused = decide(kept, "revert")
+    assert (refused.status_code, refused.json()["code"]) == (409, "ledger_conflict")
+
+
+def test_nothing_is_reverted_while_a_delivery_is_half_published(
+    callers: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = callers.desk
+    callers.held = first = desk.deliver(ipas.marks(ipas.mark()))
+    half = desk.hand_in(ipas.marks(ipas.mark(word="HALF")))
+
+    def crash(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ingest, "publish_to_serving", crash)
+        with pytest.raises(KeyboardInterrupt):
+            desk.process(half)
+    desk.hub.ledger.deliveries.move(half.deliveryId, State.RECEIVED, desk.now, "test")
+    refused = decide(callers, "revert")
+    assert (refused.status_code, refused.json()["code"]) == (409, "ledger_conflict")
+    desk.process(half)
+    assert decide(callers, "revert").status_code == 200
+    assert desk.hub.ledger.deliveries.get(first.deliveryId).revertedAt is not None
+
+
+# --- what would disappear --------------------------------------------------------------------
+
+
+def test_the_missing_records_come_in_pages_and_as_a_list(kept: Any) -> None:
+    path, found = f"{KH}/{kept.held.deliveryId}/missing", []
+    following = f"{path}?limit=25"
+    while following:
+        page = kept.get(following, Role.OFFICE_VIEWER)
+        assert page.status_code == 200, page.text
+        found += page.json()["items"]
+        following = page.headers.get("link", "").partition(">")[0].removeprefix("<")
+    assert [each["applicationNumber"] for each in found] == [
+        f"KH/{number}/2019" for number in range(90001, 90060)
+    ]
+    assert found[0]["applicationDate"] == "2019-05-02"
+    lines = kept.get(path, headers={"Accept": "application/x-ndjson"}).text.splitlines()
+    assert [json.loads(line) for line in lines] == found
+    listed = kept.get(path, headers={"Accept": "text/csv"}).text
+    assert list(csv.DictReader(io.StringIO(listed))) == found
+    where = ["missing", kept.held.deliveryId, "--home", str(kept.desk.hub.home.root)]
+    assert CliRunner().invoke(decisions.app, where).stdout == listed.replace("\r\n", "\n")
+
+
+def test_what_no_guard_held_has_no_list_of_missing_records(history: Any) -> None:
+    answer = history.get(f"{KH}/{history.sent[0].deliveryId}/missing")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+    assert "not held by a guard" in answer.json()["detail"]
+
+
+PURGES = "/v1/offices/KH/purge-approvals"
+
+
+def test_an_announced_purge_is_not_held(callers: Any, ipas: Any) -> None:
+    desk, announced = callers.desk, {"right": "trademarks", "upTo": 59, "reason": "expired marks"}
+    many = [ipas.mark(f"KH/{number}/2019") for number in range(90000, 90060)]
+    desk.deliver(ipas.marks(*many), kind=Kind.FULL_EXTRACTION)
+    for role in set(Role) - {Role.OFFICE_DATA_MANAGER}:
+        refused = callers.post(PURGES, role, json=announced)
+        assert refused.status_code == (404 if role is Role.THIRD_PARTY else 403)
+    made = callers.post(PURGES, json=announced)
+    manager = callers.client(Role.OFFICE_DATA_MANAGER)
+    assert made.status_code == 201
+    assert (made.json()["approvedBy"], made.json()["usedBy"]) == (manager, None)
+    purging = desk.deliver(ipas.marks(many[0]), kind=Kind.FULL_EXTRACTION)
+    assert len(desk.served()) == 1
+    callers.post(PURGES, json=announced | {"right": "patents", "until": "2026-12-31"})
+    newest, used = callers.get(PURGES, Role.OFFICE_VIEWER).json()["items"]
+    assert (newest["right"], newest["until"], newest["usedBy"]) == ("patents", "2026-12-31", None)
+    assert (used["approvalId"], used["usedBy"]) == (made.json()["approvalId"], purging.deliveryId)
+    first = callers.get(f"{PURGES}?limit=1")
+    assert first.json()["items"] == [newest]
+    following = first.headers["link"].partition(">")[0].removeprefix("<")
+    assert callers.get(following).json() == {"items": [used]}
+    assert callers.get(f"{PURGES}?right=trademarks").json() == {"items": [used]}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"upTo": 0}, {"upTo": 10**12}, {"upTo": "5"}, {"upTo": True}, {"right": "plants"},
+        {"reason": " "}, {"until": "2020-01-01"}, {"until": "2026-W50-1"}, {"until": 7},
+        {"office": "LA"},
+    ],
+)  # fmt: skip
+def test_a_purge_is_announced_with_everything_it_needs(kept: Any, changed: Any) -> None:
+    body = {"right": "trademarks", "upTo": 59, "reason": "expired marks"} | changed
+    answer = kept.post(PURGES, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), answer.text
+    assert kept.desk.hub.ledger.purges.list() == []
 
 
 # --- jobs ------------------------------------------------------------------------------------

@@ -80,6 +80,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         f"GET {KH}/deliveries",
         f"GET {SENT}",
         f"GET {SENT}/findings",
+        f"GET {SENT}/missing",
+        f"GET {KH}/purge-approvals",
         f"GET {KH}/access-receipts/{{requestId}}",
         *(f"GET {HISTORY}/{part}" for part in ("record", "changes", "as-of", "why", "lineage")),
     ),
@@ -87,6 +89,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         f"POST {KH}/{{right}}/packages",
         f"POST {SENT}/withdraw",
         f"POST {SENT}/release",
+        f"POST {SENT}/revert",
+        f"POST {KH}/purge-approvals",
     ),
     "office decides": (f"PUT {DECIDED}", f"POST {DECIDED}/preview", f"POST {DECIDED}/revoke"),
     "counts": (

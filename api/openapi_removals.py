@@ -1,0 +1,86 @@
+"""The description of the routes about removals: what would disappear, announced purges."""
+
+from api.openapi_parts import (
+    CURSOR,
+    LIMIT,
+    OFFICE,
+    STRING,
+    Document,
+    json_answer,
+    object_schema,
+    operation,
+    path_parameter,
+    query_parameter,
+    reference,
+)
+from ipregister.model import Right
+
+_DATE = STRING | {"format": "date"}
+_INSTANT = STRING | {"format": "date-time"}
+_NULLABLE: Document = {"type": ["string", "null"]}
+_COUNT: Document = {"type": "integer", "minimum": 1}
+_RIGHT = STRING | {"enum": [str(right) for right in Right]}
+
+MISSING = operation(
+    json_answer(reference("MissingPage"), "A page of records; empty when none would disappear"),
+    *("400", "401", "403", "404", "406"),
+    parameters=[OFFICE, path_parameter("deliveryId", "The delivery", STRING), LIMIT, CURSOR],
+)
+MISSING["responses"]["200"]["content"] |= {
+    "text/csv": {"schema": STRING},
+    "application/x-ndjson": {"schema": STRING},
+}
+PURGE_APPROVALS = operation(
+    json_answer(reference("PurgeApprovalPage"), "A page of announced purges"),
+    *("400", "401", "403", "404", "406"),
+    parameters=[OFFICE, query_parameter("right", "Only this right", _RIGHT), LIMIT, CURSOR],
+)
+APPROVE_PURGE = operation(
+    json_answer(reference("PurgeApproval"), "The approval; the next delivery it covers uses it up"),
+    *("400", "401", "403", "404", "413", "415"),
+    parameters=[OFFICE],
+    status="201",
+) | {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": object_schema(
+                    "right upTo reason",
+                    right=_RIGHT,
+                    upTo=_COUNT | {"description": "Records that may disappear"},
+                    reason=STRING,
+                    until=_DATE | {"description": "Last day (UTC); 30 days from now without it"},
+                )
+            }
+        },
+    }
+}
+
+SCHEMAS: Document = {
+    "MissingRecord": object_schema(
+        "applicationNumber recordId applicationDate",
+        applicationNumber=_NULLABLE,
+        recordId=STRING,
+        applicationDate=_NULLABLE,
+    ),
+    "MissingPage": object_schema(
+        "items", items={"type": "array", "items": reference("MissingRecord")}, nextCursor=STRING
+    ),
+    "PurgeApproval": object_schema(
+        "approvalId office right upTo until reason approvedAt approvedBy usedAt usedBy",
+        approvalId={"type": "integer"},
+        office=STRING,
+        right=_RIGHT,
+        upTo=_COUNT,
+        until=_DATE,
+        reason=STRING,
+        approvedAt=_INSTANT,
+        approvedBy=STRING,
+        usedAt=_NULLABLE,
+        usedBy=_NULLABLE | {"description": "The delivery that used it up"},
+    ),
+    "PurgeApprovalPage": object_schema(
+        "items", items={"type": "array", "items": reference("PurgeApproval")}, nextCursor=STRING
+    ),
+}
