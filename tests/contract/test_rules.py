@@ -28,8 +28,11 @@ CASES = [
 ]
 
 
-def broken_promises(right: Right, rules: Sequence[Rule], directory: Path) -> dict[str, str]:
-    """Return the rules whose examples are not judged as they say: code and what happened."""
+def write_examples(right: Right, rules: Sequence[Rule], path: Path) -> Counter[tuple[str, str]]:
+    """Write the examples of rules as staged rows; return how often a rule reports each of its own.
+
+    A record is called ``TM.CNF.001 bad 0``, after its rule.
+    """
     promised: Counter[tuple[str, str]] = Counter()
     rows = []
     for rule in rules:
@@ -39,8 +42,14 @@ def broken_promises(right: Right, rules: Sequence[Rule], directory: Path) -> dic
                 record = f"{rule.code} {kind} {number}"
                 rows.append({"sourceFile": "a.xml", "sourceLine": 7, **example, "recordId": record})
                 promised[rule.code, record] = int(kind == "bad")
-    path = directory / "rows.parquet"
     pq.write_table(pa.Table.from_pylist(rows, schema=staged_schema(right)), path)
+    return promised
+
+
+def broken_promises(right: Right, rules: Sequence[Rule], directory: Path) -> dict[str, str]:
+    """Return the rules whose examples are not judged as they say: code and what happened."""
+    path = directory / "rows.parquet"
+    promised = write_examples(right, rules, path)
     found: Counter[tuple[str, str]] = Counter()
     for batch in RuleEngine(load_tables()[right], rules).check(path, as_of=AS_OF):
         for finding in batch.to_pylist():
