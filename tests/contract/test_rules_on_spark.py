@@ -16,7 +16,6 @@ from connectors.rules.engine import RuleEngine
 from connectors.rules.sql import spark_sql
 from ipregister.model import Right, load_tables
 from ipregister.quality import Rule, rules_for
-
 from tests.contract.test_rules import AS_OF, CASES, write_examples
 
 ON_SAIL = Path(__file__).with_name("on_sail.py")
