@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-import connectors.checking as checking
 import pipelines.ingest as ingest
 import pipelines.reprocessing as reprocessing
 import pipelines.reverting as reverting
@@ -67,9 +66,7 @@ def everything(desk: Any) -> tuple[Any, ...]:
 @contextmanager
 def changed_mapping(monkeypatch: pytest.MonkeyPatch, **words: str) -> Iterator[None]:
     """Let Cambodia's profile know more words for the status, for a while."""
-    caches = (
-        profiles.load_profile, mapping.mapping_for, processing.processing_version, checking._engine
-    )  # fmt: skip
+    caches = (profiles.load_profile, mapping.mapping_for, processing.processing_version)
     load = profiles._load
 
     def changed(*path: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-import connectors.checking as checking
 from api.app import create_app
 from api.service import Service
 from connectors.backup.homes import back_up, restore
@@ -62,9 +61,7 @@ def read_again(home: Path, at: datetime) -> None:
         return document
 
     profiles._load = changed
-    for cache in (
-        profiles.load_profile, mapping.mapping_for, processing.processing_version, checking._engine
-    ):  # fmt: skip
+    for cache in (profiles.load_profile, mapping.mapping_for, processing.processing_version):
         cache.cache_clear()
     hub = Hub.open(Settings(home=home, workers=1))
     reprocess(hub, KH, MARKS, by="test", clock=lambda: at)
