@@ -126,7 +126,7 @@ async def put_content(request: Request) -> Response:
     refuse_encoding(request)
     start, end = _range(request, upload)
     landing = service.files().landing
-    with landing.resuming(_key(upload)) as pushed:
+    with landing.resuming(upload.part) as pushed:
         if "content-range" not in request.headers:
             pushed.cut(0)
         if start != pushed.bytes:
@@ -181,7 +181,7 @@ def _finish(service: Service, upload: Upload, pushed: Pushed) -> Upload:
 
 async def _judge_left(service: Service, upload: Upload) -> Upload:
     """Give the verdict that a server owed when it was stopped: nothing is left to be sent."""
-    here = service.files().landing.part_bytes(_key(upload))
+    here = service.files().landing.part_bytes(upload.part)
     if upload.state is not UploadState.RECEIVING or here < upload.bytes:
         return upload
     return await run_in_threadpool(_finish_left, service, upload)
@@ -190,7 +190,7 @@ async def _judge_left(service: Service, upload: Upload) -> Upload:
 def _finish_left(service: Service, upload: Upload) -> Upload:
     with (
         suppress(LedgerConflict),  # the request that sent the last part is just giving it
-        service.files().landing.resuming(_key(upload)) as pushed,
+        service.files().landing.resuming(upload.part) as pushed,
     ):
         if pushed.bytes == upload.bytes:
             return _finish(service, upload, pushed)
@@ -262,7 +262,7 @@ def _show(service: Service, upload: Upload) -> Response:
 
 
 def _document(hub: Hub, upload: Upload) -> dict[str, object]:
-    here = hub.landing.part_bytes(_key(upload))
+    here = hub.landing.part_bytes(upload.part)
     offset = {UploadState.VALIDATED: upload.bytes, UploadState.REJECTED: 0}
     return {
         "fileId": upload.fileId,
@@ -274,10 +274,6 @@ def _document(hub: Hub, upload: Upload) -> dict[str, object]:
         "state": upload.state,
         "reason": upload.reason,
     }
-
-
-def _key(upload: Upload) -> str:
-    return f"upload-{upload.fileId}"
 
 
 def _bound_to(upload: Upload) -> tuple[str, ...]:

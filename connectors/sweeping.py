@@ -13,10 +13,13 @@ from pathlib import Path
 
 from connectors.faults import reach
 from connectors.hub import Hub
+from connectors.ledger import Upload
 from ipregister.deliveries import NEXT
 
 ABANDONED = timedelta(days=1)
 """No step leaves a file alone for so long: the longest, a load of millions, takes minutes."""
+
+SWEEPER = "hub"
 
 LEFTOVERS = (
     "findings/*.unfinished",
@@ -37,9 +40,13 @@ LEFTOVERS = (
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """How much was removed: files of interrupted arrivals, deliveries' work, other leftovers."""
+    """How much was removed: files of interrupted arrivals, of uploads, deliveries' work, the rest.
+
+    ``uploads`` counts announced files nobody finished; ``arrivals`` may have had their bytes.
+    """
 
     arrivals: int
+    uploads: int
     deliveries: int
     leftovers: int
 
@@ -58,6 +65,7 @@ def sweep(hub: Hub, *, at: datetime, abandoned: timedelta = ABANDONED) -> Swept:
     """
     arrivals = hub.landing.sweep(at)
     reach("sweep.landing")
+    uploads = sum(_forget(hub, upload, at) for upload in hub.ledger.uploads.overdue(at))
     deliveries = sum(_remove(path) for path in _ended(hub))
     reach("sweep.staging")
     old = (at - abandoned).timestamp()
@@ -65,7 +73,15 @@ def sweep(hub: Hub, *, at: datetime, abandoned: timedelta = ABANDONED) -> Swept:
     leftovers = sum(
         _remove(path) for path in found if _written(path) <= old and not _is_decided(path)
     )
-    return Swept(arrivals, deliveries, leftovers)
+    return Swept(arrivals, uploads, deliveries, leftovers)
+
+
+def _forget(hub: Hub, upload: Upload, at: datetime) -> bool:
+    """Remove an unfinished upload with its bytes, unless somebody is still sending them."""
+    hub.landing.forget_parts(upload.part, ())
+    if hub.landing.has_part(upload.part):
+        return False
+    return hub.ledger.uploads.forget(upload.fileId, at=at, by=SWEEPER)
 
 
 def _ended(hub: Hub) -> Iterator[Path]:

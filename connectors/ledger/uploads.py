@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from connectors.ledger import audit
 from connectors.ledger.engine import Database
@@ -22,7 +22,10 @@ MAX_OPEN = 200
 """Unfinished files of one client: more are a program that never finishes any."""
 
 OPEN_FOR = timedelta(days=14)
-"""An unfinished file is forgotten after this long, as landing forgets its bytes."""
+"""An unfinished file is not gone on with after this long, as landing forgets its bytes."""
+
+KEPT_FOR = OPEN_FOR + timedelta(days=1)
+"""By then an address for its bytes, given out on the last day, is long over."""
 
 
 class UploadState(StrEnum):
@@ -46,6 +49,11 @@ class Upload:
     state: UploadState
     reason: str | None
     announcedAt: datetime
+
+    @property
+    def part(self) -> str:
+        """Return the name under which landing keeps what is here of the file."""
+        return f"upload-{self.fileId}"
 
 
 class Uploads:
@@ -117,6 +125,26 @@ class Uploads:
             after = {"state": state, "reason": reason}
             _audit(connection, state, file_id, at=at, by=upload.clientId, after=after)
             return upload
+
+    def overdue(self, at: datetime) -> builtins.list[Upload]:
+        """Return the unfinished uploads nobody can go on with any more."""
+        c = uploads.c
+        query = select(uploads).where(
+            c.state == UploadState.RECEIVING, c.announced_at <= at - KEPT_FOR
+        )
+        with self._database.read() as connection:
+            return [_upload(row) for row in connection.execute(query)]
+
+    def forget(self, file_id: str, *, at: datetime, by: str) -> bool:
+        """Delete an unfinished upload; ``False`` when somebody finished it meanwhile."""
+        c = uploads.c
+        open_one = (c.file_id == file_id, c.state == UploadState.RECEIVING)
+        why = f"nobody finished it within {KEPT_FOR.days} days"
+        with self._database.write() as connection:
+            if connection.execute(delete(uploads).where(*open_one)).rowcount != 1:
+                return False
+            _audit(connection, "forgotten", file_id, at=at, by=by, after={"reason": why})
+            return True
 
 
 def _one(connection: Connection, file_id: str) -> Upload:

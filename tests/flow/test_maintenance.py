@@ -52,5 +52,5 @@ def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None
     swept = maintain(desk.hub, at=datetime.now(UTC)).swept
     assert [path.name for path in old if path.exists()] == []
     assert [path.name for path in used if not path.exists()] == []
-    assert swept.document() == {"arrivals": 0, "deliveries": 1, "leftovers": 8}
+    assert swept.document() == {"arrivals": 0, "uploads": 0, "deliveries": 1, "leftovers": 8}
     assert desk.served_bytes() == before

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connectors.sweeping import sweep
 from ipregister.deliveries import Kind
 from ipregister.roles import MAY, Act, Role
 
@@ -229,3 +230,36 @@ def test_two_requests_do_not_mix_their_bytes(shared_callers: Any) -> None:
         answer = send(shared_callers, told, content)
     assert (answer.status_code, answer.json()["code"]) == (409, "ledger_conflict")
     assert send(shared_callers, told, content).json()["state"] == "validated"
+
+
+def test_the_night_deletes_what_nobody_finished(callers: Any) -> None:
+    desk, hub = callers.desk, callers.desk.hub
+    first = announce(callers, b"x" * 1_000)
+    send(callers, first, b"x" * 400)
+    done = announce(callers, b"whole", "b.xml")
+    send(callers, done, b"whole")
+    desk.now += timedelta(days=2)
+    later = announce(callers, b"y" * 1_000, "c.xml")
+    desk.now += timedelta(days=13) - timedelta(hours=1)
+    assert sweep(hub, at=desk.now).uploads == 0
+    desk.now += timedelta(hours=1)
+    part = hub.ledger.uploads.find(first["fileId"]).part
+    with hub.landing.resuming(part):  # somebody is sending still
+        assert sweep(hub, at=desk.now).uploads == 0
+    assert hub.landing.part_bytes(part) == 400
+    assert sweep(hub, at=desk.now).uploads == 1
+    assert hub.landing.part_bytes(part) == 0
+    gone, kept, open_still = (
+        callers.get(f"/v1/files/{told['fileId']}") for told in (first, done, later)
+    )
+    assert gone.status_code == 404
+    assert (kept.json()["state"], open_still.json()["state"]) == ("validated", "receiving")
+    told = [e for e in hub.ledger.audit.entries() if e.subject == first["fileId"]]
+    assert [(e.action, e.actor) for e in told[-1:]] == [("upload:forgotten", "hub")]
+    assert sweep(hub, at=desk.now).uploads == 0
+
+
+def test_whoever_sends_the_last_byte_of_a_deleted_file_is_told(callers: Any) -> None:
+    told = announce(callers, b"x" * 1_000)
+    callers.desk.hub.ledger.uploads.forget(told["fileId"], at=callers.desk.now, by="hub")
+    assert send(callers, told, b"x" * 1_000).status_code == 404
