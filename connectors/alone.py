@@ -1,7 +1,7 @@
-"""One at a time for one office and right: whoever compares with the register and then changes it.
+"""One at a time: whoever comes later waits.
 
-What is compared must still be so when it is published. The lock is a file of the home and dies
-with its process; readers never come by here.
+The lock is a file of the home and dies with its process; readers never come by here. It orders
+the processes of one machine; those of several are ordered by the ledger (``ledger.turns``).
 """
 
 import fcntl
@@ -9,15 +9,6 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-from ipregister.model import Right
-
-
-@contextmanager
-def alone(home: Path, office: str, right: Right) -> Iterator[None]:
-    """Be the only one to change what the hub in ``home`` has of one office and right."""
-    with in_turn(home, f"{office}-{right}"):
-        yield
 
 
 @contextmanager

@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from connectors.ledger.turns import Turns
+
 
 class Gate:
     """A gate all processes with the same home share; two lock files, kept empty."""
 
-    def __init__(self, home: Path) -> None:
-        """Use lock files in ``home``; they are made when first needed."""
+    def __init__(self, home: Path, turns: Turns) -> None:
+        """Use lock files in ``home``, made when first needed, and the ledger's locks."""
         self._turn, self._inside = home / ".gate-turn", home / ".gate"
+        self._turns = turns
 
     @contextmanager
     def passing(self) -> Iterator[None]:
@@ -27,12 +30,17 @@ class Gate:
             # Whoever wants to close the gate waits in the turn, so newcomers queue behind it.
             with _locked(self._turn, fcntl.LOCK_EX):
                 held.enter_context(_locked(self._inside, fcntl.LOCK_SH))
+            held.enter_context(self._turns.together("gate"))
             yield
 
     @contextmanager
     def closed(self) -> Iterator[None]:
         """Be alone: nothing is being published while this is held."""
-        with _locked(self._turn, fcntl.LOCK_EX), _locked(self._inside, fcntl.LOCK_EX):
+        with (
+            _locked(self._turn, fcntl.LOCK_EX),
+            _locked(self._inside, fcntl.LOCK_EX),
+            self._turns.alone("gate"),
+        ):
             yield
 
 

@@ -5,18 +5,22 @@ serving store, findings, keys and Dagster's own files.
 """
 
 import secrets
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from connectors.alone import in_turn
 from connectors.gate import Gate
 from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.serving_store import ServingStore
 from connectors.settings import Settings
 from ipregister.errors import ConfigurationError
+from ipregister.model import Right
 
 # Loaded where they are used: DuckDB, Arrow, Delta and cryptography cost most commands more time
 # than all they do.
@@ -140,15 +144,14 @@ class Hub:
         """
         home = Home(settings.home.resolve())
         pepper = home.pepper()
+        ledger = Ledger.open(ledger_url(settings), pepper=pepper, environment=settings.environment)
         return cls(
             settings=settings,
             home=home,
-            ledger=Ledger.open(
-                ledger_url(settings), pepper=pepper, environment=settings.environment
-            ),
+            ledger=ledger,
             landing=Landing(home.root / "landing"),
             serving=ServingStore(home.serving),
-            gate=Gate(home.root),
+            gate=Gate(home.root, ledger.turns),
         )
 
     @cached_property
@@ -157,6 +160,19 @@ class Hub:
         from connectors.register.store import RegisterStore
 
         return RegisterStore(self.home.root / "register", memory_limit=self.settings.memory_limit)
+
+    def alone(self, office: str, right: Right) -> AbstractContextManager[None]:
+        """Be the only one who compares with the register of one office and right, and changes it.
+
+        What is compared must still be so when it is published.
+        """
+        return self.in_turn(f"{office}-{right}")
+
+    @contextmanager
+    def in_turn(self, what: str) -> Iterator[None]:
+        """Be the only one at something, on whatever machine; whoever comes later waits."""
+        with in_turn(self.home.root, what), self.ledger.turns.alone(what):
+            yield
 
     def exports(self) -> "Exports":
         """Return the files prepared for third parties."""

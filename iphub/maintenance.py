@@ -42,9 +42,12 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
     place = Home(chosen.home.resolve())
     place.pepper()  # refuses where there is no hub
     register = RegisterStore(place.root / "register", memory_limit=chosen.memory_limit)
-    with progress.status("Publishing every delivery again …"), Gate(place.root).closed():
-        with closing(Ledger.open(ledger_url(chosen), environment=chosen.environment)) as ledger:
-            views = list(used_views(ledger, at))
+    with (
+        progress.status("Publishing every delivery again …"),
+        closing(Ledger.open(ledger_url(chosen), environment=chosen.environment)) as ledger,
+        Gate(place.root, ledger.turns).closed(),
+    ):
+        views = list(used_views(ledger, at))
         made = rebuilding.rebuild_serving(register, place.serving, at=at, views=views)
     seconds = perf_counter() - started
     cursors = "go on from where they are" if made.cursors_survive else "start again (resync)"

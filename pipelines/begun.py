@@ -7,7 +7,6 @@ delivery says differently now. Both stand in the way of whatever comes next.
 from collections.abc import Callable
 from datetime import datetime
 
-from connectors.alone import alone
 from connectors.hub import Hub
 from ipregister.model import Right
 from pipelines import rederived
@@ -38,5 +37,5 @@ def finish_place(
     hub: Hub, office: str, right: Right, *, by: str, clock: Callable[[], datetime]
 ) -> None:
     """Finish what was begun of one office and right, if nobody has done so meanwhile."""
-    with alone(hub.home.root, office, right):
+    with hub.alone(office, right):
         finish_begun(hub, office, right, by=by, clock=clock)

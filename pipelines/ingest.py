@@ -13,7 +13,6 @@ from time import perf_counter
 
 import structlog
 
-from connectors.alone import alone
 from connectors.between_steps import is_decided
 from connectors.checking import (
     Checked,
@@ -77,7 +76,7 @@ def process_delivery(
     reach("delivery.claimed")
     journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
     log.info("delivery_started", delivery_id=delivery_id, worker=worker)
-    with alone(hub.home.root, journey.delivery.office, journey.delivery.right):
+    with hub.alone(journey.delivery.office, journey.delivery.right):
         finish_begun(hub, journey.delivery.office, journey.delivery.right, by=worker, clock=clock)
         if is_decided(hub, delivery_id):
             done = _publish(journey, remembered(journey))

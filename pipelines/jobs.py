@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 import dagster as dg
 from pydantic import Field
 
-from connectors.alone import alone
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from ipregister.deliveries import State
@@ -84,7 +83,7 @@ def fold_registers(context: dg.OpExecutionContext, done: list[str], hub: HubReso
         touched = {(d.office, d.right) for d in map(stores.ledger.deliveries.get, done)}
         for office, right in sorted(touched):
             if stores.register.needs_fold(right, office):
-                with alone(stores.home.root, office, right):
+                with stores.alone(office, right):
                     stores.register.fold(right, office)
                 key = partition(office, right)
                 context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))

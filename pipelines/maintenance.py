@@ -6,7 +6,6 @@ Every step may be stopped at any moment and repeated.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from connectors.alone import alone
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.sweeping import ABANDONED, Swept, sweep
@@ -44,7 +43,7 @@ def maintain(
     for right in Right:
         for office in hub.register.offices(right):
             # What is folded must still be so when it is committed: a reversal folds too.
-            with alone(hub.home.root, office, right):
+            with hub.alone(office, right):
                 hub.register.fold(right, office)
             folded.append((office, right))
         vacuumed += hub.register.vacuum(right)

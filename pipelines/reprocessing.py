@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from connectors.alone import alone
 from connectors.between_steps import refuse_between_steps
 from connectors.faults import reach
 from connectors.hub import Hub
@@ -55,7 +54,7 @@ def reprocess(
     Raises:
         LedgerConflict: a delivery was decided against what the register says now, and waits.
     """
-    with alone(hub.home.root, office, right):
+    with hub.alone(office, right):
         return _reprocess(hub, office, right, by, clock)
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import structlog
 
-from connectors.alone import alone
 from connectors.between_steps import refuse_between_steps
 from connectors.faults import reach
 from connectors.hub import Hub
@@ -46,7 +45,7 @@ def revert(hub: Hub, delivery_id: str, *, by: str, reason: str, at: datetime) ->
     refuse_between_steps(hub, asked.office, asked.right)
     delivery = hub.ledger.reversals.decide(delivery_id, at=at, by=by, reason=reason)
     reach("revert.decided")
-    with alone(hub.home.root, delivery.office, delivery.right):
+    with hub.alone(delivery.office, delivery.right):
         finish_rederived(hub, delivery.office, delivery.right)
         finish_reverts(hub, delivery.office, delivery.right, by=by, clock=lambda: at)
     return hub.ledger.deliveries.get(delivery_id)

@@ -5,7 +5,6 @@ from pathlib import Path
 import dagster as dg
 import yaml
 
-from connectors.alone import in_turn
 from connectors.hub import Hub
 from ipregister.deliveries import UNFINISHED
 from ipregister.errors import StoreError
@@ -48,7 +47,7 @@ def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
     """
     # In turn: Dagster's SQLite gives up on a lock after five seconds, which two of us on a busy
     # machine exceed; the second one finds what the first has left.
-    with in_turn(hub.home.root, "process"):
+    with hub.in_turn("process"):
         return _process_until_idle(hub, office)
 
 

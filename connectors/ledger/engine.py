@@ -42,13 +42,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run statements that see one state of the ledger and change nothing."""
-        with _translated(), self.engine.begin() as connection:
+        with translated(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Run statements that all happen or none."""
-        with _translated(), self._writer.begin() as connection:
+        with translated(), self._writer.begin() as connection:
             yield connection
             reach("ledger.written")
         reach("ledger.committed")
@@ -134,7 +134,13 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def translated() -> Iterator[None]:
+    """Let the database's errors leave as the hub's own.
+
+    Raises:
+        LedgerConflict: there is a row already that excludes this one.
+        StoreError: the database does not answer or refused.
+    """
     try:
         yield
     except IntegrityError as exc:

@@ -17,6 +17,7 @@ from connectors.ledger.publications import Publications
 from connectors.ledger.purges import Purges
 from connectors.ledger.reversals import Reversals
 from connectors.ledger.tokens import Tokens
+from connectors.ledger.turns import Turns
 from connectors.ledger.uploads import Uploads
 from connectors.ledger.webhooks import Webhooks
 
@@ -44,6 +45,7 @@ class Ledger:
         self.proofs = Proofs(self._database)
         self.webhooks = Webhooks(self._database, pepper)
         self.audit = Audit(self._database)
+        self.turns = Turns(self._database)
         self._reader = AccessReader(self._database.reading)
 
     @classmethod

@@ -326,8 +326,9 @@ def test_a_rebuilt_serving_store_is_the_same_and_readers_go_on(worked: Any, tmp_
 def test_a_backup_waits_for_the_publication_it_would_cut(desk: Any, tmp_path: Path) -> None:
     """Another process holds the gate as a publication does; the backup comes after it."""
     holder = (
-        "import sys\nfrom pathlib import Path\nfrom connectors.gate import Gate\n"
-        "with Gate(Path(sys.argv[1])).passing():\n"
+        "import sys\nfrom pathlib import Path\nfrom connectors.hub import Hub\n"
+        "from connectors.settings import Settings\n"
+        "with Hub.open(Settings(home=Path(sys.argv[1]))).gate.passing():\n"
         "    print(flush=True)\n    sys.stdin.read()\n"
         "    (Path(sys.argv[1]) / 'published').touch()\n"
     )

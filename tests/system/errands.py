@@ -21,11 +21,9 @@ from connectors.cursors import Cursors
 from connectors.exports.builder import drain
 from connectors.exports.formats import Format
 from connectors.exports.tasks import Task
-from connectors.gate import Gate
 from connectors.hub import Hub
 from connectors.rebuilding import rebuild_serving
 from connectors.receipts.journal import Journal
-from connectors.register.store import RegisterStore
 from connectors.settings import Settings
 from connectors.sweeping import sweep
 from ipregister import mapping, processing, profiles
@@ -104,8 +102,10 @@ def bring_back(home: Path, at: datetime, ledger_url: str | None = None) -> None:
 
 def rebuild(home: Path, at: datetime) -> None:
     """Make the serving store anew, as ``iphub rebuild-serving`` does."""
-    with Gate(home).closed():
-        rebuild_serving(RegisterStore(home / "register"), home / "serving.sqlite", at=at)
+    hub = Hub.open(Settings(home=home))
+    with hub.gate.closed():
+        rebuild_serving(hub.register, hub.home.serving, at=at)
+    hub.close()
 
 
 def push(home: Path, at: datetime) -> None:

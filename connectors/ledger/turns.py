@@ -1,0 +1,79 @@
+"""Locks shared by all machines that work with one ledger on PostgreSQL.
+
+File locks order the processes of one machine only. Each lock here has a connection of its own
+and ends with it, however its process died. With a ledger in a SQLite file there is nothing to
+do: only one machine can use it.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from connectors.ledger.engine import Database, translated
+
+_KEPT = """
+SET idle_session_timeout = 0;
+SET tcp_keepalives_idle = 30;
+SET tcp_keepalives_interval = 10;
+SET tcp_keepalives_count = 3
+"""
+"""The connection does nothing for as long as the work takes. A machine that lost its power says no
+goodbye: its locks are free after a minute, and not after two hours."""
+
+
+class Turns:
+    """Being the only one at something, or one of several, in the whole installation."""
+
+    def __init__(self, database: Database) -> None:
+        """Lock in ``database``."""
+        self._database = database
+
+    @contextmanager
+    def alone(self, what: str) -> Iterator[None]:
+        """Be the only one at ``what``; whoever comes later waits.
+
+        Raises:
+            StoreError: the database does not answer, or the lock was lost with its connection.
+        """
+        with self._locked(what, "pg_advisory_lock"):
+            yield
+
+    @contextmanager
+    def together(self, what: str) -> Iterator[None]:
+        """Be at ``what`` with others of this kind; whoever wants to be alone comes after us."""
+        with self._locked(what, "pg_advisory_lock_shared"):
+            yield
+
+    @contextmanager
+    def _locked(self, what: str, how: str) -> Iterator[None]:
+        if self._database.engine.dialect.name != "postgresql":
+            yield
+            return
+        engine = self._database.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with translated():
+            connection = engine.connect()
+        try:
+            with translated():
+                connection.detach()  # never lent to anybody else: closing it frees the lock
+                connection.execute(text(_KEPT))
+                connection.execute(text(f"SELECT {how}(:key)"), {"key": _key(what)})
+            yield
+            with translated():
+                connection.execute(text("SELECT 1"))  # what was done alone was done alone
+        finally:
+            _close(connection)
+
+
+def _close(connection: Connection) -> None:
+    try:
+        connection.close()
+    except SQLAlchemyError:  # it is gone, and the lock with it
+        connection.invalidate()
+
+
+def _key(what: str) -> int:
+    """Return the number PostgreSQL knows a lock by: 64 bits, so that two things never share one."""
+    return int.from_bytes(blake2b(f"iphub {what}".encode(), digest_size=8).digest(), signed=True)

@@ -1,0 +1,146 @@
+"""Workers on several machines, ordered by the ledger they share on PostgreSQL.
+
+Another machine is a process whose file locks reach nobody.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from connectors.hub import Hub
+from connectors.ledger import Ledger
+from connectors.settings import Settings
+from ipregister.errors import StoreError
+from ipregister.model import Right
+
+MARKS = Right.TRADEMARKS
+LOCKS = """pg_locks WHERE locktype = 'advisory'
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+AT_THE_LEDGER = """
+import sys
+from connectors.ledger import Ledger
+ledger = Ledger.open(sys.argv[1])
+with getattr(ledger.turns, sys.argv[2])(sys.argv[3]):
+    print("in", flush=True)
+    sys.stdin.readline()
+"""
+ELSEWHERE = """
+import fcntl, sys
+from datetime import UTC, datetime
+from pathlib import Path
+fcntl.flock = lambda *_: None
+from connectors.hub import Hub
+from connectors.settings import Settings
+from pipelines.ingest import process_delivery
+hub = Hub.open(Settings(home=Path(sys.argv[1]), ledger_url=sys.argv[2], workers=1))
+clock = lambda: datetime.fromisoformat(sys.argv[4])
+print("in", process_delivery(hub, sys.argv[3], worker="elsewhere", clock=clock).state, flush=True)
+"""
+
+
+def start(script: str, *given: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", script, *given],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
+def said(process: subprocess.Popen[str]) -> str:
+    """Return the next word of a process that begins with ``in``; what it logs is passed over."""
+    assert process.stdout is not None
+    return next((line.strip() for line in process.stdout if line.startswith("in")), "nothing")
+
+
+@pytest.fixture
+def server(postgres_url: str) -> Iterator[Any]:
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as connection:
+        yield connection
+
+
+def wait_until_one_waits(server: Any) -> None:
+    waiting = f"SELECT count(*) FROM {LOCKS} AND NOT granted"
+    for _ in range(600):
+        if server.execute(waiting).fetchone() == (1,):
+            return
+        time.sleep(0.05)
+    raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "waits"),
+    [("alone", "alone", True), ("alone", "together", True), ("together", "alone", True),
+     ("together", "together", False)],
+)  # fmt: skip
+def test_whoever_wants_to_be_alone_waits_until_the_other_has_died(
+    postgres_url: str, server: Any, first: str, second: str, waits: bool
+) -> None:
+    Ledger.open(postgres_url).close()
+    holder = start(AT_THE_LEDGER, postgres_url, first, "KH-trademarks")
+    assert said(holder) == "in"
+    other = start(AT_THE_LEDGER, postgres_url, second, "KH-trademarks")
+    elsewhere = start(AT_THE_LEDGER, postgres_url, "alone", "KH-patents")
+    assert said(elsewhere) == "in"
+    if waits:
+        wait_until_one_waits(server)
+        holder.kill()
+    assert said(other) == "in"
+    for process in (holder, other, elsewhere):
+        process.kill()
+        process.communicate()
+
+
+def test_a_worker_on_another_machine_waits_for_its_turn(
+    ipas: Any, tmp_path: Path, postgres_url: str, server: Any
+) -> None:
+    desk = ipas.open_desk(tmp_path / "hub", ledger_url=postgres_url)
+    waiting = desk.hand_in(ipas.marks(ipas.mark()))
+    home, at = str(desk.hub.home.root), desk.now.isoformat()
+    with desk.hub.alone("KH", MARKS):
+        elsewhere = start(ELSEWHERE, home, postgres_url, waiting.deliveryId, at)
+        wait_until_one_waits(server)
+        assert desk.served() == {}
+    assert said(elsewhere) == "in published_with_findings"
+    elsewhere.communicate()
+    assert len(desk.served()) == 1
+    desk.hub.close()
+
+
+def test_a_backup_waits_for_a_publication_on_another_machine(
+    ipas: Any, tmp_path: Path, postgres_url: str, server: Any
+) -> None:
+    desk = ipas.open_desk(tmp_path / "hub", ledger_url=postgres_url)
+    waiting = desk.hand_in(ipas.marks(ipas.mark()))
+    home, at = str(desk.hub.home.root), desk.now.isoformat()
+    with desk.hub.gate.closed():
+        elsewhere = start(ELSEWHERE, home, postgres_url, waiting.deliveryId, at)
+        wait_until_one_waits(server)
+        assert desk.served() == {}
+    assert said(elsewhere) == "in published_with_findings"
+    elsewhere.communicate()
+    desk.hub.close()
+
+
+def test_a_turn_that_was_lost_with_its_connection_is_an_error(
+    postgres_url: str, server: Any
+) -> None:
+    ledger = Ledger.open(postgres_url)
+    end = f"SELECT pg_terminate_backend(pid) FROM {LOCKS} AND granted"
+    with pytest.raises(StoreError), ledger.turns.alone("KH-trademarks"):
+        assert server.execute(end).fetchall() == [(True,)]
+    with ledger.turns.alone("KH-trademarks"):
+        pass
+    assert server.execute(f"SELECT count(*) FROM {LOCKS}").fetchone() == (0,)
+    ledger.close()
+
+
+def test_on_one_machine_the_file_is_enough(tmp_path: Path) -> None:
+    hub = Hub.create(Settings(home=tmp_path / "hub"))
+    with hub.alone("KH", MARKS), hub.ledger.turns.alone("KH-trademarks"):
+        pass
+    hub.close()
