@@ -5,6 +5,7 @@ answer by any path. Whether a filter may be used at all is the caller's decision
 """
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +15,13 @@ from connectors.serving.schema import FRAGMENT_COLUMNS, FRAGMENT_OF_RECORD
 
 PREFIX_SCHEMES = frozenset({"ipc", "cpc", "locarno"})
 """Hierarchical schemes: ``A61K`` finds ``A61K31/00``, ``14`` finds ``14-03``."""
+
+STATUS = "status"
+"""The scheme a record's status is filed under."""
+
+MAX_GATHERED = 20_000
+"""Records that begin with a symbol, up to which they are gathered (5 ms) before a page is
+walked; more are common enough to be met on the way."""
 
 _BEYOND = "\U0010ffff"
 """Sorts after every continuation of a prefix."""
@@ -61,7 +69,7 @@ def read_page(
     limit: int,
 ) -> Page:
     """Return up to ``limit`` records after a place, ordered by application number."""
-    statement, values = page_statement(space, mask, filters, after)
+    statement, values = page_statement(connection, space, mask, filters, after)
     rows = connection.execute(statement, (*values, limit + 1)).fetchall()
     more = len(rows) > limit
     if more:
@@ -117,88 +125,132 @@ def _found_record_statement(mask: int) -> str:
 
 
 def page_statement(
-    space: int, mask: int, filters: Filters, after: tuple[str, str]
+    connection: sqlite3.Connection,
+    space: int,
+    mask: int,
+    filters: Filters,
+    after: tuple[str, str],
 ) -> tuple[str, list[object]]:
     """Return the statement of a page and its values, all but the limit.
 
-    One exact symbol drives the page from ``posting``, which is in page order, and whatever
-    else is asked is looked at in the record; without one the page walks ``record`` in page
-    order or by a number's own index.
+    A page walks something in page order and looks at every record on its way, so that it costs
+    the same however many records fit: the places of the symbols of one scheme, merged, or else
+    ``record``. Only a number leads to its few records directly, which are then sorted.
     """
-    driver, source, values, conditions = "r", "record r", [], []
-    asked = _symbols(filters)
-    driving = [name for name, of in asked.items() if len(of) == 1 and name not in PREFIX_SCHEMES]
-    for scheme in sorted(asked, key=lambda name: name not in driving):
-        symbols = asked[scheme]
-        if driver == "r" and driving:
-            driver, source = "p", "posting p JOIN record r ON r.id = p.id"
-            conditions.append("p.space = ? AND p.scheme = ? AND p.symbol = ?")
-            values += [space, scheme, symbols[0]]
-        elif driver == "p":
-            # Looked at record by record, as the page is walked: a set of all that are filed
-            # under a status grows with the register.
-            conditions.append(_filed_under(symbols))
-            values += [f"\n{scheme} {symbol}{_end(scheme)}" for symbol in symbols]
-        else:
-            # The plus keeps SQLite walking in page order instead of sorting every match.
-            any_of, bounds = _any_symbol(scheme, symbols)
-            conditions.append(
-                f"+r.id IN (SELECT id FROM posting WHERE space = ? AND scheme = ? AND ({any_of}))"
-            )
-            values += [space, scheme, *bounds]
-    for condition, value in _plain(filters):
+    asked, by_number = _symbols(filters), bool(_numbers(filters))
+    driving = None if by_number else _driving(asked)
+    conditions, values = list[str](), list[object]()
+    for scheme, symbols in asked.items():
+        if scheme == driving:
+            continue
+        gathered = (
+            not by_number and driving is None and _are_few(connection, space, scheme, symbols)
+        )
+        condition, bounds = (_among if gathered else _filed_under)(space, scheme, symbols)
+        conditions.append(condition)
+        values += bounds
+    for condition, value in _numbers(filters) + _plain(filters):
         conditions.append(condition)
         values.append(value)
-    conditions.append("r.alive = 1")
-    if driver == "r":
-        conditions.append("r.space = ?")
-        values.append(space)
-    # A number finds one record or a few: its own index, then sort, not a walk to it.
-    walk = "+" if filters.applicationNumber or filters.registrationNumber else ""
-    order = f"{walk}{driver}.sort_key, {walk}{driver}.record_id"
-    conditions.append(f"({order}) > (?, ?)")
+    if driving is not None:
+        return _merged(space, mask, (driving, asked[driving]), (conditions, values), after)
+    walk = "+" if by_number else ""
+    order = f"{walk}r.sort_key, {walk}r.record_id"
+    conditions += ["r.alive = 1", "r.space = ?", f"({order}) > (?, ?)"]
     return (
         f"SELECT r.sort_key, r.record_id, {columns_of(mask)} "
-        f"FROM {source} JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE {' AND '.join(conditions)} "
+        f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE {' AND '.join(conditions)} "
         f"ORDER BY {order} LIMIT ?",
-        [*values, *after],
+        [*values, space, *after],
     )
 
 
+def _merged(
+    space: int,
+    mask: int,
+    driving: tuple[str, list[str]],
+    asked: tuple[list[str], list[object]],
+    after: tuple[str, str],
+) -> tuple[str, list[object]]:
+    """Return the statement that walks the places of each symbol in page order, side by side.
+
+    Only living records are filed under anything. A record under several of the symbols comes
+    with the first of them; of statuses it has one.
+    """
+    scheme, symbols = driving
+    arms, values = list[str](), list[object]()
+    for place, symbol in enumerate(symbols):
+        conditions, bounds = list(asked[0]), list(asked[1])
+        if place and scheme != STATUS:
+            before, named = _filed_under(space, scheme, symbols[:place])
+            conditions.append(f"NOT {before}")
+            bounds += named
+        record = "CROSS JOIN record r ON r.id = p.id " if conditions else ""
+        arms.append(
+            f"SELECT p.sort_key, p.record_id, {columns_of(mask)} FROM posting p {record}"
+            f"CROSS JOIN fragment f ON {FRAGMENT_OF_RECORD.replace('r.', 'p.')} "
+            "WHERE p.space = ? AND p.scheme = ? AND p.symbol = ? "
+            f"AND (p.sort_key, p.record_id) > (?, ?){''.join(f' AND {c}' for c in conditions)}"
+        )
+        values += [space, scheme, symbol, *after, *bounds]
+    return f"{' UNION ALL '.join(arms)} ORDER BY 1, 2 LIMIT ?", values
+
+
+def _driving(asked: Mapping[str, list[str]]) -> str | None:
+    """Return the scheme whose symbols lead to the records: a class before a status."""
+    exact = [scheme for scheme in asked if scheme not in PREFIX_SCHEMES]
+    return min(exact, key=lambda scheme: scheme == STATUS, default=None)
+
+
 def _symbols(filters: Filters) -> dict[str, list[str]]:
-    asked = {
-        scheme: [fold_symbol(scheme, symbol) for symbol in symbols]
-        for scheme, symbols in filters.symbols.items()
-        if symbols
+    given = {**filters.symbols, STATUS: filters.status}
+    folded = {
+        scheme: dict.fromkeys(fold_symbol(scheme, symbol) for symbol in symbols)
+        for scheme, symbols in given.items()
     }
-    if filters.status:
-        asked["status"] = [fold_number(status) for status in filters.status]
-    return asked
+    return {scheme: list(symbols) for scheme, symbols in folded.items() if symbols}
 
 
-def _any_symbol(scheme: str, symbols: list[str]) -> tuple[str, list[str]]:
-    if scheme not in PREFIX_SCHEMES:
-        return f"symbol IN ({', '.join('?' * len(symbols))})", symbols
+def _are_few(connection: sqlite3.Connection, space: int, scheme: str, symbols: list[str]) -> bool:
+    """Tell whether what begins with some symbols is no more than ``MAX_GATHERED``."""
+    filed, values = _filed(space, scheme, symbols)
+    (count,) = connection.execute(
+        f"SELECT count(*) FROM (SELECT 1 {filed} LIMIT ?)", (*values, MAX_GATHERED + 1)
+    ).fetchone()
+    return int(count) <= MAX_GATHERED
+
+
+def _among(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
+    """Return the condition that a record is in the set of those that begin with some symbols."""
+    filed, values = _filed(space, scheme, symbols)
+    # The plus keeps SQLite walking in page order instead of sorting every match.
+    return f"+r.id IN (SELECT id {filed})", values
+
+
+def _filed(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
     ranges = " OR ".join(["symbol >= ? AND symbol < ?"] * len(symbols))
-    return ranges, [bound for symbol in symbols for bound in (symbol, symbol + _BEYOND)]
+    bounds = [bound for symbol in symbols for bound in (symbol, symbol + _BEYOND)]
+    return f"FROM posting WHERE space = ? AND scheme = ? AND ({ranges})", [space, scheme, *bounds]
 
 
-def _filed_under(symbols: list[str]) -> str:
-    """Return the condition that a record is filed under one of some symbols."""
+def _filed_under(_space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
+    """Return the condition, looked at record by record, to be filed under one of some symbols."""
     any_of = " OR ".join(["instr(char(10) || r.postings || char(10), ?) > 0"] * len(symbols))
-    return f"({any_of})"
+    end = "" if scheme in PREFIX_SCHEMES else "\n"
+    return f"({any_of})", [f"\n{scheme} {symbol}{end}" for symbol in symbols]
 
 
-def _end(scheme: str) -> str:
-    return "" if scheme in PREFIX_SCHEMES else "\n"
-
-
-def _plain(filters: Filters) -> list[tuple[str, object]]:
+def _numbers(filters: Filters) -> list[tuple[str, object]]:
     asked: list[tuple[str, object]] = []
     if filters.applicationNumber is not None:
         asked.append(("r.application_number = ?", fold_number(filters.applicationNumber)))
     if filters.registrationNumber is not None:
         asked.append(("r.registration_number = ?", fold_number(filters.registrationNumber)))
+    return asked
+
+
+def _plain(filters: Filters) -> list[tuple[str, object]]:
+    asked: list[tuple[str, object]] = []
     if filters.applicationDateFrom is not None:
         asked.append(("r.application_date >= ?", filters.applicationDateFrom.isoformat()))
     if filters.applicationDateTo is not None:

@@ -38,7 +38,7 @@ class Reading:
         after: tuple[str, str] = START,
     ) -> None:
         """Start reading ``space`` on a connection that nobody else uses."""
-        statement, values = page_statement(space, mask, filters, after)
+        statement, values = page_statement(connection, space, mask, filters, after)
         self._connection = connection
         self._rows = connection.execute(statement, (*values, -1))
 

@@ -1,14 +1,16 @@
 """The serving store: atomic, idempotent, and never a byte of a class that is not allowed."""
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Mapping
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
+from random import Random
 
 import msgspec
 import pytest
 
-from connectors.serving import streaming
+from connectors.serving import reading, schema, streaming
 from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
 from ipregister.errors import SearchTooSlow
@@ -176,6 +178,90 @@ def test_filters_find_what_they_say(
     assert {msgspec.json.decode(body)["recordId"] for body in bodies} == expected
 
 
+SYMBOLS = {
+    "nice": (("1",), ("1", "2"), ("03", "1", "3", "2"), ("9",)),
+    "locarno": (("14",), ("14", "02"), ("14-03", "14")),
+    "status": (("filed",), ("filed", "ended"), ("ended", "registered", "filed", "filed")),
+}
+
+
+@pytest.mark.parametrize("gathered", [0, 10_000])
+def test_pages_of_any_symbols_have_each_record_once_in_order(
+    store: ServingStore, gathered: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_GATHERED", gathered)
+    chance = Random(5)
+    rows = {}
+    for number in range(120):
+        nice = chance.sample(["1", "2", "3", "4"], chance.randrange(4))
+        locarno = chance.sample(["14-03", "14-1", "2-02", "20-01"], chance.randrange(3))
+        rows[f"{number:03}"] = row(
+            f"{number:03}",
+            sortKey=f"KH/{chance.randrange(30):02}",
+            status=chance.choice(["filed", "registered", "ended", ""]),
+            classes=(*(("nice", c) for c in nice), *(("locarno", c) for c in locarno)),
+            applicationDate=dt.date(2000 + number % 3, 1, 1),
+        )
+    store.publish(delivery(1, *rows.values()))
+    store.publish(delivery(2, gone=("007", "070")))
+    del rows["007"], rows["070"]
+
+    def fits(of: ServingRow, scheme: str, symbols: tuple[str, ...]) -> bool:
+        if scheme == "status":
+            return of.status in symbols
+        filed = [symbol for name, symbol in of.classes if name == scheme]
+        if scheme == "nice":
+            return any(symbol.lstrip("0") in filed for symbol in symbols)
+        return any(f.startswith(symbol.lstrip("0")) for symbol in symbols for f in filed)
+
+    choices = [(), *((name, symbols) for name, of in SYMBOLS.items() for symbols in of)]
+    for one, other in product(choices, choices):
+        asked = dict(filter(None, (one, other)))
+        status = asked.pop("status", ())
+        filters = Filters(status=status, symbols=asked, applicationDateTo=dt.date(2001, 6, 1))
+        wanted = asked | ({"status": status} if status else {})
+        expected = sorted(
+            (of.sortKey, name)
+            for name, of in rows.items()
+            if of.applicationDate is not None
+            and of.applicationDate.year < 2002
+            and all(fits(of, *each) for each in wanted.items())
+        )
+        found, after = [], ("", "")
+        while True:
+            page = store.page("KH", TM, CORE, filters, after=after, limit=7)
+            found += page.records
+            assert [msgspec.json.decode(body)["recordId"] for body in page.bodies] == page.records
+            if page.last is None:
+                break
+            after = page.last
+        assert found == [name for _, name in expected], filters
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        Filters(),
+        Filters(status=("filed",)),
+        Filters(status=("filed", "ended")),
+        Filters(symbols={"nice": ("5", "35")}, status=("filed", "ended")),
+        Filters(symbols={"nice": ("5",), "locarno": ("14",)}),
+    ],
+)
+def test_no_page_gathers_what_grows_with_the_register(
+    store: ServingStore, filters: Filters
+) -> None:
+    store.publish(delivery(1, row("a")))
+    connection = schema.connect(store.path, writer=False)
+    statement, values = reading.page_statement(connection, 1, 1, filters, ("", ""))
+    plan = [
+        step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", (*values, 1))
+    ]
+    connection.close()
+    assert plan
+    assert not [step for step in plan if re.search("SUBQUERY|TEMP B-TREE|SCAN", step)]
+
+
 def test_an_updated_record_is_filed_under_its_new_words_only(store: ServingStore) -> None:
     first = row("a", status="filed", classes=(("nice", "5"),), searchText="old word")
     second = row("a", status="registered", classes=(("nice", "9"),), searchText="new word")
@@ -207,18 +293,18 @@ def test_other_threads_read_too(store: ServingStore) -> None:
 def test_a_reading_is_of_one_state(store: ServingStore) -> None:
     numbers = [f"r{number:04d}" for number in range(streaming.PIECE + 10)]
     store.publish(delivery(1, *[row(number) for number in numbers]))
-    reading = store.reading("KH", TM, ALL, Filters())
-    first = reading.read()
+    opened = store.reading("KH", TM, ALL, Filters())
+    first = opened.read()
     store.publish(delivery(2, row("r9999"), gone=("r0509",)))
-    second = reading.read()
+    second = opened.read()
     assert first is not None
     assert second is not None
     assert first.records + second.records == numbers
     assert [
         msgspec.json.decode(body)["recordId"] for body in first.bodies + second.bodies
     ] == numbers
-    assert reading.read() is None
-    reading.close()
+    assert opened.read() is None
+    opened.close()
 
 
 def test_a_search_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
