@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from connectors.serving import feed
 from connectors.serving.rows import FREE_TEXT
 from connectors.serving_store import (
     Filters,
@@ -376,8 +377,33 @@ GRANTS = [
 ]
 
 
+def test_who_keeps_everything_is_not_kept_waiting_for_it(
+    store: ServingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"{number:02}" for number in range(20)]
+    publish(store, 1, *(row(name) for name in names))
+    reader = Reader(store, limit=100)
+    reader.catch_up({KH: ALL})
+    publish(store, 2, gone=("03", "11"))
+    again = {KH: replace(ALL, since=3)}
+    whole = reader.copy(100)
+    expected = whole.catch_up(again)
+    monkeypatch.setattr(feed, "MAX_WALKED", 6)
+    pages, more = [], True
+    while more:
+        more = reader.step(again)
+        pages.append(len(reader.heard))
+    assert pages == [1, 1, 0, 18]
+    assert [item["type"] for item in expected] == ["retract"] * 2 + ["upsert"] * 18
+    assert reader.held == whole.held == visible(store, again)
+
+
+@pytest.mark.parametrize("walked", [3, 10_000])
 @pytest.mark.parametrize("seed", range(8))
-def test_replay_holds_exactly_what_is_visible(store: ServingStore, seed: int) -> None:
+def test_replay_holds_exactly_what_is_visible(
+    store: ServingStore, seed: int, walked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MAX_WALKED", walked)
     """Deliveries, grants and pages in any order; then from every place ever given out."""
     chance = random.Random(seed)
     spaces: list[Space] = [KH, ("KH", PT), ("TH", TM)]
