@@ -85,7 +85,10 @@ class AccessReceipt:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """How much one third party read of one right in a period; distinct ``recordIds``."""
+    """How much one third party read of one right in a period; records are distinct ``recordIds``.
+
+    ``retractionsOpen`` are records that were taken back and whose dropping it has not confirmed.
+    """
 
     thirdParty: str
     right: Right
@@ -165,14 +168,19 @@ class Receipts:
                      known AS (
                         SELECT m.thirdParty, m.ipRight, count(DISTINCT n.recordId) AS records
                         FROM mine m JOIN named n USING (source, request)
-                        WHERE NOT n.isRetracted GROUP BY ALL)
-                SELECT m.thirdParty, m.ipRight, count(*), coalesce(any_value(k.records), 0),
-                       min(m.at), max(m.at),
-                       count(*) FILTER (WHERE m.retracted > 0 AND NOT EXISTS (
+                        WHERE NOT n.isRetracted GROUP BY ALL),
+                     held_on_to AS (
+                        SELECT m.thirdParty, m.ipRight, count(DISTINCT n.recordId) AS records
+                        FROM mine m JOIN named n USING (source, request)
+                        WHERE n.isRetracted AND NOT EXISTS (
                             SELECT 1 FROM requests a
                             WHERE a.clientId = m.clientId AND a.cameWith = m.leftWith
-                              AND a.at >= m.at AND m.leftWith <> ''::BLOB))
+                              AND a.at >= m.at AND m.leftWith <> ''::BLOB)
+                        GROUP BY ALL)
+                SELECT m.thirdParty, m.ipRight, count(*), coalesce(any_value(k.records), 0),
+                       min(m.at), max(m.at), coalesce(any_value(h.records), 0)
                 FROM mine m LEFT JOIN known k USING (thirdParty, ipRight)
+                     LEFT JOIN held_on_to h USING (thirdParty, ipRight)
                 GROUP BY ALL ORDER BY ALL
                 """,
                 values,

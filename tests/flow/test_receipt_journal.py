@@ -109,12 +109,21 @@ def test_what_was_taken_back_is_acknowledged_when_the_reader_comes_back_with_its
     )
     (open_,) = receipts.find(Asked("KH"), limit=10)
     assert (open_.retracted, open_.acknowledgedAt) == (2, None)
-    assert receipts.usage(Asked("KH"))[0].retractionsOpen == 1
+    journal.append(
+        read(
+            retracted=("B", "C"), route=Route.CHANGES, came_with="c1", left_with="c9", request="r9"
+        )
+    )
+    assert receipts.usage(Asked("KH"))[0].retractionsOpen == 3  # records, each once
     again = MONDAY + timedelta(minutes=5)
     journal.append(
         read(route=Route.CHANGES, at=again, came_with="c2", left_with="c3", request="r3")
     )
     assert receipts.find(Asked("KH"), limit=10)[-1].acknowledgedAt == again
+    assert receipts.usage(Asked("KH"))[0].retractionsOpen == 2
+    journal.append(
+        read(route=Route.CHANGES, at=again, came_with="c9", left_with="c3", request="r4")
+    )
     assert receipts.usage(Asked("KH"))[0].retractionsOpen == 0
 
 
