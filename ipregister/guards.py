@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ipregister.deliveries import Kind
 from ipregister.guard_limits import DEFAULTS, GuardLimits
 from ipregister.holds import DroppedField, Hold, HoldCode, IdChurn, Trouble
+from ipregister.report_words import count_of
 
 FOREIGN_SHARE = 0.9
 """A file whose records nearly all name another office is that office's; single ones are
@@ -188,7 +189,8 @@ def _unreadable_records(measures: Measures, limits: GuardLimits) -> Trouble | No
         return None
     return Trouble(
         HoldCode.UNREADABLE_RECORDS,
-        f"{measures.rejected:,} records could not be read and may be among those that are missing",
+        f"{count_of(measures.rejected, 'record')} could not be read and may be among those that "
+        "are missing",
         "Mend what cannot be read (the findings name file and line) and deliver again, or "
         "release it if the missing ones are meant to go.",
     )

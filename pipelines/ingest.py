@@ -29,6 +29,7 @@ from connectors.register.manifests import keep_manifest
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.errors import StoreError
 from ipregister.holds import HoldCode, failed
+from ipregister.report_words import count_of
 from pipelines.begun import finish_begun
 from pipelines.guarding import hold_of, withdraw_superseded
 from pipelines.journey import (
@@ -249,7 +250,8 @@ def _publish_inside(journey: Journey, decided: Decided) -> Delivery:
     )
     state = State.PUBLISHED_WITH_FINDINGS if has_findings else State.PUBLISHED
     held = decided.receipt.held
-    reason = f"{held:,} records stay held: they have a critical finding." if held else None
+    stays = "stays held: it has" if held == 1 else "stay held: they have"
+    reason = f"{count_of(held, 'record')} {stays} a critical finding." if held else None
     return move(
         journey, state, decided.receipt, decided.findings, reason, amendments=decided.amendments
     )

@@ -19,6 +19,7 @@ from connectors.ledger import Delivery
 from connectors.publication import Changes, append_to_register, publish_to_serving
 from connectors.register.manifests import keep_manifest
 from ipregister.model import Right
+from ipregister.report_words import count_of
 from pipelines.journey import manifest_of
 
 DECISION = "publication.json"
@@ -123,7 +124,8 @@ def _publish(hub: Hub, decided: Rederived, delivery: Delivery) -> None:
     reach("reprocess.served")
     keep_manifest(manifest_in(directory), manifest_of(hub, delivery))
     reach("reprocess.manifest")
-    reason = f"reprocessed: {done.changes:,} records changed by mapping or rules {done.now}"
+    changed = f"{count_of(done.changes, 'record')} changed by mapping or rules {done.now}"
+    reason = f"reprocessed: {changed}"
     told = hub.ledger.deliveries.events(delivery.deliveryId)
     if (decided.at, reason) not in [(event.at, event.reason) for event in told]:
         hub.ledger.deliveries.remark(delivery.deliveryId, decided.at, decided.by, reason)

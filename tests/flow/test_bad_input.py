@@ -339,7 +339,7 @@ def test_a_full_extraction_with_a_damaged_file_lets_nothing_vanish(desk: Any, ip
     desk.deliver(ipas.marks(*map(ipas.mark, numbers)), kind=FULL)
     done = desk.deliver(ipas.marks(*map(ipas.mark, numbers[:29])), b"<Transaction>", kind=FULL)
     assert done.state is State.HELD
-    assert "1 records could not be read and may be among those that are missing" in done.reason
+    assert "1 record could not be read and may be among those that are missing" in done.reason
     assert len(desk.served()) == 30
 
 

@@ -67,6 +67,7 @@ def test_nobody_deletes_another_offices_record(desk: Any, ipas: Any) -> None:
     done = desk.deliver(ipas.marks(removal(ipas, ONE, office="VN"), ipas.mark(THREE)))
     assert done.receipt == Receipt(recordsRead=2, accepted=1, held=1, inserted=1)
     assert set(desk.served()) == {ONE, TWO, THREE}
+    assert done.reason == "1 record stays held: it has a critical finding."
 
 
 def test_a_deletion_that_comes_before_its_record_deletes_it(desk: Any, ipas: Any) -> None:

@@ -146,7 +146,7 @@ def test_another_mapping_changes_what_it_says_differently_and_says_why(
         newest = desk.hub.ledger.deliveries.get(done[-1].deliveryId)
         assert processing_of(manifest_of(desk.hub, newest)) == done[-1].now
         reason = desk.hub.ledger.deliveries.events(newest.deliveryId)[-1].reason
-        assert reason == f"reprocessed: 1 records changed by mapping or rules {done[-1].now}"
+        assert reason == f"reprocessed: 1 record changed by mapping or rules {done[-1].now}"
         once = everything(desk)
         again(desk)
         assert everything(desk) == once

@@ -78,7 +78,7 @@ HELD = {
         "40 records would go back to what they were before as in delivery KH-20261001-0001",
     ),
     HoldCode.ALL_VANISH: (full(3, 5, 3, inserted=5), "not one record you had"),
-    HoldCode.UNREADABLE_RECORDS: (full(1_000, 998, 1, rejected=1), "1 records could not be read"),
+    HoldCode.UNREADABLE_RECORDS: (full(1_000, 998, 1, rejected=1), "1 record could not be read"),
     HoldCode.MASS_VANISH: (full(250_000, 100_000, 150_000), "60.0% of your records are missing"),
     HoldCode.ROLLING_VANISH: (
         update(960, 19, vanishing=19, lost_before=40),
