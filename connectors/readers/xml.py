@@ -77,9 +77,8 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
         OversizedDelivery: deeper than 256 elements, a text beyond 10 MB, or
             ``RECORD_BYTES`` without the end of a record.
     """
-    document = source.read(PROLOG_BYTES)
-    refuse_internal_subset(document)
-    document += source.read(WHOLE_BYTES + 1 - len(document))
+    document = source.read(WHOLE_BYTES + 1)  # of a source in memory this is no copy
+    refuse_internal_subset(document[:PROLOG_BYTES])
     source.seek(0)
     try:
         if len(document) <= WHOLE_BYTES:
