@@ -7,7 +7,7 @@ left aside, and no third number does. What that means for a delivery is ``ipregi
 
 import duckdb
 
-from connectors.register.engine import literal
+from connectors.register.engine import literal, number
 from connectors.register.ordering import ranked
 from ipregister.deliveries import Kind
 from ipregister.holds import IdChurn, Respelling
@@ -41,6 +41,8 @@ def find(con: duckdb.DuckDBPyConnection, office: str, kind: Kind) -> IdChurn | N
         _define_alike(con)
     added = "SELECT recordKey FROM plan WHERE op = 'insert' AND shown"
     con.execute(f"CREATE TEMP TABLE respelt_before AS {_keyed(lost, office)}")
+    if not number(con, "SELECT count(*) FROM respelt_before"):
+        return None  # nothing to compare with, as in every first load
     con.execute(f"CREATE TEMP TABLE respelt_after AS {_keyed(added, office)}")
     con.execute(
         """
