@@ -19,7 +19,7 @@ from pipelines.resources import HubResource
 from pipelines.workers import end_dead_runs, is_dead
 
 MAX_DELIVERIES, MAX_BYTES = 500, 1 << 30
-"""What one run takes: beyond either, the rest waits for the next tick."""
+"""What one run takes: beyond either, the rest waits for the next tick; one it always takes."""
 
 BETWEEN_TICKS = Patience(answer_seconds=15, pass_seconds=30, pauses=(1, 5))
 """Dagster gives a tick 60 s; a large file goes on at the next."""
@@ -39,7 +39,8 @@ def _requests(waiting: list[Delivery], attempts: dict[str, int]) -> list[dg.RunR
             batches.append([delivery.deliveryId])
             continue
         size += sum(file.bytes for file in delivery.files)
-        if len(updates) < MAX_DELIVERIES and size <= MAX_BYTES:
+        # The first is taken whatever its size: it is not smaller at the next tick.
+        if not updates or (len(updates) < MAX_DELIVERIES and size <= MAX_BYTES):
             updates.append(delivery.deliveryId)
     if updates:
         batches.append(updates)

@@ -13,6 +13,7 @@ import dagster as dg
 import pytest
 
 import pipelines.jobs as jobs
+import pipelines.sensors as sensors
 from ipregister.deliveries import Kind, State
 from ipregister.errors import StoreError
 from pipelines import assets
@@ -191,6 +192,34 @@ def test_the_sensor_asks_for_one_run_for_updates_and_one_per_full_extraction(
     again = asked()
     assert [ids for _, ids in again] == [ids for _, ids in first]
     assert len({key for key, _ in first} & {key for key, _ in again}) == 2  # a new attempt
+
+
+@pytest.mark.parametrize(
+    ("deliveries", "bytes_", "taken"),
+    [(500, 1 << 30, 3), (2, 1 << 30, 2), (500, 1, 1), (500, 0, 1)],
+    ids=["all", "two deliveries", "larger than a run", "no room at all"],
+)
+def test_an_update_too_large_for_any_run_has_one_to_itself(
+    desk: Any,
+    ipas: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    deliveries: int,
+    bytes_: int,
+    taken: int,
+) -> None:
+    monkeypatch.setattr(sensors, "MAX_DELIVERIES", deliveries)
+    monkeypatch.setattr(sensors, "MAX_BYTES", bytes_)
+    updates = [desk.hand_in(one_mark(ipas, office), office=office).deliveryId for office in OFFICES]
+    with (
+        dg.DagsterInstance.ephemeral() as instance,
+        dg.build_sensor_context(instance=instance) as context,
+    ):
+        result = waiting_deliveries(context, hub=HubResource(home=str(desk.hub.home.root)))
+    assert isinstance(result, dg.SensorResult)
+    assert result.run_requests is not None
+    (request,) = result.run_requests
+    config = request.run_config["ops"]["process_waiting"]["config"]
+    assert config["delivery_ids"] == updates[:taken]
 
 
 def test_the_sensor_asks_for_a_run_to_finish_a_reversal_when_no_delivery_waits(
