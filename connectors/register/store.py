@@ -40,6 +40,9 @@ FOLD_SHARE = 0.05
 RETENTION = timedelta(hours=48)
 """Files no reader can still be using are removed after this long."""
 
+UNREADABLE = frozenset({"deletionVectors", "columnMapping"})
+"""Features of Delta that make a list of files say something else than the table."""
+
 _RETENTION_HOURS = int(RETENTION.total_seconds() // 3600)
 
 BATCH_ROWS = 2_000
@@ -313,7 +316,9 @@ def _refuse_unreadable(table: DeltaTable) -> None:
     configuration = table.metadata().configuration
     vectors = configuration.get("delta.enableDeletionVectors") == "true"
     mapping = configuration.get("delta.columnMapping.mode", "none") != "none"
-    if vectors or mapping:
+    # Switched off again, they may still be in the files there are.
+    features = UNREADABLE.intersection(table.protocol().reader_features or ())
+    if vectors or mapping or features:
         raise StoreError(
             f"{table.table_uri} uses deletion vectors or column mapping; rewrite it without."
         )
