@@ -62,7 +62,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    code: str = Field(pattern=r"^(ALL|TM|PT|DS)\.(CMP|CNF|CNS|UNQ|PKG)\.\d{3}$")
+    code: str = Field(pattern=r"^(ALL|TM|PT|DS)\.(CMP|CNF|CNS|UNQ|PKG)\.[0-9]{3}$")
     severity: Severity
     title: str
     remedy: str

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from pydantic import ValidationError
 
 from connectors.rules.engine import RuleEngine
 from connectors.rules.sql import spark_sql
@@ -115,6 +116,13 @@ def test_words_are_sentences_for_an_office(rule):
 def test_no_pattern_depends_on_the_engine(rule):
     # \d and \w match other digits and letters in Python, DuckDB and Spark.
     assert not re.search(r"\\[dwsb]", f"{rule.violation} {rule.suggest}")
+
+
+@pytest.mark.parametrize("number", ["๐๑๒", "០០១", "၀၀၁", "01", "0001"])
+def test_a_code_ends_in_three_digits_of_ours(number):
+    known = next(rule for rule in load_rules() if rule.code == "ALL.CNS.001")
+    with pytest.raises(ValidationError, match="code"):
+        Rule.model_validate(known.model_dump(by_alias=True) | {"code": f"ALL.CNS.{number}"})
 
 
 def test_only_few_rules_keep_records_from_third_parties():
