@@ -10,6 +10,7 @@ BENCHMARKS = (
     ("benchmarks.api",),
     ("benchmarks.flat",),
     ("benchmarks.bulk",),
+    ("benchmarks.readers",),
     ("benchmarks.limits",),
     ("benchmarks.oauth",),
     ("benchmarks.sftp",),

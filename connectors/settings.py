@@ -85,6 +85,3 @@ class Settings(BaseSettings):
         ge=10,
         description="Time for one visit to an office; a large file goes on at the next.",
     )
-    poll_seconds: int = Field(
-        default=15, ge=1, description="How often Dagster's sensors look for new files."
-    )

@@ -1,4 +1,4 @@
-"""``iphub serve``: the API (and the portal) over one home directory.
+"""``iphub serve``: the API over one home directory.
 
 Each worker is a process of its own with its own connections; what they share is on disk, so
 a token given out by one is known to all. TLS is the affair of the proxy in front.
