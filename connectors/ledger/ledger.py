@@ -86,4 +86,5 @@ class Ledger:
     def close(self) -> None:
         """Close every connection."""
         self.proofs.close()
+        self.turns.close()
         self._database.close()

@@ -22,6 +22,10 @@ from ipregister.model import Right
 MARKS = Right.TRADEMARKS
 LOCKS = """pg_locks WHERE locktype = 'advisory'
     AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+EVERYBODY_ELSE = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid()
+"""
 AT_THE_LEDGER = """
 import sys
 from connectors.ledger import Ledger
@@ -64,12 +68,16 @@ def server(postgres_url: str) -> Iterator[Any]:
 
 
 def wait_until_one_waits(server: Any) -> None:
-    waiting = f"SELECT count(*) FROM {LOCKS} AND NOT granted"
+    wait_until(server, 1, "NOT granted")
+
+
+def wait_until(server: Any, count: int, how: str) -> None:
+    """Wait until so many locks are (not) granted; a server frees them a moment after a close."""
     for _ in range(600):
-        if server.execute(waiting).fetchone() == (1,):
+        if server.execute(f"SELECT count(*) FROM {LOCKS} AND {how}").fetchone() == (count,):
             return
         time.sleep(0.05)
-    raise AssertionError("nobody waits")
+    raise AssertionError(f"never {count} {how}")
 
 
 @pytest.mark.parametrize(
@@ -135,7 +143,12 @@ def test_a_turn_that_was_lost_with_its_connection_is_an_error(
         assert server.execute(end).fetchall() == [(True,)]
     with ledger.turns.alone("KH-trademarks"):
         pass
-    assert server.execute(f"SELECT count(*) FROM {LOCKS}").fetchone() == (0,)
+    server.execute(EVERYBODY_ELSE)  # while the connection waits to be used again
+    with ledger.turns.alone("KH-trademarks"):
+        assert server.execute(f"SELECT count(*) FROM {LOCKS}").fetchone() == (1,)
+    with pytest.raises(KeyError), ledger.turns.together("KH-trademarks"):
+        raise KeyError
+    wait_until(server, 0, "granted")
     ledger.close()
 
 
