@@ -2,19 +2,31 @@
 
 Every answer with records of one office and right is an ``Answer`` first, whatever its form,
 so there is one place that knows which records a client got.
+
+Standards: RFC 9110 §8.4.1 (content codings), §8.8.1 (weak ETags), §12.5.3 (Accept-Encoding).
 """
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import Request
 from starlette.responses import Response
 
+from api.streams import encoding_of
+from connectors.exports.compression import compressed
 from connectors.exports.formats import MEDIA_TYPES, Format, encoder
 from connectors.exports.projection import project
 from ipregister.model import Disclosure, Right
 
 ETAG_BYTES = 16
+
+WORTH_COMPRESSING = 1_024
+"""Bytes below which an answer fits into one packet or two anyway."""
+
+WORTH_A_THREAD = 262_144
+"""Bytes whose compression takes a millisecond or more, in which others are answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +74,43 @@ def disposition(office: str, right: Right, kind: Format) -> dict[str, str]:
 def caching(allowed: frozenset[Disclosure]) -> dict[str, str]:
     """Return the cache headers: never shared, and never kept when persons are in it."""
     keep = "private, no-store" if Disclosure.STAKEHOLDER in allowed else "private, no-cache"
-    return {"Cache-Control": keep, "Vary": "Authorization, Accept"}
+    return {"Cache-Control": keep, "Vary": "Authorization, Accept, Accept-Encoding"}
 
 
-def etag_of(body: bytes) -> str:
-    """Return the ETag of the bytes this client gets: a change it may not see changes none."""
-    return f'"{blake2b(body, digest_size=ETAG_BYTES).hexdigest()}"'
+def coding_of(request: Request, kind: Format, body: bytes) -> str | None:
+    """Return how to compress an answer: as its client asks, if there is anything to gain.
+
+    A body never repeats anything from the request, so its length gives nothing away. Columns
+    of Parquet are compressed already.
+    """
+    if kind is Format.PARQUET or len(body) <= WORTH_COMPRESSING:
+        return None
+    return encoding_of(request)
+
+
+async def compact(response: Response, coding: str | None) -> Response:
+    """Return an answer in a coding, if in any."""
+    if coding is not None:
+        body = bytes(response.body)
+        if len(body) < WORTH_A_THREAD:
+            response.body = compressed(body, coding)
+        else:
+            response.body = await run_in_threadpool(compressed, body, coding)
+        response.headers["Content-Encoding"] = coding
+        response.headers["Content-Length"] = str(len(response.body))
+    return response
+
+
+def etag_of(body: bytes, coding: str | None = None) -> str:
+    """Return the ETag of what this client gets: a change it may not see changes none.
+
+    It is weak when the body leaves compressed, because the bytes are then others.
+    """
+    tag = f'"{blake2b(body, digest_size=ETAG_BYTES).hexdigest()}"'
+    return tag if coding is None else f"W/{tag}"
 
 
 def matches(known: str, etag: str) -> bool:
     """Tell whether an ``If-None-Match`` names this ETag (RFC 9110 §13.1.2)."""
     tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]
-    return etag in tags or "*" in tags
+    return etag.removeprefix("W/") in tags or "*" in tags

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import openapi
-from api.answers import caching
+from api.answers import caching, coding_of, compact
 from api.auth import authenticate
 from api.direct import DirectRoute
 from api.limits import count_rows
@@ -74,7 +74,8 @@ async def list_changes(request: Request) -> Response:
     note_changes(request, service, access, changes.told, came_with=came_with, left_with=cursor)
     headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
     headers["Link"] = next_link(request, service, values, cursor)
-    return _page(changes, kind, cursor, headers)
+    page = _page(changes, kind, cursor, headers)
+    return await compact(page, coding_of(request, kind, bytes(page.body)))
 
 
 def _page(changes: Changes, kind: Format, cursor: str, headers: dict[str, str]) -> Response:

@@ -71,7 +71,6 @@ async def stream(request: Request, service: Service, wanted: Wanted) -> Response
     headers = caching(wanted.grant.allowed)
     headers |= disposition(wanted.office, wanted.right, Format.NDJSON)
     headers["Content-Type"] = MEDIA_TYPES[Format.NDJSON]
-    headers["Vary"] += ", Accept-Encoding"
     if encoding := encoding_of(request):
         headers["Content-Encoding"] = encoding
         return Streamed(compressed(source.produce, encoding), close, headers)

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import openapi
-from api.answers import Answer, caching, etag_of, matches, respond
+from api.answers import Answer, caching, coding_of, compact, etag_of, matches, respond
 from api.auth import authenticate
 from api.direct import DirectRoute
 from api.limits import count_rows
@@ -78,11 +78,12 @@ async def read_record(request: Request) -> Response:
     answer = Answer(office, right, allowed, every, (record_id,), (found,)).only(columns)
     body = answer.bodies[0] if kind is Format.JSON else answer.encoded(kind)
     note(request, service, access, Route.RECORD, (office, right), answer.records)
-    headers = {"ETag": etag_of(body)}
+    coding = coding_of(request, kind, body)
+    headers = {"ETag": etag_of(body, coding)}
     if (known := request.headers.get("if-none-match")) and matches(known, headers["ETag"]):
         return Response(None, 304, caching(allowed) | headers)
     count_rows(request, 1)
-    return respond(answer, kind, body, headers)
+    return await compact(respond(answer, kind, body, headers), coding)
 
 
 @router.get("/{office}/{right}/records", openapi_extra=openapi.RECORDS)
@@ -129,9 +130,11 @@ async def list_records(request: Request) -> Response:
     count_rows(request, len(answer.bodies))
     headers = {"Link": next_link(request, service, values, cursor)} if cursor else {}
     if kind is Format.JSON:
-        return respond(answer, kind, _page(answer.bodies, cursor), headers)
-    body = await run_in_threadpool(answer.encoded, kind)
-    return respond(answer, kind, body, headers)
+        body = _page(answer.bodies, cursor)
+    else:
+        body = await run_in_threadpool(answer.encoded, kind)
+    coding = coding_of(request, kind, body)
+    return await compact(respond(answer, kind, body, headers), coding)
 
 
 def is_search(filters: Filters) -> bool:

@@ -116,13 +116,16 @@ def encoding_of(request: Request) -> str | None:
     """Return the content encoding a client prefers among ours, ``None`` for none."""
     best, quality = None, 0.0
     asked = ",".join(request.headers.getlist("accept-encoding")).lower()
+    if not asked:
+        return None
     for entry in asked.split(","):
         name, _, parameter = (part.strip() for part in entry.partition(";"))
         try:
             wanted = float(parameter.removeprefix("q=")) if parameter else 1.0
         except ValueError:
             continue
-        if name in ENCODINGS and (wanted, name == ENCODINGS[0]) > (quality, best == ENCODINGS[0]):
+        preferred = (wanted, name == ENCODINGS[0]) > (quality, best == ENCODINGS[0])
+        if name in ENCODINGS and wanted > 0 and preferred:
             best, quality = name, wanted
     return best
 

@@ -15,7 +15,10 @@ import pytest
 from fastapi.testclient import TestClient
 from lxml import etree
 
+from api import answers
+from api.answers import WORTH_COMPRESSING
 from api.app import create_app
+from api.negotiation import FEED_FORMATS
 from api.service import Service
 from connectors.cursors import Cursors
 from connectors.exports.formats import MEDIA_TYPES, Format
@@ -102,7 +105,7 @@ def test_pages_and_records_are_to_be_had_in_every_form(http: TestClient, kind: F
         page = http.get(url, headers=accept)
         assert page.status_code == 200, page.text
         assert page.headers["content-type"].startswith(MEDIA_TYPES[kind])
-        assert page.headers["vary"] == "Authorization, Accept"
+        assert page.headers["vary"] == "Authorization, Accept, Accept-Encoding"
         found = records(kind, page)
         assert "applicants" not in found[0]
         assert b"Dara" not in page.content
@@ -196,6 +199,7 @@ def test_a_stream_has_everything_whatever_its_number(http: TestClient) -> None:
         ("zstd, gzip", "zstd"),
         ("zstd;q=0.1, gzip;q=0.9", "gzip"),
         ("gzip;q=0, identity", None),
+        ("zstd;q=0, identity", None),
         ("br", None),
     ],
 )
@@ -208,3 +212,63 @@ def test_a_stream_is_compressed_on_request(http: TestClient, asked: str, given: 
     if given:
         data = pa.CompressedInputStream(pa.BufferReader(data), given).read()
     assert data == plain
+
+
+def raw(http: TestClient, path: str, headers: dict[str, str]) -> tuple[httpx.Response, bytes]:
+    """Return an answer and its bytes as they came."""
+    with http.stream("GET", path, headers=headers) as answer:
+        return answer, b"".join(answer.iter_raw())
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "zstd"])
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        *((f"{BASE}?limit=20", kind) for kind in Format),
+        *(("/v1/changes?limit=20", kind) for kind in FEED_FORMATS),
+    ],
+)
+def test_a_page_is_compressed_for_who_asks_and_the_same(
+    http: TestClient, path: str, kind: Format, encoding: str
+) -> None:
+    accept = {"Accept": MEDIA_TYPES[kind]}
+    plain, body = raw(http, path, accept | {"Accept-Encoding": "identity"})
+    answer, data = raw(http, path, accept | {"Accept-Encoding": encoding})
+    assert len(body) > WORTH_COMPRESSING
+    assert "content-encoding" not in plain.headers
+    assert int(answer.headers["content-length"]) == len(data)
+    if kind is Format.PARQUET:
+        assert (data, "content-encoding" in answer.headers) == (body, False)
+        return
+    assert answer.headers["content-encoding"] == encoding
+    assert len(data) < len(body)
+    assert pa.CompressedInputStream(pa.BufferReader(data), encoding).read() == body
+    coded = {"content-encoding", "content-length", "x-request-id"}
+    others = [{n: v for n, v in a.headers.items() if n not in coded} for a in (plain, answer)]
+    assert others[0] == others[1]
+    head = http.head(path, headers=accept | {"Accept-Encoding": encoding})
+    assert head.headers["content-length"] == answer.headers["content-length"]
+    assert raw(http, path, accept | {"Accept-Encoding": encoding})[1] == data
+
+
+def test_a_compressed_record_has_a_weak_etag_and_is_unchanged_by_either(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{BASE}/r0003"
+    small = http.get(path, headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in small.headers
+    monkeypatch.setattr(answers, "WORTH_COMPRESSING", 10)
+    monkeypatch.setattr(answers, "WORTH_A_THREAD", 11)
+    strong = http.get(path, headers={"Accept-Encoding": "identity"})
+    weak = http.get(path, headers={"Accept-Encoding": "gzip"})
+    assert strong.headers["etag"] == small.headers["etag"]
+    assert weak.headers["etag"] == f"W/{strong.headers['etag']}"
+    assert weak.headers["content-encoding"] == "gzip"
+    assert weak.content == strong.content == small.content
+    for coding, told in (("identity", strong), ("gzip", weak)):
+        for known in (strong, weak):
+            asked = {"Accept-Encoding": coding, "If-None-Match": known.headers["etag"]}
+            same = http.get(path, headers=asked)
+            assert (same.status_code, same.content) == (304, b"")
+            assert same.headers["etag"] == told.headers["etag"]
+            assert same.headers["vary"] == told.headers["vary"]
