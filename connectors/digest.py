@@ -14,10 +14,10 @@ import msgspec
 import pyarrow.parquet as pq
 from sqlalchemy import Table, select
 
+from connectors.changes import BATCH_ROWS
 from connectors.hub import Hub
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import APPEND_ONLY, METADATA
-from connectors.publication import BATCH_ROWS
 from connectors.register.ordering import ranked
 from connectors.schema import log_schema
 from connectors.serving_store import START, Filters

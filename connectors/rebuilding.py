@@ -16,13 +16,14 @@ from typing import Any
 
 import duckdb
 
+from connectors.changes import BATCH_ROWS
 from connectors.faults import reach
-from connectors.publication import BATCH_ROWS, CLASSES, WORDS, serving_row
 from connectors.record_facts import DAY_OF_LOG, FACTS, row_facts
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.rendering import Fragments, render_fragments
 from connectors.schema import canonical_fields
+from connectors.served_rows import CLASSES, WORDS, serving_row
 from connectors.serving.gaps import forget_places, places
 from connectors.serving.rows import Publication, ServingRow, Space, view_of
 from connectors.serving.schema import connect

@@ -14,6 +14,7 @@ from time import perf_counter
 import structlog
 
 from connectors.between_steps import is_decided
+from connectors.changes import Changes
 from connectors.checking import (
     Checked,
     collect_findings,
@@ -23,7 +24,7 @@ from connectors.checking import (
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
-from connectors.publication import Changes, append_to_register, publish_to_serving
+from connectors.publication import append_to_register, publish_to_serving
 from connectors.register.difference import MANIFEST, Difference, difference
 from connectors.register.manifests import keep_manifest
 from ipregister.deliveries import Kind, Receipt, State

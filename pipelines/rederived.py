@@ -13,10 +13,11 @@ from typing import Any
 
 import structlog
 
+from connectors.changes import Changes
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
-from connectors.publication import Changes, append_to_register, publish_to_serving
+from connectors.publication import append_to_register, publish_to_serving
 from connectors.register.manifests import keep_manifest
 from ipregister.model import Right
 from ipregister.report_words import count_of

@@ -13,10 +13,11 @@ from pathlib import Path
 import structlog
 
 from connectors.between_steps import refuse_between_steps
+from connectors.changes import Changes
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
-from connectors.publication import Changes, append_to_register
+from connectors.publication import append_to_register
 from connectors.register.incoming import Arriving
 from connectors.register.reversal import (
     TOUCHED,

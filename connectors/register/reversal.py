@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from connectors.publication import BATCH_ROWS, CLASSES, WORDS
+from connectors.changes import BATCH_ROWS
 from connectors.rebuilding import served
 from connectors.record_facts import DAY_OF_LOG, row_facts
 from connectors.register.difference import define_state
@@ -23,6 +23,7 @@ from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.rendering import render_fragments
 from connectors.schema import canonical_fields
+from connectors.served_rows import CLASSES, WORDS
 from connectors.serving.rows import Publication, ServingRow
 from ipregister.model import load_tables
 

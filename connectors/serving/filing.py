@@ -9,8 +9,11 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import ne
+from typing import NamedTuple
 
-from connectors.serving.rows import BITS, EVERYTHING
+from connectors.serving.inserting import insert_new
+from connectors.serving.preparing import Entry, entries_of
+from connectors.serving.rows import BITS, CORE_BIT, EVERYTHING, Batch
 from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
 from ipregister.model import Disclosure
 
@@ -40,20 +43,7 @@ _PUT_CHANGE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One record as every space files it; ``filed`` are the columns behind the places."""
-
-    record: str
-    sort_key: str
-    change: int
-    postings: str
-    filed: tuple[object, ...]
-    fragments: tuple[bytes, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Filed:
+class Filed(NamedTuple):
     """What a space with its own fragments made of an entry, for spaces that borrow them."""
 
     number: int
@@ -97,10 +87,11 @@ class Numbers:
             "SELECT coalesce(max(id), 0) FROM record WHERE id < ?", (1 << NUMBER_BITS,)
         ).fetchone()
 
-    def next(self) -> int:
-        """Return a number nobody has."""
-        self._last += 1
-        return int(self._last)
+    def next(self, count: int = 1) -> int:
+        """Return a number nobody has, the first of ``count``."""
+        first = int(self._last) + 1
+        self._last += count
+        return first
 
 
 class SpaceWriter:
@@ -118,13 +109,27 @@ class SpaceWriter:
         self._touched = 0
         self._growth = 0
 
+    def put_batch(self, batch: Batch) -> list[Filed]:
+        """File records that were made ready, with their fragments, and return what was done."""
+        stored = self._find([record[1] for record in batch.ready.records])
+        if stored:
+            return self._put_all(entries_of(batch), stored)
+        assert self._numbers is not None  # noqa: S101 - only spaces with fragments come here
+        first = self._numbers.next(len(batch.ready.records))
+        classes = insert_new(self._connection, self._space, self._publication, first, batch)
+        self._growth += len(classes)
+        for bits in set(classes):
+            self._touched |= bits
+        return [Filed(number, present, 0) for number, present in enumerate(classes, start=first)]
+
     def put(self, entries: Sequence[Entry]) -> list[Filed]:
         """File records together with their fragments; each at most once."""
-        stored = self._find([entry.record for entry in entries])
+        return self._put_all(entries, self._find([entry.record for entry in entries]))
+
+    def _put_all(self, entries: Sequence[Entry], stored: dict[str, _Stored]) -> list[Filed]:
         done = []
         for entry in entries:
-            # Core always: it carries the identity, and whoever reads anything reads it.
-            present = BITS[Disclosure.CORE] | _bits(entry.fragments)
+            present = CORE_BIT | _bits(entry.fragments)
             found = stored.get(entry.record)
             alive = found is not None and found.alive
             changed = _bits(map(ne, found.fragments, entry.fragments)) if found and alive else 0

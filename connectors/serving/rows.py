@@ -2,11 +2,11 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -54,9 +54,38 @@ class ServingRow(msgspec.Struct, frozen=True, gc=False):
     searchText: str = ""
 
 
+Record = tuple[int, str, str, int, *tuple[object, ...], str, str]
+"""Place in its batch, ``recordId``, ``sortKey``, ``changeSeq``, and what ``record`` has behind
+``schema.PLACES``: the last two are postings and the words of a search."""
+
+Posting = tuple[str, str, str, str, int]
+"""Scheme, symbol, ``sortKey``, ``recordId``, and the record's place in its batch."""
+
+
+class Ready(NamedTuple):
+    """Records as the tables take them, but for what only the store knows.
+
+    Plain tuples, which go from process to process and to SQLite as they are; ``postings`` are
+    in the order of their table.
+    """
+
+    records: list[Record]
+    postings: list[Posting]
+
+
+class Batch(NamedTuple):
+    """Some records, each of them once, and their fragments: one column per class."""
+
+    ready: Ready
+    fragments: Sequence[Sequence[bytes]]
+
+
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What one delivery changes for readers; ``vanished`` are (recordId, changeSeq)."""
+    """What one delivery changes for readers; ``vanished`` are (recordId, changeSeq).
+
+    Records come one by one (``upserts``) or as batches made ready elsewhere, which are first.
+    """
 
     deliveryId: str
     office: str
@@ -65,6 +94,7 @@ class Publication:
     upserts: Iterable[ServingRow]
     vanished: Iterable[tuple[str, int]] = ()
     cause: Cause = "source"
+    ready: Iterable[Batch] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +127,9 @@ BITS: dict[Disclosure, int] = {name: 1 << place for place, name in enumerate(Dis
 """One bit per class, in fragment order; part of stored rows and of cursors, so append only."""
 
 EVERYTHING = sum(BITS.values())
+
+CORE_BIT = BITS[Disclosure.CORE]
+"""Every record has it: it carries the identity, and whoever reads anything reads it."""
 
 FREE_TEXT = 1 << 30
 """Stands beside the bits of a grant's classes: free text may be seen, too."""

@@ -8,17 +8,18 @@ of the whole, unless the view is without free text.
 
 import sqlite3
 from collections.abc import Collection, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from typing import Any
 
-from connectors.serving.filing import Entry, Numbers, SpaceWriter
+from connectors.serving.filing import Numbers, SpaceWriter
+from connectors.serving.preparing import Entry, facts_of
 from connectors.serving.rows import EVERYTHING, Space, key_of, read_view
 from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
 from connectors.serving.texts import free_text_remover
 from connectors.serving.writing import BATCH, find_space, open_publication
 from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
-from ipregister.row_rules import Facts, RowRule
+from ipregister.row_rules import RowRule
 
 _FILED = ("application_number", "registration_number", *FACTS, "postings", "search_text")
 """Columns a view takes over from the whole, in the order of ``filing.Entry.filed``."""
@@ -108,7 +109,7 @@ def include(connection: sqlite3.Connection, rule: RowRule | None, name: str = "i
     """Let statements of this connection ask ``included(facts …)`` of a rule."""
 
     def included(*facts: str | int | None) -> bool:
-        return rule is None or rule.includes(_facts(*facts))
+        return rule is None or rule.includes(facts_of(facts))
 
     connection.create_function(name, len(FACTS), included, deterministic=True)
 
@@ -209,12 +210,6 @@ def _copy_without_free_text(
 def _entry(row: tuple[Any, ...]) -> Entry:
     filed, fragments = row[3 : 3 + len(_FILED)], row[3 + len(_FILED) :]
     return Entry(row[0], row[1], row[2], filed[-2], filed, fragments)
-
-
-def _facts(*columns: str | int | None) -> Facts:
-    days = [date.fromisoformat(str(day)) if day else None for day in columns[:3]]
-    kinds = [None if word is None else str(word) for word in columns[4:]]
-    return Facts(days[0], days[1], days[2], bool(columns[3]), kinds[0], kinds[1], kinds[2])
 
 
 def _remove(connection: sqlite3.Connection, space: int, view: str) -> None:

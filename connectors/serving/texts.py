@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from connectors.serving.filing import Entry
+from connectors.serving.preparing import Entry
 from ipregister.model import Disclosure, Member, Right, load_tables
 
 _Plan = dict[str, "_Plan | None"]

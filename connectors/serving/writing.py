@@ -8,21 +8,25 @@ written is ``filing``, how a view comes to be ``spaces``.
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import TypeVar
 
 from connectors.faults import reach
-from connectors.serving.filing import Entry, Filed, Numbers, SpaceWriter
-from connectors.serving.folding import fold_number, fold_symbol, fold_text
-from connectors.serving.rows import BITS, Publication, ServingRow, read_view
+from connectors.serving.filing import Filed, Numbers, SpaceWriter
+from connectors.serving.preparing import Entry, batch_of, entries_of, facts_of
+from connectors.serving.rows import Publication, read_view
+from connectors.serving.schema import FACTS
 from connectors.serving.texts import FreeTextRemover, free_text_remover
 from ipregister.model import Right
-from ipregister.row_rules import Facts, RowRule
+from ipregister.row_rules import RowRule
 
 _Thing = TypeVar("_Thing")
 
 BATCH = 1_000
 """Records: about 4 MB of fragments; larger batches were not faster."""
+
+_FACTS = slice(2, 2 + len(FACTS))
+"""Where ``filing.Entry.filed`` has what row rules look at: behind the numbers."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -38,10 +42,10 @@ class ViewWriter:
         self._rule = rule
         self._remover = remover
 
-    def write(self, rows: Sequence[tuple[ServingRow, Entry, Filed]]) -> None:
+    def write(self, records: Sequence[tuple[Entry, Filed]]) -> None:
         """File what belongs here, and take away what no longer does."""
-        outside = {row.recordId: entry.change for row, entry, _ in rows if not self._has(row)}
-        inside = [(entry, filed) for row, entry, filed in rows if entry.record not in outside]
+        outside = {entry.record: entry.change for entry, _ in records if not self._has(entry)}
+        inside = [each for each in records if each[0].record not in outside]
         if inside and self._remover is not None:
             self._space.put([self._remover.strip(entry) for entry, _ in inside])
         elif inside:
@@ -57,8 +61,8 @@ class ViewWriter:
         """Count what was touched."""
         self._space.close()
 
-    def _has(self, row: ServingRow) -> bool:
-        return self._rule is None or self._rule.includes(_facts(row))
+    def _has(self, entry: Entry) -> bool:
+        return self._rule is None or self._rule.includes(facts_of(entry.filed[_FACTS]))
 
 
 def publish(
@@ -113,31 +117,6 @@ def microseconds(at: datetime) -> int:
     return (at - EPOCH) // timedelta(microseconds=1)
 
 
-def entry_of(row: ServingRow) -> Entry:
-    """Return how every space files a record."""
-    postings = _postings(row)
-    return Entry(
-        row.recordId,
-        row.sortKey,
-        row.changeSeq,
-        postings,
-        (
-            fold_number(row.applicationNumber) if row.applicationNumber else None,
-            fold_number(row.registrationNumber) if row.registrationNumber else None,
-            row.applicationDate.isoformat() if row.applicationDate else None,
-            row.registrationDate.isoformat() if row.registrationDate else None,
-            row.publicationDate.isoformat() if row.publicationDate else None,
-            int(row.published),
-            row.rightKind,
-            row.kind,
-            row.filingRoute,
-            postings,
-            fold_text(row.searchText),
-        ),
-        tuple([row.fragments.get(name, b"") for name in BITS]),
-    )
-
-
 def _write(connection: sqlite3.Connection, publication: Publication, space: int) -> None:
     numbers = Numbers(connection)
     at = microseconds(publication.at)
@@ -154,13 +133,11 @@ def _write(connection: sqlite3.Connection, publication: Publication, space: int)
         rule, free_text = read_view(view)
         remover = None if free_text else free_text_remover(publication.right)
         views.append(ViewWriter(writer(number, owns=not free_text), rule, remover))
-    for batch in batches(publication.upserts):
-        rows = list({row.recordId: row for row in batch}.values())
-        entries = [entry_of(row) for row in rows]
-        filed = whole.put(entries)
+    for batch in chain(publication.ready, map(batch_of, batches(publication.upserts))):
+        filed = whole.put_batch(batch)
         reach("serving.batch")
         if views:
-            together = list(zip(rows, entries, filed, strict=True))
+            together = list(zip(entries_of(batch), filed, strict=True))
             for view in views:
                 view.write(together)
     for vanished in batches(publication.vanished):
@@ -180,21 +157,6 @@ def _known(connection: sqlite3.Connection, delivery_id: str, space: int) -> bool
         ).fetchone()
         is not None
     )
-
-
-def _facts(row: ServingRow) -> Facts:
-    return Facts(
-        *(row.applicationDate, row.registrationDate, row.publicationDate, row.published),
-        *(row.rightKind, row.kind, row.filingRoute),
-    )
-
-
-def _postings(row: ServingRow) -> str:
-    """Return what the record is filed under: one ``scheme symbol`` per line, sorted."""
-    lines = {f"{scheme} {fold_symbol(scheme, symbol)}" for scheme, symbol in row.classes if symbol}
-    if row.status:
-        lines.add(f"status {fold_number(row.status)}")
-    return "\n".join(sorted(lines))
 
 
 def batches(items: Iterable[_Thing]) -> Iterator[list[_Thing]]:

@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from connectors.publication import Changes, append_to_register
+from connectors.changes import Changes
+from connectors.publication import append_to_register
 from connectors.register.difference import difference
 from connectors.register.guard_measures import Compared, measure
 from connectors.register.incoming import Arriving

@@ -20,9 +20,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import connectors.publication as publication
+import connectors.log_rows as log_rows
 import connectors.schema as schema
-from connectors.publication import Changes, append_to_register, publish_to_serving
+import connectors.served_rows as served_rows
+from connectors.changes import Changes
+from connectors.publication import append_to_register, publish_to_serving
 from connectors.register.difference import MANIFEST, difference
 from connectors.register.incoming import Arriving
 from connectors.register.manifests import Effective, keep_manifest
@@ -225,13 +227,13 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A register of five columns: what is proven here does not depend on the other 400."""
     wanted = ("recordId", "applicationNumber", "applicationDate", "registrationNumber", "status")
     fields = tuple(each for each in schema.canonical_fields(MARKS) if each.name in wanted)
-    for module in (schema, publication):
+    for module in (schema, log_rows):
         monkeypatch.setattr(module, "canonical_fields", lambda _right: fields)
     nothing = dict.fromkeys(Right, "NULL")
-    monkeypatch.setattr(publication, "CLASSES", nothing)
-    monkeypatch.setattr(publication, "WORDS", nothing)
-    monkeypatch.setattr(publication, "PIECE_RECORDS", 1)  # boundaries wherever there can be one
-    monkeypatch.setattr(publication, "row_facts", lambda *_: "NULL, NULL, false, NULL, NULL, NULL")
+    monkeypatch.setattr(served_rows, "CLASSES", nothing)
+    monkeypatch.setattr(served_rows, "WORDS", nothing)
+    monkeypatch.setattr(log_rows, "PIECE_RECORDS", 1)  # boundaries wherever there can be one
+    monkeypatch.setattr(served_rows, "row_facts", lambda *_: "NULL, NULL, false, NULL, NULL, NULL")
     caches = (schema.staged_schema, schema.log_schema)
     for cache in caches:
         cache.cache_clear()

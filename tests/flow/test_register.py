@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from deltalake.exceptions import DeltaError
 
-import connectors.publication as publication
+import connectors.changes as changes
+import connectors.log_rows as log_rows
 import pipelines.ingest as ingest
 from connectors.register.difference import Difference, difference
 from ipregister.deliveries import Kind, Receipt, State
@@ -261,7 +262,7 @@ def test_a_crash_between_two_steps_leaves_one_effect(
 def test_a_delivery_of_several_pieces_is_published_whole(
     desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publication, "PIECE_BYTES", 1)  # every staged file for itself
+    monkeypatch.setattr(changes, "PIECE_BYTES", 1)  # every staged file for itself
     deliver(desk, ipas, [A, B, C], FULL, 1)
     documents = [ipas.marks(v.write(ipas)) for v in (Version(B.number, "TWO"), C, D)]
     done = desk.process(desk.hand_in(*documents, kind=FULL))
@@ -278,7 +279,7 @@ def test_a_change_without_its_content_stops_the_delivery(
 ) -> None:
     deliver(desk, ipas, [A], FULL, 1)
     before = state_of(desk)
-    monkeypatch.setattr(publication, "_pieces", lambda _rows: iter(()))
+    monkeypatch.setattr(log_rows, "pieces", lambda _rows: iter(()))
     waiting = desk.hand_in(ipas.marks(B.write(ipas)))
     with pytest.raises(DeltaError, match="1 changes are planned, and 0 have their content"):
         desk.process(waiting)

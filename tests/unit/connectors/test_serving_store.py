@@ -2,7 +2,10 @@
 
 import datetime as dt
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 from random import Random
@@ -15,6 +18,7 @@ from connectors.serving_store import Filters, Publication, ServingRow, ServingSt
 from ipregister.authorizations import Grant
 from ipregister.errors import SearchTooSlow
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
 
 TM = Right.TRADEMARKS
 AT = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
@@ -279,6 +283,45 @@ def test_an_updated_record_is_filed_under_its_new_words_only(store: ServingStore
         assert found(Filters(q=word)) == number
     store.publish(delivery(3, gone=("a",)))
     assert found(Filters(status=("registered",))) == found(Filters()) == 0
+
+
+def test_records_are_filed_the_same_whether_the_store_knows_one_of_them_or_none(
+    tmp_path: Path,
+) -> None:
+    """A batch of new records is inserted as it is, any other is compared record by record."""
+    known = row("known", status="filed")
+    new = [
+        row(
+            f"{number:04d}",
+            {name: "x" for name in WITHHOLDABLE if number % (len(name) + 1)},
+            changeSeq=10 + number,
+            sortKey=f"KH/{999 - number}",
+            applicationNumber=f"kh/ {number}",
+            applicationDate=dt.date(2020, 1, 1 + number % 28) if number % 3 else None,
+            registrationNumber=f"r {number}" if number % 5 else None,
+            status=("filed", "registered", None)[number % 3],
+            published=number % 2 == 0,
+            kind="individual" if number % 4 else None,
+            classes=tuple(("nice", f"0{symbol}") for symbol in range(number % 4)),
+            searchText=f"Phở {number}",
+        )
+        for number in range(50)
+    ]
+    stores = [ServingStore(tmp_path / f"{name}.sqlite") for name in ("inserted", "compared")]
+    for store, second in zip(stores, ([*new], [*new, known]), strict=True):
+        store.publish(delivery(1, known))
+        store.prepare("KH", TM, replace(CORE, rule=RowRule(publishedOnly=True)))
+        store.publish(delivery(2, *second))
+        store.close()
+    inserted, compared = (contents(store.path) for store in stores)
+    assert inserted == compared
+    assert len(inserted["fragment"]) == 51
+
+
+def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as store:
+        names = store.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        return {name: sorted(store.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in names}
 
 
 def test_other_threads_read_too(store: ServingStore) -> None:
