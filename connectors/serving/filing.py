@@ -20,11 +20,19 @@ from ipregister.model import Disclosure
 _CLASSES = tuple(Disclosure)
 _BIT_VALUES = tuple(BITS.values())
 _PLACES = tuple(enumerate(_BIT_VALUES))
-_KNOWN = f"r.record_id, r.id, r.alive, r.born, r.sort_key, r.postings, {', '.join(PLACES)}"
-_FIND = f"SELECT {_KNOWN} FROM record r WHERE r.space = ? AND r.record_id IN "
+_INDEXED = ("sort_key", "application_number", "registration_number")
+_KNOWN = ", ".join(
+    f"r.{name}" for name in ("record_id", "id", "born", "alive", "postings", *_INDEXED, *PLACES)
+)
+# In the order of the table: most of a large register's pages are read once and not cached.
+_ASKED = (
+    "WITH asked AS MATERIALIZED ("
+    "SELECT id FROM record WHERE space = ? AND record_id IN ({names}) ORDER BY id) "
+)
+_FIND = f"{_ASKED}SELECT {_KNOWN} FROM asked CROSS JOIN record r ON r.id = asked.id"
 _FIND_WITH_FRAGMENTS = (
-    f"SELECT {_KNOWN}, {', '.join('f.' + name for name in _CLASSES)} "
-    "FROM record r LEFT JOIN fragment f ON f.id = r.id WHERE r.space = ? AND r.record_id IN "
+    f"{_ASKED}SELECT {_KNOWN}, {', '.join('f.' + name for name in _CLASSES)} "
+    "FROM asked CROSS JOIN record r ON r.id = asked.id LEFT JOIN fragment f ON f.id = r.id"
 )
 _UPDATED = (
     *("sort_key", "alive", "change_seq", "born", *PLACES),
@@ -35,6 +43,9 @@ _PUT_RECORD = (
     f"INSERT INTO record ({', '.join(_RECORD)}) VALUES ({', '.join('?' * len(_RECORD))}) "
     f"ON CONFLICT (id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _UPDATED)}"
 )
+_KEPT = ("change_seq", *PLACES, *FACTS, "postings", "search_text")
+_KEEP_RECORD = f"UPDATE record SET {', '.join(f'{name} = ?' for name in _KEPT)} WHERE id = ?"
+"""Names no column of an index: SQLite writes every index again whose columns are named."""
 _NOTHING_FILED = (*(None,) * (2 + len(FACTS)), "", "")
 _PUT_FRAGMENT = f"INSERT OR REPLACE INTO fragment VALUES (?{', ?' * len(_CLASSES)})"
 _PUT_CHANGE = (
@@ -56,12 +67,13 @@ class _Stored:
     """What the space has of a record; ``places`` as in ``schema.PLACES``."""
 
     number: int
-    alive: bool
     born: int
-    sort_key: str
-    postings: str
-    places: list[int]
-    fragments: tuple[bytes, ...]
+    alive: bool = False
+    postings: str = ""
+    sort_key: str = ""
+    numbers: tuple[str | None, str | None] = (None, None)
+    places: list[int] = field(default_factory=lambda: [0] * len(_CLASSES))
+    fragments: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -69,6 +81,7 @@ class _Batch:
     """Parameters of the statements of one batch."""
 
     records: list[tuple[object, ...]] = field(default_factory=list)
+    kept: list[tuple[object, ...]] = field(default_factory=list)
     fragments: list[tuple[object, ...]] = field(default_factory=list)
     gone: list[tuple[int]] = field(default_factory=list)
     lives: list[tuple[object, ...]] = field(default_factory=list)
@@ -191,7 +204,7 @@ class SpaceWriter:
         self, entry: Entry, found: _Stored | None, number: int, present: int, changed: int
     ) -> int:
         if found is None:
-            found = _Stored(number, False, self._publication, "", "", [0] * len(_CLASSES), ())
+            found = _Stored(number, self._publication)
             touched = present
         elif not found.alive:
             # Its life so far is remembered: who read it then may still have it.
@@ -206,21 +219,26 @@ class SpaceWriter:
             self._batch.unposted += self._posted(entry.record, found.sort_key, found.postings)
             wanted = self._posted(entry.record, entry.sort_key, entry.postings, found.number)
             self._batch.postings += wanted
-        version = (entry.sort_key, 1, entry.change, found.born, *found.places)
-        identity = (found.number, self._space, entry.record)
-        self._batch.records.append((*identity, *version, *entry.filed))
+        numbers, facts = entry.filed[:2], entry.filed[2:]
+        if found.alive and (entry.sort_key, numbers) == (found.sort_key, found.numbers):
+            self._batch.kept.append((entry.change, *found.places, *facts, found.number))
+        else:
+            version = (entry.sort_key, 1, entry.change, found.born, *found.places)
+            identity = (found.number, self._space, entry.record)
+            self._batch.records.append((*identity, *version, *numbers, *facts))
         return found.number
 
     def _find(self, records: list[str]) -> dict[str, _Stored]:
         """Return what the space has of these records: one statement for a whole batch."""
         query = _FIND if self._numbers is None else _FIND_WITH_FRAGMENTS
         rows = self._connection.execute(
-            f"{query} ({', '.join('?' * len(records))})", (self._space, *records)
+            query.format(names=", ".join("?" * len(records))), (self._space, *records)
         )
-        places, fragments = slice(6, 6 + len(_CLASSES)), slice(6 + len(_CLASSES), None)
+        places, fragments = slice(8, 8 + len(_CLASSES)), slice(8 + len(_CLASSES), None)
         return {
             row[0]: _Stored(
-                *(row[1], bool(row[2]), row[3], row[4], row[5]), list(row[places]), row[fragments]
+                *(row[1], row[2], bool(row[3]), row[4], row[5]),
+                *(row[6:8], list(row[places]), row[fragments]),
             )
             for row in rows
         }
@@ -259,6 +277,7 @@ class SpaceWriter:
             batch.unposted,
         )
         run(_PUT_RECORD, batch.records)
+        run(_KEEP_RECORD, batch.kept)
         run(_PUT_FRAGMENT, batch.fragments)
         run("DELETE FROM fragment WHERE id = ?", batch.gone)
         run("INSERT OR REPLACE INTO life VALUES (?, ?, ?, ?)", batch.lives)

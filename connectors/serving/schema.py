@@ -93,9 +93,10 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
     connection.execute(f"PRAGMA cache_size = {-262144 if writer else -8192}")  # KiB
-    # All of it, as far as SQLite lets us: 2 GB as it is usually built. What is beyond is copied
-    # page by page, which makes a page of the feed half as dear again.
-    connection.execute("PRAGMA mmap_size = 1099511627776")
+    # A reader maps all of it, as far as SQLite lets us: 2 GB as it is usually built. What is beyond
+    # is copied page by page, which makes a page of the feed half as dear again. A writer would have
+    # what it maps counted as its memory, more than all else, and was not faster for it.
+    connection.execute(f"PRAGMA mmap_size = {0 if writer else 1 << 40}")
     _prepare(connection, path)
     if not writer:
         connection.execute("PRAGMA query_only = ON")

@@ -324,6 +324,19 @@ def contents(path: Path) -> dict[str, list[tuple[object, ...]]]:
         return {name: sorted(store.execute(f"SELECT * FROM {name}"), key=repr) for (name,) in names}
 
 
+@pytest.mark.parametrize("name", ["applicationNumber", "registrationNumber"])
+def test_a_record_with_another_number_is_found_under_that_alone(
+    store: ServingStore, name: str
+) -> None:
+    for number, value in enumerate(["KH/1", "KH/1", "KH/2", None, "KH/2"], start=1):
+        more = {name: value, "sortKey": f"KH/{value}", "searchText": f"word{number}"}
+        store.publish(delivery(number, row("a", **more)))
+        for asked in ("KH/1", "KH/2"):
+            page = store.page("KH", TM, CORE, Filters(**{name: asked}), limit=2)  # type: ignore[arg-type]
+            assert len(page.bodies) == (asked == value)
+        assert len(store.page("KH", TM, CORE, Filters(q=f"word{number}"), limit=2).bodies) == 1
+
+
 def test_other_threads_read_too(store: ServingStore) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
