@@ -1,7 +1,7 @@
 """Values a record does not carry itself, taken from others as the office's profile says.
 
-A derived value never replaces one the record has, unless the profile insists, and its field
-is named among the derived ones. What may be derived is data in ``offices/``.
+A derived value never replaces one the record has, unless the profile insists (``mapping`` sees to
+that), and its field is named among the derived ones. What may be derived is data in ``offices/``.
 """
 
 import re
@@ -18,7 +18,7 @@ Derive = Callable[[Row, Mapping[str, str], list[str]], None]
 
 
 def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: bool) -> Derive:
-    """Return the function of one ``derive`` entry.
+    """Return the function of one ``derive`` entry, for rows whose value it may replace.
 
     Args:
         entry: as the profile has it.
@@ -26,12 +26,10 @@ def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: b
         is_date: whether the field holds dates.
     """
     pattern = re.compile(entry.pattern) if entry.pattern else None
-    force, constant = entry.force, entry.value
+    constant = entry.value
     name, when, source = entry.field, tuple(entry.when.items()), entry.source
 
     def derive(row: Row, header: Mapping[str, str], derived: list[str]) -> None:
-        if name in row and not force:
-            return
         for condition, wanted in when:
             if (row.get(condition) or header.get(condition)) not in wanted:
                 return

@@ -73,7 +73,11 @@ class RecordMapping:
             self._compile(path, entries)
         self._root.settle()
         self._sources |= _routed(self._sources, format.route)
-        self._derivations = [self._derivation(entry) for entry in format.derive]
+        # What is there already is asked here, for nearly all are; a forced value has no name.
+        self._derivations = [
+            (None if entry.force else entry.field, self._derivation(entry))
+            for entry in format.derive
+        ]
         self._removals = [
             (entry.source, frozenset(map(steps.folded, entry.words))) for entry in format.removal
         ]
@@ -95,8 +99,9 @@ class RecordMapping:
         mapped = Mapped(row, lines, walk.issues)
         for route in self.format.route:
             _send(route, mapped)
-        for derive in self._derivations:
-            derive(row, header, mapped.derived)
+        for name, derive in self._derivations:
+            if name not in row:
+                derive(row, header, mapped.derived)
         mapped.is_removal = bool(self._removals) and self._says_removal(record, row, header)
         _note_flattened_parties(mapped)
         self._identify(mapped)
@@ -266,13 +271,18 @@ def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
 
 def _send(route: Route, mapped: Mapped) -> None:
     """Move the items of a pseudo list to the lists their values choose."""
-    items = mapped.row.pop(route.source, None)
+    row, lines = mapped.row, mapped.lines
+    items = row.pop(route.source, None)
     if items is None:
         return
-    for item, line in zip(items, mapped.lines.pop(route.source), strict=True):
-        target = route.to.get(item.get(route.by, ""), route.otherwise)
-        mapped.row.setdefault(target, []).append(item)
-        mapped.lines.setdefault(target, []).append(line)
+    by, to, otherwise = route.by, route.to, route.otherwise
+    for item, line in zip(items, lines.pop(route.source), strict=True):
+        target = to.get(item.get(by, ""), otherwise)
+        if target in row:
+            row[target].append(item)
+            lines[target].append(line)
+        else:
+            row[target], lines[target] = [item], [line]
 
 
 def _note_flattened_parties(mapped: Mapped) -> None:
@@ -280,6 +290,8 @@ def _note_flattened_parties(mapped: Mapped) -> None:
     for role in PARTIES:
         for index, party in enumerate(mapped.row.get(role, ())):
             names = party.get("names", ())
+            if len(names) < 2:
+                continue
             if len(names) > len({name.get("languageCode") for name in names}):
                 value = " / ".join(name["text"] for name in names)
                 line = mapped.lines[role][index].get("names")
