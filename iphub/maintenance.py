@@ -75,10 +75,12 @@ def maintain(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT)
         "vacuumed": done.vacuumed,
         "swept": done.swept.document(),
         "tokens": done.tokens,
+        "views": done.views,
     }
     told = (
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
         f"{done.swept.leftovers + done.swept.arrivals} unfinished files and the work of "
-        f"{done.swept.deliveries} ended deliveries swept, {done.tokens} tokens forgotten."
+        f"{done.swept.deliveries} ended deliveries swept, {done.tokens} tokens forgotten, "
+        f"{done.views} unused views removed."
     )
     emit(document, lambda out: out.print(told), format)

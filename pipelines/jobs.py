@@ -101,7 +101,7 @@ def maintain_registers(context: dg.OpExecutionContext, hub: HubResource) -> None
     context.log.info(
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
         f"{done.swept.document()} swept, {done.tokens} tokens forgotten, "
-        f"{done.exported} bytes of prepared files removed"
+        f"{done.exported} bytes of prepared files and {done.views} views removed"
     )
 
 

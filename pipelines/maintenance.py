@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.sweeping import ABANDONED, Swept, sweep
+from connectors.views import forget_views
 from ipregister.model import Right
 
 
@@ -16,7 +17,8 @@ from ipregister.model import Right
 class Maintained:
     """What was done: partitions folded, unused files removed, leftovers, expired tokens.
 
-    ``exported`` are the bytes of prepared files that were too old or too many.
+    ``exported`` are the bytes of prepared files that were too old or too many, ``views`` the
+    views of readers that no authorization has needed for a while.
     """
 
     folded: tuple[tuple[str, Right], ...]
@@ -24,6 +26,7 @@ class Maintained:
     swept: Swept
     tokens: int
     exported: int
+    views: int
 
 
 def maintain(
@@ -53,4 +56,6 @@ def maintain(
     tokens = hub.ledger.tokens.purge(at)
     reach("maintain.tokens")
     exported = hub.exports().store.maintain(at)
-    return Maintained(tuple(folded), vacuumed, swept, tokens, exported)
+    # An authorization that ran out is followed by no decision that would look for its view.
+    views = forget_views(hub.ledger, hub.serving, at)
+    return Maintained(tuple(folded), vacuumed, swept, tokens, exported, views)

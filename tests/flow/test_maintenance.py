@@ -2,10 +2,17 @@
 
 import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from connectors.views import UNUSED_VIEWS_STAY, authorize
+from ipregister.authorizations import Decision, Grant
+from ipregister.errors import StoreError
+from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
 from pipelines.maintenance import maintain
 
 DAYS = 86_400
@@ -54,3 +61,30 @@ def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None
     assert [path.name for path in used if not path.exists()] == []
     assert swept.document() == {"arrivals": 0, "uploads": 0, "deliveries": 1, "leftovers": 8}
     assert desk.served_bytes() == before
+
+
+def test_the_view_of_an_authorization_that_ran_out_goes_when_nobody_decides_anything(
+    desk: Any, ipas: Any
+) -> None:
+    hub, tm, at = desk.hub, Right.TRADEMARKS, datetime(2026, 11, 22, tzinfo=UTC)
+    desk.deliver(ipas.marks(ipas.mark(filed="2019-05-02")))
+    until = {2018: at.date() + timedelta(days=10), 2019: None}
+    grants = {}
+    for year, last in until.items():
+        name, rule = f"Since {year}", RowRule(applicationDateFrom=date(year, 1, 1))
+        grants[year] = Grant(frozenset(Disclosure), rule)
+        hub.ledger.clients.add(name=name, third_party=name, at=at, by="test")
+        decision = Decision({tm: grants[year]}, validUntil=last)
+        authorize(
+            *(hub.ledger, hub.serving),
+            **{"office": "KH", "third_party": name, "decision": decision, "at": at, "by": "test"},
+        )
+    ran_out = at + timedelta(days=11)
+    assert maintain(hub, at=ran_out - timedelta(days=1)).views == 0
+    assert maintain(hub, at=ran_out).views == 0
+    assert maintain(hub, at=ran_out + UNUSED_VIEWS_STAY).views == 0
+    assert [hub.serving.count("KH", tm, grants[year]) for year in until] == [1, 1]
+    assert maintain(hub, at=ran_out + UNUSED_VIEWS_STAY + timedelta(days=1)).views == 1
+    assert hub.serving.count("KH", tm, grants[2019]) == 1
+    with pytest.raises(StoreError, match="not prepared"):
+        hub.serving.count("KH", tm, grants[2018])
