@@ -3,17 +3,23 @@
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from typer.main import get_command
 
+from api import problems
 from benchmarks.__main__ import BENCHMARKS
 from connectors.settings import Settings
 from iphub.cli import app
+from ipregister import profiles
+from ipregister.guard_limits import GuardLimits
+from ipregister.quality import load_rules
 from tests.contract.test_house import MODULES, ROOT, SETTINGS, imported, name_of
 
 DOCUMENTS = [
@@ -187,6 +193,49 @@ def test_a_room_imports_what_the_guide_for_contributors_allows(room: str) -> Non
         assert found & (FRAMEWORKS | {"pipelines", "api", "iphub"}) == set()
     else:
         assert found - words == set()
+
+
+def test_the_client_has_the_version_of_the_hub() -> None:
+    client = tomllib.loads((ROOT / "client/pyproject.toml").read_text("utf-8"))
+    assert client["project"]["version"] == SETTINGS["project"]["version"]
+
+
+# --- answers and profiles --------------------------------------------------------------------
+
+
+def test_every_code_of_the_quickstart_is_one_the_api_has() -> None:
+    text = (ROOT / "docs/third-party-quickstart.md").read_text("utf-8").split("## Errors")[1]
+    told = {
+        code: int(status)
+        for status, codes in re.findall(r"^\| ([0-9]{3}) \| (.*?) \|", text, re.MULTILINE)
+        for code in re.findall(r"`([a-z_]+)`", codes)
+    }
+    there = {code: refusal[0] for code, refusal in problems.REFUSALS.items()}
+    there |= {kind.code: status for kind, status in problems.STATUSES.items()}
+    there |= {"quota_exceeded": 429, "not_acceptable": 406}  # made where their details are known
+    assert told.items() <= there.items()
+    assert {"not_found", "resync_required", "quota_exceeded", "busy", "store"} <= told.keys()
+
+
+def test_the_profiles_of_the_guide_load_and_its_limits_are_the_defaults() -> None:
+    guide = (ROOT / "docs/guides/add-an-office.md").read_text("utf-8")
+    shown = [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
+    first, ways, rules, guards, header = shown
+    trademarks = {"format": "ipas_trademarks"} | header
+    made = {}
+    for number, right in enumerate((ways["rights"], guards["rights"], {"trademarks": trademarks})):
+        made[number] = {name: profile_of(own) for name, own in right.items()}
+    first["rights"] = {name: profile_of(own) for name, own in first["rights"].items()}
+    profiles.Profile.model_validate(first | rules)
+    for rights in made.values():
+        profiles.Profile.model_validate(first | {"rights": rights})
+    limits = guards["rights"]["trademarks"]["guards"]
+    assert limits == GuardLimits().model_dump(by_alias=True)
+    assert rules["rules"].keys() <= {rule.code for rule in load_rules()}
+
+
+def profile_of(own: dict[str, Any]) -> dict[str, Any]:
+    return profiles._merge(profiles._load("formats", f"{own['format']}.yaml"), own)
 
 
 # --- files -----------------------------------------------------------------------------------
