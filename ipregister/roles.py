@@ -11,7 +11,7 @@ from ipregister.errors import InvalidRequest
 
 
 class Role(StrEnum):
-    """What a client, or a person in the portal, is to the hub."""
+    """What a client is to the hub."""
 
     THIRD_PARTY = "third_party"
     OFFICE_VIEWER = "office_viewer"
