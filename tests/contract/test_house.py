@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -87,6 +88,37 @@ def test_every_template_is_escaped_whatever_its_name_ends_with() -> None:
     ]
     assert {name for name, _ in made} == {"api/documentation.py", "connectors/reports/pages.py"}
     assert {words.get("autoescape") for _, words in made} == {"True"}
+
+
+def calls_of(name: str, paths: Iterable[Path]) -> list[tuple[str, str]]:
+    """Return where something is called, and with what first."""
+    return [
+        (name_of(path), ast.unparse(call.args[0]) if call.args else "")
+        for path in paths
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == name
+    ]
+
+
+def test_duckdb_stores_nothing() -> None:
+    opened = calls_of("duckdb.connect", MODULES)
+    assert opened, "DuckDB is used"
+    assert {where for _, where in opened} <= {"", "':memory:'"}
+
+
+def test_nothing_private_of_paramiko_is_used() -> None:
+    users = [path for path in MODULES if "paramiko" in imported(path)]
+    assert len(users) > 3
+    private = [
+        (name_of(path), ast.unparse(node))
+        for path in users
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute)
+        and node.attr.startswith("_")
+        and not node.attr.startswith("__")
+        and ast.unparse(node.value) not in ("self", "cls")
+    ]
+    assert private == []
 
 
 def test_tests_have_no_packages() -> None:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from connectors.sftp.downloads import _OPEN_FOR_READING
 from connectors.sftp.protocol import SAFE_READ_BYTES, Attributes, Limits, Op, Reader, Wire, text
 from ipregister.errors import OfficeRefused, OfficeUnreachable
 
@@ -139,3 +140,9 @@ def test_attributes_are_read_whatever_else_comes_with_them():
 
 def test_a_path_that_is_not_utf8_survives():
     assert text(Reader(text(b"\xcb\xd2.xml")).path()) == text(b"\xcb\xd2.xml")
+
+
+def test_there_is_no_message_that_changes_anything_at_an_office() -> None:
+    # draft-ietf-secsh-filexfer-02: WRITE, SETSTAT, FSETSTAT, REMOVE, MKDIR, RMDIR, RENAME, SYMLINK.
+    assert not set(Op) & {6, 9, 10, 13, 14, 15, 18, 20}
+    assert struct.unpack(">II", _OPEN_FOR_READING) == (0x1, 0)  # SSH_FXF_READ, no more
