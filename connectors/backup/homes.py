@@ -16,6 +16,7 @@ from connectors.backup.cut import LEDGER, cut
 from connectors.faults import reach
 from connectors.hub import Home, Hub
 from connectors.ledger.copying import copy_into
+from connectors.ledger.environments import check_copy
 from connectors.rebuilding import rebuild_serving
 from connectors.register.store import RegisterStore
 from connectors.serving.gaps import leave_gap
@@ -62,7 +63,8 @@ def restore(backup: Path, settings: Settings, *, at: datetime) -> Backup:
 
     Raises:
         InvalidRequest: the home is not empty.
-        ConfigurationError: that ledger is not empty; a killed attempt may have filled it.
+        ConfigurationError: that ledger is not empty; a killed attempt may have filled it. Or
+            the backup is another environment's.
         UnreadableBackup: the backup is damaged.
     """
     home = settings.home.resolve()
@@ -74,6 +76,7 @@ def restore(backup: Path, settings: Settings, *, at: datetime) -> Backup:
         contents = archive.extract(backup, scratch)
         for path in scratch.glob("landing/*/*"):
             path.chmod(0o440)
+        check_copy(scratch / LEDGER, settings.environment)
         reach("restore.extracted")
         Home(scratch).create()  # the directories that held nothing
         _prepare_serving(Home(scratch), settings, at)

@@ -2,8 +2,12 @@
 
 Whoever restores a backup of Production to try something on Acceptance, or points one hub at
 the other's database, is refused when the ledger is opened: every client, key and token in it
-is good in the other environment alone.
+is good in the other environment alone. A restore asks before it makes anything.
 """
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from sqlalchemy import insert, select
 
@@ -28,6 +32,23 @@ def claim(database: Database, environment: str) -> None:
         except LedgerConflict:  # another worker, at the same moment
             pass
         owner = _owner(database)
+    _refuse_another(owner, environment)
+
+
+def check_copy(file: Path, environment: str) -> None:
+    """Let the copy of a ledger be used here, if it is this environment's or nobody's yet.
+
+    Raises:
+        ConfigurationError: it belongs to another one.
+    """
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as copy:
+        tables = copy.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (hub.name,)).fetchone()
+        row = copy.execute(f"SELECT environment FROM {hub.name}").fetchone() if tables else None
+    if row is not None:
+        _refuse_another(row[0], environment)
+
+
+def _refuse_another(owner: str | None, environment: str) -> None:
     if owner != environment:
         raise ConfigurationError(
             f"this ledger belongs to the {owner} environment and IPHUB_ENVIRONMENT says "

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from connectors.backup.archive import UNFINISHED
 from connectors.backup.homes import back_up, restore
 from connectors.digest import digest_of
 from connectors.hub import Home, Hub
+from connectors.ledger.environments import check_copy
 from connectors.rebuilding import rebuild_serving
 from connectors.serving_store import Mark, PlaceUnknown
 from connectors.settings import Settings
@@ -153,6 +155,20 @@ def test_a_damaged_backup_is_refused_and_leaves_nothing(worked: Any, tmp_path: P
             restore(damaged, Settings(home=tmp_path / "new"), at=NOW)
         damaged.unlink()
         assert list(tmp_path.iterdir()) == []
+
+
+def test_a_backup_of_another_environment_is_refused_and_leaves_nothing(
+    worked: Any, tmp_path: Path
+) -> None:
+    elsewhere = Settings(home=tmp_path / "new", environment="acceptance")
+    with pytest.raises(ConfigurationError, match=r"production environment.*says acceptance"):
+        restore(worked.file, elsewhere, at=NOW)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_copy_from_before_there_were_environments_is_nobodys_yet(tmp_path: Path) -> None:
+    sqlite3.connect(tmp_path / "ledger.sqlite").close()
+    check_copy(tmp_path / "ledger.sqlite", "acceptance")
 
 
 def test_nothing_is_overwritten(worked: Any, tmp_path: Path) -> None:
