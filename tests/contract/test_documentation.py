@@ -69,6 +69,12 @@ def test_nothing_is_loaded_and_no_script_runs() -> None:
     assert "@import" not in PAGE
 
 
+@pytest.mark.parametrize("path", ["/redoc", "/docs/oauth2-redirect"])
+def test_the_frameworks_own_pages_are_off(path: str) -> None:
+    # They load scripts from other people's servers.
+    assert TestClient(APP, raise_server_exceptions=False).get(path).status_code == 404
+
+
 def test_every_route_parameter_status_and_schema_is_on_it() -> None:
     described = APP.openapi()
     for path, methods in described["paths"].items():
