@@ -77,10 +77,14 @@ def process(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Run every waiting delivery through the Dagster jobs, until none waits."""
-    from pipelines.running import process_until_idle
+    from pipelines.reading import expect_reading
 
     yield_to_readers()
     with open_hub(home) as hub:
+        expect_reading(hub, office)
+        # Importing Dagster takes a second, too: the other processor's turn to do the same.
+        from pipelines.running import process_until_idle
+
         with progress.status("Reading, checking, publishing …"):
             done = stoppable(lambda: process_until_idle(hub, office))
         finished = [hub.ledger.deliveries.get(name) for name in done]

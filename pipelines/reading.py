@@ -10,8 +10,24 @@ from connectors.checking import Checked, check
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.incoming import Arriving
-from connectors.staging.stage import StagedFile
+from connectors.staging.pool import start_early
+from connectors.staging.stage import POOL_ABOVE_BYTES, StagedFile
 from ipregister.processing import processing_version
+
+ZIP_RATIO = 20
+"""How much more XML a ZIP usually holds; where it holds pictures, readers start in vain."""
+
+
+def expect_reading(hub: Hub, office: str | None = None) -> None:
+    """Start the processes that read, if so much waits that they will be asked."""
+    waiting = hub.ledger.deliveries.waiting(office)
+    expected = sum(
+        file.bytes * (ZIP_RATIO if file.name.lower().endswith(".zip") else 1)
+        for delivery in waiting
+        for file in delivery.files
+    )
+    if hub.settings.workers > 1 and expected >= POOL_ABOVE_BYTES:
+        start_early(hub.settings.workers)
 
 
 def read_delivery(hub: Hub, delivery: Delivery, directory: Path) -> tuple[Checked, Arriving]:

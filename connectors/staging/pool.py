@@ -7,11 +7,31 @@ parent was killed; a thread of its own does.
 import os
 import threading
 from concurrent.futures import ProcessPoolExecutor
+from importlib import import_module
 from multiprocessing import get_context, parent_process
+
+_early: dict[int, ProcessPoolExecutor] = {}
+"""Pools that wait for their first work, by number of processes."""
 
 
 def reading_pool(workers: int) -> ProcessPoolExecutor:
     """Return a pool of fresh processes; close it as a context manager."""
+    return _early.pop(workers, None) or _pool(workers)
+
+
+def start_early(workers: int) -> None:
+    """Start the processes of the next pool, which takes a second that others can use."""
+    if workers not in _early:
+        _early[workers] = pool = _pool(workers)
+        for _ in range(workers):
+            pool.submit(_load)
+
+
+def _load() -> None:
+    import_module("connectors.staging.stage")
+
+
+def _pool(workers: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=end_with_parent
     )

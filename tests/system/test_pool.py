@@ -7,10 +7,14 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 PARENT = """
-import os
-from connectors.staging.pool import reading_pool
+import os, sys
+from connectors.staging.pool import reading_pool, start_early
 if __name__ == "__main__":
+    if "early" in sys.argv:
+        start_early(2)
     with reading_pool(2) as pool:
         pids = {pool.submit(os.getpid).result() for _ in range(20)}
         print(*pids, flush=True)
@@ -18,11 +22,13 @@ if __name__ == "__main__":
 """
 
 
-def test_readers_do_not_outlive_a_killed_parent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("when", ["early", "asked"])
+def test_readers_do_not_outlive_a_killed_parent(tmp_path: Path, when: str) -> None:
     script = tmp_path / "parent.py"
     script.write_text(PARENT)
     parent = subprocess.Popen(
-        [sys.executable, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [sys.executable, str(script), when],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert parent.stdout is not None
