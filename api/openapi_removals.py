@@ -50,7 +50,10 @@ APPROVE_PURGE = operation(
                     right=_RIGHT,
                     upTo=_COUNT | {"description": "Records that may disappear"},
                     reason=STRING,
-                    until=_DATE | {"description": "Last day (UTC); 30 days from now without it"},
+                    until={
+                        "anyOf": [_DATE, {"type": "null"}],
+                        "description": "Last day (UTC); 30 days from now without it",
+                    },
                 )
             }
         },
