@@ -17,8 +17,8 @@ from ipregister.model import Right
 BATCH_ROWS = 4_000
 
 PIECE_BYTES = 24 << 20
-"""Staged files that are joined with the plan at a time, some 25,000 records: DuckDB holds one side
-of a join in memory, and of a million whole records that is more than it may use."""
+"""Staged files that are joined with their part of the plan at a time, some 25,000 records: DuckDB
+holds one side of a join in memory, and of a million records that is more than it may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,15 @@ def define_plan(con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
     con.execute(f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([changes.plan])}")
 
 
-def pieces(rows: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield the staged files in pieces of ``PIECE_BYTES``."""
+def pieces(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterator[tuple[str, str]]:
+    """Yield pieces of ``PIECE_BYTES`` as SQL: their part of ``plan``, and the staged rows."""
+    for paths in _pieces(changes.rows):
+        rows = parquet(paths)
+        first, last = con.execute(f"SELECT min(part), max(part) FROM {rows}").fetchall()[0]
+        yield f"(SELECT * FROM plan WHERE part BETWEEN {first} AND {last})", rows
+
+
+def _pieces(rows: Sequence[Path]) -> Iterator[list[Path]]:
     piece, size = list[Path](), 0
     for path in rows:
         piece.append(path)

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from connectors.changes import BATCH_ROWS, Changes, pieces
 from connectors.faults import reach
-from connectors.register.engine import literal, number, parquet
+from connectors.register.engine import literal, number
 from connectors.register.store import RegisterStore
 from connectors.schema import canonical_fields, staged_schema
 from ipregister.errors import StoreError
@@ -42,9 +42,9 @@ def log_queries(
     con: duckdb.DuckDBPyConnection, store: RegisterStore, changes: Changes
 ) -> Iterator[str]:
     """Yield the SELECTs of the log's new rows: what was staged, what is gone, what is copied."""
-    staged = "(SELECT * FROM plan WHERE NOT copied AND op <> 'vanish')"
-    for piece in pieces(changes.rows):
-        content = f"JOIN {parquet(piece)} r USING (part, sequence)"
+    for planned, rows in pieces(con, changes):
+        staged = f"(SELECT * FROM {planned} WHERE NOT copied AND op <> 'vanish')"
+        content = f"JOIN {rows} r USING (part, sequence)"
         yield _log_rows(changes, f"{staged} p {content}", "r.source")
     kinds = con.execute("SELECT DISTINCT copied, op = 'vanish' FROM plan").fetchall()
     if (False, True) in kinds:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from connectors.changes import BATCH_ROWS, Changes, pieces
 from connectors.record_facts import row_facts
-from connectors.register.engine import literal, parquet
+from connectors.register.engine import literal
 from connectors.schema import fragment_column
 from connectors.serving.preparing import Bare, prepare
 from connectors.serving.rows import Batch, ServingRow
@@ -38,14 +38,14 @@ def _staged_batches(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterato
     """Yield the columns of ``Bare``, but with key and words, and the fragments behind them."""
     right, day = changes.right, f"DATE {literal(changes.at.date().isoformat())}"
     fragments = ", ".join(f"r.{fragment_column(name)}" for name in Disclosure)
-    for piece in pieces(changes.rows):
+    for planned, rows in pieces(con, changes):
         query = con.sql(
             f"""
             SELECT p.recordId, {changes.first_change} + p.place AS changeSeq, r.recordKey,
                    r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
                    {row_facts(right, day)},
                    {CLASSES[right]} AS classes, {WORDS[right]} AS words, {fragments}
-            FROM plan p JOIN {parquet(piece)} r USING (part, sequence)
+            FROM {planned} p JOIN {rows} r USING (part, sequence)
             WHERE NOT p.held AND p.op <> 'vanish' AND p.shown
             """
         )

@@ -279,7 +279,7 @@ def test_a_change_without_its_content_stops_the_delivery(
 ) -> None:
     deliver(desk, ipas, [A], FULL, 1)
     before = state_of(desk)
-    monkeypatch.setattr(log_rows, "pieces", lambda _rows: iter(()))
+    monkeypatch.setattr(log_rows, "pieces", lambda *_: iter(()))
     waiting = desk.hand_in(ipas.marks(B.write(ipas)))
     with pytest.raises(DeltaError, match="1 changes are planned, and 0 have their content"):
         desk.process(waiting)
