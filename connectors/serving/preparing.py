@@ -1,7 +1,6 @@
 """Makes records ready for the serving store: all of it that needs no look at the store.
 
-That is half of what filing a record costs, and it may be done in another process than the one
-that writes. What the store makes of it is ``filing``.
+What the store makes of it is ``filing``.
 """
 
 from collections.abc import Iterable, Sequence

@@ -26,7 +26,7 @@ BATCH = 1_000
 """Records: about 4 MB of fragments; larger batches were not faster."""
 
 _FACTS = slice(2, 2 + len(FACTS))
-"""Where ``filing.Entry.filed`` has what row rules look at: behind the numbers."""
+"""Where ``preparing.Entry.filed`` has what row rules look at: behind the numbers."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
