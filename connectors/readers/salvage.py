@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from connectors.readers.xml import Record, Rejected, safe_parser
+from connectors.readers.xml import Record, Rejected, reason_of, safe_parser
 from ipregister.errors import OversizedDelivery, UnreadableDelivery
 from ipregister.profiles import Format
 
@@ -143,7 +143,7 @@ def _parsed(piece: bytes, line: int, encoding: bytes, envelope: _Envelope) -> Re
     try:
         element = etree.parse(io.BytesIO(head + piece + b"</salvaged>"), parser).getroot()[0]
     except etree.XMLSyntaxError as exc:
-        return Rejected(line + (exc.lineno or 1) - 1, exc.msg or "not well-formed")
+        return Rejected(line + (exc.lineno or 1) - 1, reason_of(exc))
     for part in element.iter():
         part.sourceline = int(str(part.sourceline)) + line - 1
     return Record(element, envelope.header)

@@ -56,6 +56,24 @@ def test_a_rejected_record_knows_the_line_of_its_fault(bad: str, line: int) -> N
     assert salvaged(data) == ["1", f"line {line}", "3"]
 
 
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("<Mark>&nbsp;</Mark>", "Entity 'nbsp' not defined"),
+        ("<Mark>" + "<a>" * 300 + "</a>" * 300 + "</Mark>", "nested deeper than 256 levels"),
+        (f"<Mark>{'x' * 10_000_001}</Mark>", "send pictures as files of their own"),
+    ],
+    ids=["entity", "depth", "text"],
+)
+def test_the_reason_speaks_of_the_file_and_not_of_the_parser(bad: str, reason: str) -> None:
+    data = f"<T>\n\n<Mark>1</Mark>\n{bad}</T>".encode()
+    _, rejected = salvage(io.BytesIO(data), FORMAT, 0)
+    assert isinstance(rejected, Rejected)
+    assert rejected.line == 4
+    assert rejected.reason.endswith(reason)
+    assert "XML_PARSE_HUGE" not in rejected.reason
+
+
 def test_records_in_comments_and_sections_are_not_records() -> None:
     data = (
         b"<T><!-- <Mark>0</Mark> --><Mark><![CDATA[</Mark>]]>1</Mark>"
