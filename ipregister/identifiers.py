@@ -40,6 +40,15 @@ _PUNCTUATION = re.compile(r"[^0-9A-Z]")
 _BUDDHIST_YEARS = range(2440, 2601)
 """Years that only the Buddhist era (Gregorian + 543) explains: 1897 to 2057."""
 
+_LAST_YEAR_FROM_APRIL = 2483
+"""Until then the Thai year began in April: January to March lie 542 years back, not 543. This
+year itself had none of them, for it ended in December."""
+
+_TIME_OR_ZONE = re.compile(
+    r"(?:[T ](?:[01][0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:\.[0-9]+)?)?)?"
+    r" ?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+)
+
 _THREE_NUMBERS = re.compile(
     r"([0-9]{1,4})\s*[-/.\s]\s*([0-9]{1,2}|[A-Za-z]{3,9})\.?\s*[-/.,\s]\s*([0-9]{1,4})(?![0-9])"
 )
@@ -123,7 +132,7 @@ def st2_date(text: str) -> date | None:
         return None
     day = text[:10]
     if len(text) > 10:
-        if text[10] not in "TZ+- ":
+        if not _TIME_OR_ZONE.fullmatch(text, 10):
             return None
     elif len(text) == 8 and text.isdigit():
         day = f"{text[:4]}-{text[4:6]}-{text[6:]}"
@@ -184,7 +193,7 @@ def _month(text: str) -> int:
 
 def _iso(year: int, month: int, day: int) -> str | None:
     if year in _BUDDHIST_YEARS:
-        year -= 543
+        year -= 542 if year < _LAST_YEAR_FROM_APRIL and month < 4 else 543
     try:
         return None if is_suspect_year(year) else date(year, month, day).isoformat()
     except ValueError:

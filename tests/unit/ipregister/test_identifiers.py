@@ -104,6 +104,13 @@ def test_iso_dates_survive(day):
     assert identifiers.st2_date(f"{day.isoformat()}T09:30:00+07:00") == day
 
 
+@pytest.mark.parametrize(
+    "behind", ["Z", "+07:00", "-0400", "T00:00:00", " 00:00:00.0", "T09:30", "T23:59:60.5Z"]
+)
+def test_a_time_or_zone_behind_the_date_is_no_part_of_it(behind):
+    assert identifiers.st2_date(f"2021-03-04{behind}") == date(2021, 3, 4)
+
+
 @given(st.text())
 def test_no_text_breaks_the_date_functions(text):
     parsed, proposed = identifiers.st2_date(text), identifiers.suggest_date(text)
@@ -122,6 +129,12 @@ def test_no_text_breaks_the_date_functions(text):
         "0000-01-01",
         "2021-03-045",
         "๒๐๒๑-๐๓-๐๔",
+        "2021-03-04 or 2021-03-05",
+        "2021-03-04/05",
+        "2021-03-04T",
+        "2021-03-04T25:00:00",
+        "2021-03-04-05",
+        "2021-03-04 (amended)",
     ],
 )
 def test_what_st2_does_not_know_is_no_date(text):
@@ -132,7 +145,9 @@ def test_what_st2_does_not_know_is_no_date(text):
 def test_local_digits_and_buddhist_years_get_the_iso_date_proposed(day, zero):
     if day.year + 543 > 2600:
         day = day.replace(year=2057, day=1)
-    buddhist = f"{day.year + 543}-{day:%m-%d}"
+    # Until March 1940 the year began in April: January to March still bore the old number.
+    era = 542 if day < date(1940, 4, 1) and day.month < 4 else 543
+    buddhist = f"{day.year + era}-{day:%m-%d}"
     assert identifiers.suggest_date(in_script(day.isoformat(), zero)) == day.isoformat()
     assert identifiers.suggest_date(buddhist) == day.isoformat()
     assert identifiers.suggest_date(in_script(buddhist, zero)) == day.isoformat()
@@ -155,6 +170,11 @@ def test_a_proposal_never_swaps_day_and_month(day):
         ("05-13-2019", "2019-05-13"),
         ("13/05/19", None),
         ("0019-05-13", None),
+        ("2484-02-10", "1941-02-10"),
+        ("2483-02-10", "1940-02-10"),
+        ("2482-04-01", "1939-04-01"),
+        ("2470-02-10", "1928-02-10"),
+        ("10 Feb 2470", "1928-02-10"),
         ("2019-05-00", None),
         ("unknown", None),
     ],
