@@ -188,20 +188,19 @@ def _ending(
         return (
             State.REJECTED,
             f"No record could be read. {first_message(checked.findings)}",
-            receipt,
+            _nothing_changed(receipt),
         )
     return None
 
 
 def _all_held(receipt: Receipt) -> Receipt:
     """Return the receipt of a delivery that waits: what would have been accepted is held."""
-    return Receipt(
-        recordsRead=receipt.recordsRead,
-        held=receipt.held + receipt.accepted,
-        rejected=receipt.rejected,
-        unchanged=receipt.unchanged,
-        duplicates=receipt.duplicates,
-    )
+    return _nothing_changed(replace(receipt, held=receipt.held + receipt.accepted, accepted=0))
+
+
+def _nothing_changed(receipt: Receipt) -> Receipt:
+    """Return a receipt without what the register would have done."""
+    return replace(receipt, inserted=0, updated=0, vanished=0, restored=0)
 
 
 def _publish(journey: Journey, decided: Decided) -> Delivery:

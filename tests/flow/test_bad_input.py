@@ -75,7 +75,7 @@ UNREADABLE = {
         "ALL.PKG.009", "The file holds designs; the folder is for trademarks",
     ),
     "deep nesting": (
-        lambda ipas: "<a>" * 5_000 + "</a>" * 5_000, "ALL.PKG.002", "depth",
+        lambda ipas: "<a>" * 5_000 + "</a>" * 5_000, "ALL.PKG.002", "nested deeper than 256",
     ),
 }  # fmt: skip
 
@@ -102,6 +102,13 @@ def mixed(shared_desk: Any, ipas: Any) -> tuple[Any, list[dict[str, Any]]]:
     good = ipas.marks(ipas.mark("KH/90009/2019"))
     done = shared_desk.deliver(*files, good, names=(*UNREADABLE, "good.xml"))
     return done, shared_desk.findings(done)
+
+
+def test_a_rejected_full_extraction_makes_nothing_disappear(desk: Any, ipas: Any) -> None:
+    desk.deliver(ipas.marks(*(ipas.mark(f"KH/9000{n}/2019") for n in range(3))), kind=FULL)
+    done = desk.deliver(ipas.marks(ipas.mark("")), kind=FULL)
+    assert (done.state, done.receipt) == (State.REJECTED, receipt(recordsRead=1, rejected=1))
+    assert len(desk.served()) == 3
 
 
 def test_the_good_neighbour_of_many_unreadable_files_is_published(
@@ -139,7 +146,7 @@ BAD_RECORDS = {
     "NUL": ("<FilingPlace>\0</FilingPlace>", ""),
     "never closed": ("<FilingPlace>", "mismatch"),
     "undeclared prefix": ("<x:FilingPlace/>", "prefix"),
-    "nested too deep": ("<a>" * 300 + "</a>" * 300, "depth"),
+    "nested too deep": ("<a>" * 300 + "</a>" * 300, "nested deeper than 256"),
     "text too long": (f"<FilingPlace>{'x' * 10_000_001}</FilingPlace>", ""),
 }
 
