@@ -36,17 +36,19 @@ def collect(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Fetch what is new and complete in the offices' folders; nothing is changed there."""
-    given: dict[str, Any] = {"sftp": sftp, "sftp_key": sftp_key, "known_hosts": known_hosts}
-    hub = Hub.open(Settings(home=home, **{k: v for k, v in given.items() if v is not None}))
+    options: dict[str, Any] = {"sftp": sftp, "sftp_key": sftp_key, "known_hosts": known_hosts}
+    given = {name: value for name, value in options.items() if value is not None}
+    hub = Hub.open(Settings(home=home, **given))
     try:
         with progress.status("Looking into the offices' folders …"):
-            # Who names an office wants to know now whether it works.
+            # Who names an office, a server, a key or its host key wants to know now whether it
+            # works: what failed before may have failed for want of it.
             reports = collect_offices(
                 hub,
                 at=datetime.now(UTC),
                 only=[office] if office else (),
                 wait=wait,
-                insist=office is not None,
+                insist=office is not None or bool(given),
             )
     finally:
         hub.close()

@@ -91,13 +91,28 @@ def test_an_unknown_host_key_is_said_once_and_waits_for_a_person(hub, server):
         assert collect(hub, AT + timedelta(seconds=1), only=["KH"], insist=True)["KH"].error is None
 
 
-def test_the_command_says_since_when_an_office_fails_and_when_it_is_tried_next(hub, server):
+def test_who_names_another_server_or_key_is_not_kept_waiting_for_what_failed_before(hub, server):
+    settings = hub.settings
+    options = ["collect", "--home", str(settings.home), "--no-wait", "--sftp", settings.sftp]
+    options += ["--sftp-key", str(settings.sftp_key), "--known-hosts"]
+    other = settings.home / "other_hosts"
+    other.write_text("")
+    with server:
+        refused = CliRunner().invoke(app, [*options, str(other)])
+        mended = CliRunner().invoke(app, [*options, str(settings.known_hosts)])
+    assert (refused.exit_code, "is unknown" in " ".join(refused.output.split())) == (2, True)
+    assert (mended.exit_code, "Nothing new at 2 offices" in mended.output) == (0, True)
+
+
+def test_the_command_says_since_when_an_office_fails_and_when_it_is_tried_next(
+    hub, server, monkeypatch
+):
     with server:
         collect(hub)
     settings = hub.settings
-    options = ["collect", "--home", str(settings.home), "--sftp", settings.sftp, "--office", "KH"]
-    options += ["--sftp-key", str(settings.sftp_key), "--known-hosts", str(settings.known_hosts)]
-    options += ["--no-wait"]
+    options = ["collect", "--home", str(settings.home), "--no-wait", "--office", "KH"]
+    for name in ("sftp", "sftp_key", "known_hosts"):
+        monkeypatch.setenv(f"IPHUB_{name.upper()}", str(getattr(settings, name)))
     with server:
         fine = CliRunner().invoke(app, options)
     assert (fine.exit_code, "Nothing new" in fine.output) == (0, True)
