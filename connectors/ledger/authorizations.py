@@ -17,7 +17,7 @@ from connectors.ledger.columns import Json, microseconds
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import authorization_versions, authorizations
 from connectors.ledger.third_parties import third_party_name
-from ipregister.authorization_forms import check_withheld
+from ipregister.authorization_forms import check_withheld, refuse_other_era
 from ipregister.authorizations import (
     Authorization,
     Decision,
@@ -87,6 +87,7 @@ class Authorizations:
             raise InvalidRequest(f"{until} is past: name a later day, or revoke")
         if decision.validFrom and until and until < decision.validFrom:
             raise InvalidRequest("validUntil is before validFrom: it would never hold")
+        refuse_other_era(decision.validFrom, until)
         return self._decide(office, third_party, decision, at, by, expected_version)
 
     def revoke(

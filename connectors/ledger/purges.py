@@ -16,6 +16,7 @@ from connectors.ledger.counters import next_numbers
 from connectors.ledger.engine import Database
 from connectors.ledger.records import instant
 from connectors.ledger.schema import purge_approvals
+from ipregister.authorization_forms import refuse_other_era
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 
@@ -92,6 +93,7 @@ class Purges:
             raise InvalidRequest("name how many records may disappear (1 or more), and why")
         if until < today:
             raise InvalidRequest(f"{until} is past: name a later day")
+        refuse_other_era(until)
         with self._database.write() as connection:
             number = next_numbers(connection, "purge_approval", 1)
             row = {"approval_id": number, "office": office, "right": right, "up_to": up_to}

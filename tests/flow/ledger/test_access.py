@@ -269,6 +269,7 @@ except LedgerConflict:
         ("KH", "Ann", {Right.PATENTS: ["core"]}, None, "core cannot be withheld"),
         ("KH", "Ann", {Right.PATENTS: ["names"]}, None, "choose among stakeholder, status_change"),
         ("KH", "Ann", {Right.PATENTS: ()}, date(2026, 3, 3), "is past"),
+        ("KH", "Ann", {Right.PATENTS: ()}, date(2570, 3, 5), "Gregorian calendar"),
     ],
 )
 def test_decisions_that_make_no_sense_are_refused(
