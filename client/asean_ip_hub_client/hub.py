@@ -57,7 +57,7 @@ class Hub:
             HubProblem: ``not_found`` (it is not there, or not shared with you) or
                 ``record_withdrawn``.
         """
-        path = f"/v1/offices/{quote(office)}/{quote(right)}/records/{quote(record_id, safe='')}"
+        path = f"{_records_path(office, right)}/{quote(record_id, safe='')}"
         record: Record = self.transport.get(path)
         return record
 
@@ -71,10 +71,10 @@ class Hub:
             right: ``patents``, ``trademarks`` or ``designs``.
             page_size: records asked for at a time.
             filters: as the API names them, such as ``status="registered"``,
-                ``niceClass="9,35"`` or ``applicationDateFrom="2024-01-01"``.
+                ``niceClass=[9, 35]`` or ``applicationDateFrom="2024-01-01"``.
         """
-        asked = {name: str(value) for name, value in filters.items() if value is not None}
-        path = f"/v1/offices/{quote(office)}/{quote(right)}/records"
+        asked = {name: _written(value) for name, value in filters.items() if value is not None}
+        path = _records_path(office, right)
         return Records(self.transport, path, asked | {"limit": str(page_size)})
 
     def changes(
@@ -109,3 +109,12 @@ class Hub:
     ) -> None:
         """Close the connections."""
         self.close()
+
+
+def _records_path(office: str, right: str) -> str:
+    return f"/v1/offices/{quote(office, safe='')}/{quote(right, safe='')}/records"
+
+
+def _written(value: object) -> str:
+    """Return a filter as the API takes it: several values are separated by commas."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple | set) else str(value)

@@ -124,6 +124,9 @@ def test_records_come_page_by_page_with_filters(office: Office, hub: Hub) -> Non
     assert [len(page) for page in pages] == [3, 3, 1]
     (found,) = hub.records("KH", "trademarks", applicationNumber="kh/5/2026")
     assert hub.record("KH", "trademarks", found["recordId"]) == found
+    assert len(list(hub.records("KH", "trademarks", status=["filed", "registered"]))) == 7
+    with pytest.raises(HubProblem, match="not_found"):  # a name is one step of the path, no more
+        list(hub.records("LA/../KH", "trademarks"))
 
 
 def test_the_client_knows_who_it_is_and_who_shares(office: Office, hub: Hub) -> None:
