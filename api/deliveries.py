@@ -24,7 +24,7 @@ from api.problems import refuse
 from api.service import Service, service_of
 from connectors.between_steps import refuse_between_steps
 from connectors.ledger import Access, Delivery, DeliveryEvent, DeliveryQuery
-from ipregister.deliveries import Kind, State
+from ipregister.deliveries import Kind, State, decided_from
 from ipregister.errors import InvalidRequest, UnknownDelivery
 from ipregister.model import Right
 from ipregister.roles import Act
@@ -91,7 +91,7 @@ async def release_delivery(request: Request) -> Response:
 
 @router.post("/{deliveryId}/withdraw", openapi_extra=openapi.DECISION)
 async def withdraw_delivery(request: Request) -> Response:
-    """Take a held delivery back; the register stays as it is."""
+    """Take back a delivery that is held or incomplete; the register stays as it is."""
     return await _decide(request, _withdraw)
 
 
@@ -155,7 +155,7 @@ def _end_hold(
         service.clock(),
         access.clientId,
         reason=reason,
-        expected=State.HELD,
+        expected=decided_from(delivery.state, to),
     )
 
 

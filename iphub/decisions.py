@@ -28,7 +28,7 @@ from iphub.context import (
 )
 from iphub.deliveries import one_line, table
 from iphub.output import Format, emit
-from ipregister.deliveries import State
+from ipregister.deliveries import State, decided_from
 
 app = typer.Typer(no_args_is_help=True, help="Look at one delivery, and decide one that is held.")
 
@@ -111,7 +111,7 @@ def withdraw(
     reason: ReasonOption = "",
     format: FormatOption = Format.TEXT,
 ) -> None:
-    """Take a held delivery back; the register stays as it is."""
+    """Take back a delivery that is held or incomplete; the register stays as it is."""
     _decide(delivery_id, State.WITHDRAWN, by, reason, home, format)
 
 
@@ -192,10 +192,11 @@ def _decide(delivery_id: str, to: State, by: str, reason: str, home: Path, forma
 def decide(
     hub: Hub, delivery_id: str, to: State, *, by: str, reason: str, at: datetime
 ) -> Delivery:
-    """Release (``checking``) or withdraw a held delivery, with the reason in its history."""
+    """Release (``checking``) or withdraw a delivery, with the reason in its history."""
+    expected = decided_from(hub.ledger.deliveries.get(delivery_id).state, to)
     word = "released" if to is State.CHECKING else "withdrawn"
     told = f"{word} by {by}" + (f": {reason.strip()}" if reason.strip() else "")
-    return hub.ledger.deliveries.move(delivery_id, to, at, by, reason=told, expected=State.HELD)
+    return hub.ledger.deliveries.move(delivery_id, to, at, by, reason=told, expected=expected)
 
 
 def _tell_hold(out: Console, delivery: Delivery, hold: Mapping[str, Any], at: datetime) -> None:

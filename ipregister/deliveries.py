@@ -72,6 +72,15 @@ NEXT: dict[State, frozenset[State]] = {
 """Allowed transitions. ``checking`` back to ``received``: the worker died, another takes over."""
 
 
+def decided_from(state: State, to: State) -> State:
+    """Return the state in which somebody may decide that a delivery goes on to ``to``.
+
+    A held delivery is released or withdrawn. One whose upload died can only be withdrawn, for
+    instance when the office has sent its content under another name.
+    """
+    return state if (state, to) == (State.INCOMPLETE, State.WITHDRAWN) else State.HELD
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of every record of a delivery; counts of records.

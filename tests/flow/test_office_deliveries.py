@@ -12,9 +12,10 @@ from typer.testing import CliRunner
 
 import pipelines.ingest as ingest
 from api.jobs import STATUSES
-from connectors.ledger import DeliveryQuery
+from connectors.ledger import DeliveredFile, DeliveryQuery
 from iphub import decisions
 from ipregister.deliveries import Kind, State
+from ipregister.model import Right
 from ipregister.roles import Role
 from pipelines.running import process_until_idle
 
@@ -246,6 +247,20 @@ def test_a_withdrawal_leaves_the_register_as_it_is(held: Any) -> None:
     assert len(held.desk.served()) == 60
     refused = decide(held, "release")
     assert (refused.status_code, refused.json()["code"]) == (409, "ledger_conflict")
+
+
+def test_a_dead_upload_is_withdrawn_but_never_released(callers: Any) -> None:
+    deliveries = callers.desk.hub.ledger.deliveries
+    file = DeliveredFile("KH_20261113_0001.zip", "5" * 64, 10)
+    dead = deliveries.record(
+        "KH", Right.TRADEMARKS, Kind.UPDATE, "sftp", [file], callers.desk.now, "sftp",
+        state=State.INCOMPLETE, reason="not complete",
+    )  # fmt: skip
+    role, reason = Role.OFFICE_DATA_MANAGER, {"reason": "sent again under another name"}
+    path = f"{KH}/{dead.deliveryId}"
+    assert callers.post(f"{path}/release", role, json=reason).status_code == 409
+    assert callers.post(f"{path}/withdraw", role, json=reason).json()["state"] == "withdrawn"
+    assert callers.post(f"{path}/withdraw", role, json=reason).status_code == 409
 
 
 def test_only_what_is_held_is_decided(history: Any) -> None:
