@@ -38,7 +38,13 @@ def record(
     with open_hub(home) as hub:
         record_id = identifier_of(office, right, number)
         found = versions_of(hub, office, right, record_id)
-    emit({"recordId": record_id, "items": found}, lambda out: _versions(out, found), format)
+
+    def text(out: Console) -> None:
+        if not found:
+            out.print(f"No delivery brought {number}; iphub history why says more.", markup=False)
+        _versions(out, found)
+
+    emit({"recordId": record_id, "items": found}, text, format)
     raise typer.Exit(DONE if found else FINDINGS)
 
 

@@ -237,6 +237,8 @@ def test_the_command_line_answers_in_text_and_json(past: Any) -> None:
 
     told = run("why", THREE)
     assert (told.exit_code, "has vanished" in told.stdout) == (1, True)
+    unknown = run("record", "KH/1/1999")
+    assert (unknown.exit_code, "No delivery brought KH/1/1999" in unknown.stdout) == (1, True)
     listed = json.loads(run("record", ONE, "--format", "json").stdout)
     assert [each["op"] for each in listed["items"]] == ["insert", "update", "update"]
     then = json.loads(run("as-of", past.first, "--number", ONE, "--format", "json").stdout)
