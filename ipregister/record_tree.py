@@ -1,7 +1,7 @@
 """The tree a format is compiled into, and the one walk that reads a record with it.
 
 Nodes follow the source elements; a node's setters put its text into the canonical row.
-Compiling YAML into this tree is ``mapping``; putting a text into the row is ``setters``.
+Compiling YAML into this tree is ``format_tree``; putting a text into the row is ``setters``.
 
 The walk needs of an element only ``tag``, ``text``, its attributes, ``sourceline`` and its
 children as a slice, as ElementTree and lxml offer them. It runs once per element of every
