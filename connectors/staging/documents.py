@@ -181,7 +181,7 @@ class DocumentReader:
             self.writer.note(
                 WRONG_RIGHT, file=self.file, line=1, value=str(written_for), message=message
             )
-        elif written_for is None:
+        elif written_for is None or xml.names_a_record(source):
             root = xml.root_name(source)
             wanted = self.mapping.format.record
             self.report.read += 1

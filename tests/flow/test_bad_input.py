@@ -335,6 +335,38 @@ def test_the_test_lane_tells_everything_and_publishes_nothing(desk: Any, ipas: A
     assert desk.deliver(ipas.marks(ipas.mark(word="OTHER"))).receipt.updated == 1
 
 
+WIPO = "http://www.wipo.int/standards/XMLSchema"
+OTHER_STANDARDS = {
+    "ST.96": (
+        Right.TRADEMARKS,
+        f'<TrademarkApplication xmlns="{WIPO}/ST96/Trademark" xmlns:com="{WIPO}/ST96/Common">'
+        "<TrademarkBag><Trademark><com:ApplicationNumber><com:ApplicationNumberText>KH/1/2019"
+        "</com:ApplicationNumberText></com:ApplicationNumber></Trademark></TrademarkBag>"
+        "</TrademarkApplication>",
+    ),
+    "ST.86": (
+        Right.DESIGNS,
+        f'<Transaction xmlns="{WIPO}/designs"><DesignTransactionBody><TransactionData>'
+        "<DesignApplicationDetails><Application><DesignApplicationNumber>KH/D/1/2019"
+        "</DesignApplicationNumber></Application></DesignApplicationDetails></TransactionData>"
+        "</DesignTransactionBody></Transaction>",
+    ),
+    "ST.36": (
+        Right.PATENTS,
+        "<ep-patent-document><SDOBI><B200><doc-number>1100130</doc-number></B200></SDOBI>"
+        "</ep-patent-document>",
+    ),
+}
+
+
+@pytest.mark.parametrize("standard", OTHER_STANDARDS)
+def test_records_of_another_standard_are_no_quiet_day(standard: str, shared_desk: Any) -> None:
+    right, document = OTHER_STANDARDS[standard]
+    done = shared_desk.deliver(document, right=right, office="TH")
+    assert (done.state, done.receipt) == (State.REJECTED, receipt(recordsRead=1, rejected=1))
+    assert "No record found: the root element is" in done.reason
+
+
 def test_an_archive_without_records_is_a_quiet_day(desk: Any, ipas: Any) -> None:
     done = desk.deliver(ipas.zipped({}), names=("KH_20261225.zip",))
     assert (done.state, done.receipt) == (State.PUBLISHED, receipt())
