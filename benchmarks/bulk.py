@@ -1,4 +1,4 @@
-"""Bulk against nginx handing out the same bytes, and against PostgreSQL making them, in one run.
+"""Bulk against nginx handing out the same bytes, and against what makes them, in one run.
 
     .venv/bin/python -m benchmarks.bulk [--records 200000] [--rounds 5]
 
@@ -6,11 +6,11 @@ One uvicorn worker as ``iphub serve`` runs it, with authentication, grants, quot
 nginx with ``deploy/nginx.conf`` in front of it for the hand-over; the client is one socket that
 throws away what it reads. The third party may not see stakeholders. Subjects alternate; printed
 are medians, and the ratios goals are about. PostgreSQL (``IPHUB_TEST_POSTGRES_URL``) holds a
-tenth of the same records, typed and with jsonb, and is asked for ``json_agg`` by the thousand.
+tenth of the same records, typed and with jsonb, and is asked for ``json_agg`` by the thousand;
+ROAPI (from the package index) answers with all of the same mask.
 """
 
 import argparse
-import json
 import os
 import shutil
 import socket
@@ -27,9 +27,9 @@ from pathlib import Path
 from random import Random
 
 import msgspec
-import psycopg
 
-from benchmarks.api import HOST, TOKEN, prepare, rows, serving
+from benchmarks.api import HOST, TOKEN, prepare, serving
+from benchmarks.bulk_peers import postgres_rate, roapi_rate
 from connectors.cursors import Cursors
 from connectors.exports.builder import build
 from connectors.exports.formats import Format
@@ -46,7 +46,7 @@ RECORDS = "/v1/offices/VN/trademarks/records"
 NDJSON = {"Accept": "application/x-ndjson"}
 TM = Right.TRADEMARKS
 FLOOR_LIVE, FLOOR_READY, FIRST_BYTE_MS, MEMORY_MB, BUILD_SECONDS = 0.5, 0.9, 50, 200, 5
-POSTGRES_GOAL = 10
+PEERS_GOAL = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,41 +167,6 @@ def make(hub: Hub, grant: Grant, made: dict[str, Snapshot], cpu: dict[str, float
         cpu[str(kind)] = time.process_time() - before
 
 
-def postgres_rate(url: str, count: int) -> float:
-    """Return records a second that PostgreSQL turns into JSON."""
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute("DROP TABLE IF EXISTS bulk_bench")
-        connection.execute(
-            "CREATE UNLOGGED TABLE bulk_bench (n int PRIMARY KEY, office text, number text, "
-            "filed date, status text, words jsonb, goods jsonb, persons jsonb, events jsonb)"
-        )
-        with connection.cursor().copy("COPY bulk_bench FROM STDIN") as copy:
-            for n, row in enumerate(rows(count)):
-                record = json.loads(b"".join(row.fragments.values()) + b"}")
-                nested = ("markVerbalElements", "goodsServices", "applicants", "statusEvents")
-                copy.write_row(
-                    (
-                        *(n, record["officeCode"], record["applicationNumber"]),
-                        *(record["applicationDate"], record["status"]),
-                        *(json.dumps(record[name]) for name in nested),
-                    )
-                )
-        connection.execute("VACUUM ANALYZE bulk_bench")
-        query = (
-            "COPY (SELECT json_agg(t) FROM (SELECT n, office, number, filed, status, words, goods, "
-            "events FROM bulk_bench) t GROUP BY n / 1000) TO STDOUT"
-        )
-        best = 0.0
-        for _ in range(3):
-            started = time.perf_counter()
-            with connection.cursor().copy(query) as copy:
-                for _data in copy:
-                    pass
-            best = max(best, count / (time.perf_counter() - started))
-        connection.execute("DROP TABLE bulk_bench")
-        return best
-
-
 def main() -> None:
     """Run the comparison and print it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -262,7 +227,7 @@ def measure(
                 times.setdefault(subject, []).append(fetch(port, path, headers))
         peak = memory.stop()
     handed = hand_over(folder, home, static, made, environment, rounds)
-    report(times | handed, records, peak)
+    report(times | handed, records, peak, files / made["parquet"].file)
 
 
 def hand_over(
@@ -308,8 +273,8 @@ def save(path: Path) -> None:
     )
 
 
-def report(times: dict[str, list[Fetched]], records: int, peak: float) -> None:
-    """Print medians, ratios and what PostgreSQL does."""
+def report(times: dict[str, list[Fetched]], records: int, peak: float, prepared: Path) -> None:
+    """Print medians, ratios and what PostgreSQL and ROAPI do."""
     middle = {name: statistics.median(f.whole for f in found) for name, found in times.items()}
     for name, found in times.items():
         size = found[0].bytes / 1e6
@@ -328,13 +293,14 @@ def report(times: dict[str, list[Fetched]], records: int, peak: float) -> None:
         print(f"prepared {kind} is {ratio:.2f} x nginx out of the worker")
     ratio = middle["nginx parquet "] / middle["handed over "]
     print(f"prepared parquet is {ratio:.2f} x nginx when handed over (limit {FLOOR_READY})")
+    peers = {"ROAPI": roapi_rate(prepared, records)}
     if url := os.environ.get("IPHUB_TEST_POSTGRES_URL"):
-        rate = postgres_rate(url, max(1_000, records // 10))
+        peers["PostgreSQL json_agg"] = postgres_rate(url, max(1_000, records // 10))
+    for name, rate in peers.items():
         ratio = records / middle["hub live"] / rate
         print(
-            f"PostgreSQL json_agg makes {rate:,.0f} records/s; live is {ratio:.0f} x that", end=" "
+            f"{name} makes {rate:,.0f} records/s; live is {ratio:.0f} x that (limit {PEERS_GOAL})"
         )
-        print(f"(limit {POSTGRES_GOAL})")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.environments import environment
 from connectors.hub import Hub
 from connectors.ledger import DeliveredFile
 from connectors.settings import Settings
@@ -106,14 +107,6 @@ def _peer_rate(python: Path, directory: str) -> tuple[float, str]:
     return peer["records"] / peer["seconds"], f"{peer['lost']} of {peer['records']}"
 
 
-def _peer_environment() -> Path:
-    python = Path(".bench/peer/bin/python")
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", ".bench/peer"], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", *PEER], check=True)
-    return python
-
-
 def _corpus(records: int, per_file: int) -> Path:
     path = Path(f".bench/KH_20260915_{records}_{per_file}.zip")
     path.parent.mkdir(exist_ok=True)
@@ -147,7 +140,7 @@ def main() -> None:
         print(f"        {rate:,.0f} records per CPU second")
         return
     corpora = {"1,000 a file": _corpus(asked.records, 1_000), "1 a file": _corpus(asked.records, 1)}
-    peer_python = _peer_environment()
+    peer_python = environment("peer", *PEER)
     ratios: dict[str, list[float]] = {name: [] for name in corpora}
     with tempfile.TemporaryDirectory(prefix="peer-") as directory:
         _single_files(Path(directory))
