@@ -33,7 +33,8 @@ record of a file of 1,000 takes 135 instead of 179 µs by events (a single one 2
 
 _NUMBERS = (
     *("ApplicationNumber", "RegistrationNumber", "DesignApplicationNumber"),
-    *("ApplicationNumberText", "ST13ApplicationNumber", "PublicationNumber", "doc-number"),
+    *("ApplicationNumberText", "ST13ApplicationNumber", "PublicationNumber"),
+    *("doc-number", "B110", "B210"),
 )
 """Where ST.66 and ST.86, then ST.96 and ST.36 write the number of a record."""
 

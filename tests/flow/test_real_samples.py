@@ -84,6 +84,14 @@ NOT_AS_ST96 = {
 """Elements of which some values do not validate, and why."""
 
 
+@pytest.mark.parametrize("right", Right)
+def test_no_document_of_any_dialect_passes_for_an_empty_one(right: Right, desk: Any) -> None:
+    files = {path.name: path.read_bytes() for path in sorted(SAMPLES.parent.rglob("*.xml"))}
+    done = desk.deliver(*files.values(), names=tuple(files), right=right)
+    assert len(files) <= done.receipt.recordsRead
+    assert {finding["file"] for finding in desk.findings(done)} >= set(files)
+
+
 def test_elements_of_st96_hold_what_st96_allows_but_for_those_named(desk: Any) -> None:
     bodies: list[bytes] = []
     for office, sample in (("KH", "kh_khtm.xml"), ("MY", "my_mytm.xml")):
