@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from connectors.readers.archives import Delivered, Digest, Member
+from connectors.readers.archives import HEAD_BYTES, Delivered, Digest, Member
+from ipregister.errors import UnreadableDelivery
 
 MEDIA_TYPES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -26,12 +27,43 @@ MEDIA_TYPES = (
     (b"RIFF", "application/octet-stream"),
 )
 
+OFFICE_FILES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""Beginnings of office files, new and old; archives in the archive are opened, not attached."""
+
 
 def media_type(head: bytes) -> str:
     """Return the media type by the first bytes, never by the name."""
     return next(
         (name for magic, name in MEDIA_TYPES if head.startswith(magic)), "application/octet-stream"
     )
+
+
+def refuse_other_data(delivered: Delivered) -> None:
+    """Refuse an archive that has no document but something in which records could stand.
+
+    Tables, office files and documents without ``.xml`` in their names are read by nobody here;
+    an archive of pictures, or an empty one, is no harm.
+
+    Raises:
+        UnreadableDelivery: it holds such a file and no document.
+    """
+    if delivered.documents:
+        return
+    for member in delivered.attachments:
+        with delivered.open(member) as source:
+            head = source.read(HEAD_BYTES)
+        if _may_hold_records(head) and not member.name.lower().endswith(".svg"):
+            raise UnreadableDelivery(
+                f"The archive holds no XML document (*.xml), but {member.path}; "
+                "send records as XML."
+            )
+
+
+def _may_hold_records(head: bytes) -> bool:
+    """Tell text and office files from pictures, sounds and films."""
+    if head.startswith(OFFICE_FILES):
+        return True
+    return bool(head) and b"\0" not in head and media_type(head) == "application/octet-stream"
 
 
 @dataclass(slots=True)

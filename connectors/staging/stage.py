@@ -14,7 +14,7 @@ from pathlib import Path
 from connectors.faults import reach
 from connectors.findings import FindingBook, code_of
 from connectors.readers.archives import Delivered, Member
-from connectors.staging.attachments import Attachments
+from connectors.staging.attachments import Attachments, refuse_other_data
 from connectors.staging.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
 from connectors.staging.parts import PartWriter, cycle_collector_paused
 from connectors.staging.pool import reading_pool
@@ -95,6 +95,7 @@ def stage(
         for file in files:
             try:
                 delivered = opened.file(file).delivered
+                refuse_other_data(delivered)
                 attachments[file.name] = [member.path for member in delivered.attachments]
                 reach("stage.opened")
                 for piece in slices(delivered.documents):

@@ -367,6 +367,30 @@ def test_records_of_another_standard_are_no_quiet_day(standard: str, shared_desk
     assert "No record found: the root element is" in done.reason
 
 
+PICTURES = {"logo.png": b"\x89PNG\r\n\x1a\n", "sound.mp3": b"\xff\xfb\x90\0\0"}
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("records.csv", b"applicationNumber,mark\nKH/1/2019,LUMATIVA\n"),
+        ("KH90001_biblio", b'<?xml version="1.0"?><Transaction/>'),
+        ("records.xlsx", b"PK\x03\x04\0\0\0\0"),
+    ],
+)
+def test_an_archive_of_something_else_is_no_quiet_day(
+    name: str, content: bytes, shared_desk: Any, ipas: Any
+) -> None:
+    done = shared_desk.deliver(ipas.zipped(PICTURES | {name: content}), office="VN")
+    assert (done.state, done.receipt) == (State.REJECTED, receipt(recordsRead=1, rejected=1))
+    assert f"holds no XML document (*.xml), but {name}" in done.reason
+
+
+def test_pictures_alone_are_a_quiet_day(desk: Any, ipas: Any) -> None:
+    done = desk.deliver(ipas.zipped(PICTURES | {"note.svg": b"<svg/>", "empty.txt": b""}))
+    assert (done.state, done.receipt) == (State.PUBLISHED, receipt())
+
+
 def test_an_archive_without_records_is_a_quiet_day(desk: Any, ipas: Any) -> None:
     done = desk.deliver(ipas.zipped({}), names=("KH_20261225.zip",))
     assert (done.state, done.receipt) == (State.PUBLISHED, receipt())
