@@ -23,7 +23,7 @@ from ipregister.mapping import Mapped, RecordMapping
 from ipregister.model import Right
 from ipregister.record_tree import Issue, Unknown
 
-NO_NUMBER = "ALL.CMP.001"
+NO_NUMBER, NOT_ST3 = "ALL.CMP.001", "ALL.CNF.004"
 
 DECLARED = "declaredRecords"
 """Name of the header in which a document says how many records it has."""
@@ -163,8 +163,10 @@ class DocumentReader:
         written = mapped.row.setdefault("officeCode", self.part.office)
         mapped.row["right"] = str(self.part.right)
         if written != self.part.office:
-            line = mapped.lines.get("officeCode")
-            mapped.issues.append(Issue(WRONG_OFFICE, "officeCode", written, line, self.part.office))
+            line, code = mapped.lines.get("officeCode"), WRONG_OFFICE
+            if written.upper() == self.part.office:  # its own code, in small letters
+                mapped.row["officeCode"], code = self.part.office, NOT_ST3
+            mapped.issues.append(Issue(code, "officeCode", written, line, self.part.office))
 
     def _attach(self, mapped: Mapped) -> None:
         for path, item, line in _named_files(mapped):

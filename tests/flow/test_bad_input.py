@@ -214,6 +214,15 @@ def test_a_record_of_another_office_is_held_and_the_rest_published(desk: Any, ip
     assert set(desk.served()) == {"KH/90001/2019"}
 
 
+def test_an_offices_own_code_in_small_letters_is_its_own(desk: Any, ipas: Any) -> None:
+    done = desk.deliver(ipas.marks(ipas.mark(office="kh")))
+    assert done.receipt == receipt(recordsRead=1, accepted=1, inserted=1)
+    (record,) = desk.served().values()
+    assert record["officeCode"] == "KH"
+    finding = desk.found(done, "ALL.CNF.004")
+    assert (finding["value"], finding["suggestedValue"]) == ("kh", "KH")
+
+
 def test_a_delivery_in_which_every_record_is_another_offices_waits(desk: Any, ipas: Any) -> None:
     held = desk.deliver(ipas.marks(ipas.mark(office="VN"), ipas.mark("VN/2", office="VN")))
     assert held.state is State.HELD
