@@ -149,11 +149,29 @@ async def answer_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == 404:
-        return refuse(request, "not_found")
+        return _canonical(request) or refuse(request, "not_found")
     status = HTTPStatus(error.status_code)
     headers = {"Allow": ", ".join(_methods(request))} if status == 405 else error.headers
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return problem(request, status, code, status.phrase, status.description, headers=headers)
+
+
+def _canonical(request: Request) -> Response | None:
+    """Return the way to the one form of a path, which has no slash at its end, if there is one."""
+    path: str = request.scope["path"]
+    written: bytes = request.scope.get("raw_path", b"").partition(b"?")[0]
+    bare, raw = path.rstrip("/"), written.rstrip(b"/")
+    slashes = len(path) - len(bare)
+    # An escaped slash at the end belongs to a name.
+    if not bare or not slashes or slashes != len(written) - len(raw) or raw.startswith(b"//"):
+        return None
+    scope = {**request.scope, "path": bare}
+    if all(route.matches(scope)[0] is Match.NONE for route in request.app.router.routes):
+        return None
+    query: bytes = request.scope["query_string"]
+    place = (raw + b"?" + query if query else raw).decode("latin-1")
+    location = f"{request.app.state.service.public_url}{place}"
+    return Response(status_code=308, headers={"Location": location, "Cache-Control": "no-store"})
 
 
 def _methods(request: Request) -> list[str]:
