@@ -4,9 +4,12 @@ What comes by SFTP has to be put together first (``collection``) and is recorded
 """
 
 import json
-from dataclasses import astuple, dataclass
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
+from pathlib import PurePosixPath
 
 from connectors.ledger import Channel, DeliveredFile, Delivery, Ledger
 from connectors.ledger.idempotency import Once
@@ -47,6 +50,23 @@ def check_lane(office: str, right: Right) -> None:
         )
 
 
+def distinct_names(names: Sequence[str]) -> list[str]:
+    """Return the names of a delivery's files, each only once.
+
+    Findings and lineage say by its name in which file something stands. Of files from several
+    folders with one name the second is called ``x (2).zip``.
+    """
+    told: dict[str, None] = {}
+    numbers: Counter[str] = Counter()
+    for name in names:
+        path, distinct = PurePosixPath(name), name
+        while distinct in told:
+            numbers[name] += 1
+            distinct = str(path.with_name(f"{path.stem} ({numbers[name] + 1}){path.suffix}"))
+        told[distinct] = None
+    return list(told)
+
+
 def submit(
     ledger: Ledger,
     package: Package,
@@ -73,12 +93,13 @@ def submit(
         KeyReused: the key came before with another package.
     """
     once = None if key is None or client_id is None else Once(client_id, key, package.digest())
+    names = distinct_names([file.name for file in package.files])
     return ledger.deliveries.record(
         package.office,
         package.right,
         package.kind,
         package.channel,
-        package.files,
+        tuple(replace(file, name=name) for file, name in zip(package.files, names, strict=True)),
         at=at,
         by=by,
         once=once,

@@ -29,6 +29,7 @@ from connectors.reports.safe_cells import visible
 from connectors.reports.sources import ReportSource, dry_run_report
 from connectors.reports.tables import write_csv
 from connectors.staging.documents import StagedFile
+from connectors.submitting import distinct_names
 from iphub.context import OfficeOption, RightOption
 from iphub.output import DONE, FAILED, FINDINGS, progress
 from iphub.report import STDOUT, OutputOption, Writer, deliver
@@ -85,7 +86,7 @@ def validate(
     """Check files before they are delivered; needs no hub and sends nothing anywhere."""
     load_profile(office).format_of(right)
     with TemporaryDirectory(prefix="iphub-validate-") as name, progress.status("Checking …"):
-        checked = _Check(office, right, kind, [_file(path) for path in files], Path(name))
+        checked = _Check(office, right, kind, _files(files), Path(name))
         source = checked.run(datetime.now(UTC))
         deliver(WRITERS[format], source, output, Path(name))
     if checked.is_unreadable:
@@ -143,13 +144,18 @@ class _Check:
         return dry_run_report(arrival, FindingsFile(found, temporary=spill), at=at)
 
 
-def _file(path: Path) -> StagedFile:
+def _files(paths: Sequence[Path]) -> list[StagedFile]:
+    names = distinct_names([path.name for path in paths])
+    return [_file(path, name) for path, name in zip(paths, names, strict=True)]
+
+
+def _file(path: Path, name: str) -> StagedFile:
     try:
         with path.open("rb") as source:
             digest = hashlib.file_digest(source, "sha256").hexdigest()
     except OSError as exc:
         raise UnreadableDelivery(f"{path} cannot be read: {exc.strerror}.") from exc
-    return StagedFile(path.name, digest, path)
+    return StagedFile(name, digest, path)
 
 
 def _reported(file: StagedFile) -> ReportedFile:

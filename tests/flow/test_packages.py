@@ -71,6 +71,17 @@ def test_several_files_are_one_delivery(callers: Any, ipas: Any) -> None:
     assert len(callers.desk.served()) == 3
 
 
+def test_files_of_one_name_are_told_apart(callers: Any, ipas: Any) -> None:
+    parts = [ipas.marks(ipas.mark(f"KH/9000{n}/2019", filed="unknown")).encode() for n in range(2)]
+    files = [("file", ("marks.xml", part)) for part in parts]
+    delivery = pushed(callers, callers.post(f"{PUSH}?kind=update", files=files))
+    done = callers.desk.process(delivery)
+    places = {
+        finding["applicationNumber"]: finding["file"] for finding in callers.desk.findings(done)
+    }
+    assert places == {"KH/90000/2019": "marks.xml", "KH/90001/2019": "marks (2).xml"}
+
+
 @pytest.mark.parametrize(
     ("query", "headers", "name"),
     [
