@@ -19,6 +19,9 @@ Resolve = Callable[[str, int], Sequence[str]]
 MAX_URL_CHARACTERS = 2_000
 HTTPS_PORT, HTTP_PORT = 443, 80
 
+_NOT_PUBLIC = "url: this host is not known on the public internet."
+"""Said of a name that is not there as well: which names there are inside is told to nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -65,12 +68,12 @@ def judge(url: str, *, inside: Networks = (), resolver: Resolve = resolve) -> Ta
     try:
         found = [ip_address(address.partition("%")[0]) for address in resolver(host, port)]
     except (OSError, ValueError, UnicodeError):
-        raise InvalidRequest("url: this host is not known.") from None
+        raise InvalidRequest(_NOT_PUBLIC) from None
     is_inside = bool(found) and all(_is_in(address, inside) for address in found)
     if not is_inside:
         # Every address, not any: a name with one address inside is how one gets in.
         if not found or not all(_is_public(address) for address in found):
-            raise InvalidRequest("url: this host is not a public one.")
+            raise InvalidRequest(_NOT_PUBLIC)
         if parts.scheme != "https" or port != HTTPS_PORT:
             raise InvalidRequest(f"url: https on port {HTTPS_PORT} only.")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -82,14 +85,17 @@ def _is_public(address: IPv4Address | IPv6Address) -> bool:
     if isinstance(address, IPv6Address):
         wrapped = address.ipv4_mapped or address.sixtofour
         wrapped = wrapped or (address.teredo[1] if address.teredo else None)
-        if wrapped is not None:
-            return False  # reaches an IPv4 address by a way nobody needs
-        if address in _NAT64:
-            return False
+        if wrapped is not None or address not in _GLOBAL_UNICAST:
+            return False  # reaches an IPv4 address by a way nobody needs, or a network of ours
     return address.is_global and not address.is_multicast
 
 
-_NAT64 = IPv6Network("64:ff9b::/96")
+_GLOBAL_UNICAST = IPv6Network("2000::/3")
+"""All of IPv6 that is given out for the internet (RFC 4291 §2.4).
+
+Beside it lie translations to IPv4, of which ``is_global`` knows not all (RFC 8215, RFC 7915),
+and the site-local addresses of old.
+"""
 
 
 def _is_in(address: IPv4Address | IPv6Address, networks: Networks) -> bool:

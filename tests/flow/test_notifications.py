@@ -246,6 +246,10 @@ INSIDE_NAMES = {
     "https://[::ffff:10.0.0.1]/": "::ffff:10.0.0.1",
     "https://[2002:7f00:1::]/": "2002:7f00:1::",
     "https://[64:ff9b::a00:1]/": "64:ff9b::a00:1",
+    "https://[64:ff9b:1::a00:1]/": "64:ff9b:1::a00:1",
+    "https://[::10.0.0.1]/": "::a00:1",
+    "https://[::ffff:0:10.0.0.1]/": "::ffff:0:a00:1",
+    "https://[fec0::1]/": "fec0::1",
     "https://10.1.2.3/": "10.1.2.3",
     "https://172.16.0.1/": "172.16.0.1",
     "https://192.168.1.1/": "192.168.1.1",
@@ -265,10 +269,26 @@ def names(*addresses: str) -> Callable[[str, int], list[str]]:
 
 @pytest.mark.parametrize(("url", "address"), INSIDE_NAMES.items(), ids=INSIDE_NAMES)
 def test_nothing_inside_is_ever_called(url: str, address: str) -> None:
-    with pytest.raises(InvalidRequest, match="not a public one"):
+    with pytest.raises(InvalidRequest, match="not known on the public internet"):
         judge(url, resolver=names(address))
-    with pytest.raises(InvalidRequest, match="not a public one"):
+    with pytest.raises(InvalidRequest, match="not known on the public internet"):
         judge("https://two.example/", resolver=names("93.184.216.34", address))
+
+
+def test_a_name_inside_is_refused_like_one_that_is_not_there() -> None:
+    def nobody(_host: str, _port: int) -> list[str]:
+        raise OSError("no such name")
+
+    said = []
+    for resolver in (nobody, names("10.0.0.5"), names()):
+        with pytest.raises(InvalidRequest) as refused:
+            judge("https://vault.hub.internal/", resolver=resolver)
+        said.append(str(refused.value))
+    assert len(set(said)) == 1
+
+
+def test_a_public_address_of_ipv6_is_called() -> None:
+    assert judge("https://hooks.example/", resolver=names("2606:2800:220:1::1")).address
 
 
 @pytest.mark.parametrize(
@@ -306,5 +326,5 @@ def test_a_name_that_moves_inside_later_reaches_nothing(world: World, inbox: Inb
     done = dispatch(world.ledger, world.serving, at=NOW, resolver=names("10.0.0.5"), inside=INSIDE)
     assert done == Pass(noticed=1, failed=1)
     (waiting,) = world.ledger.webhooks.sent(world.webhook.webhookId)
-    assert waiting.trouble == "url: this host is not a public one."
+    assert waiting.trouble == "url: this host is not known on the public internet."
     assert inbox.came == []

@@ -41,7 +41,7 @@ def test_a_webhook_is_added_read_rotated_tested_and_ended(inside: Any) -> None:
 def test_addresses_inside_are_refused_in_one_sentence(callers: Any) -> None:
     refused = callers.post(PATH, ANN, **GIVEN)
     assert refused.status_code == 400
-    assert refused.json()["detail"] == "url: this host is not a public one."
+    assert refused.json()["detail"] == "url: this host is not known on the public internet."
     unknown = callers.post(PATH, ANN, json={"url": "https://a.example/", "secret": "mine"})
     assert (unknown.status_code, "url" in unknown.json()["detail"]) == (400, True)
 
