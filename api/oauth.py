@@ -38,6 +38,7 @@ THIRD_PARTY_SCOPES = (
     "data:read:designs",
     "data:read:patents",
     "data:read:trademarks",
+    "exports:create",
 )
 """What a third party's client may try; what it gets is decided by the offices."""
 

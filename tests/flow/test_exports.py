@@ -94,10 +94,10 @@ class Running:
     ) -> None:
         self.ledger.authorizations.set(office, name, {TM: withheld}, None, now(), "test")
 
-    def client(self, name: str = "Acme") -> httpx.Client:
+    def client(self, name: str = "Acme", scope: str = "") -> httpx.Client:
         added, secret = self.ledger.clients.add(name=name, third_party=name, at=now(), by="test")
         form = {"grant_type": "client_credentials", "client_id": added.clientId}
-        form |= {"client_secret": str(secret)}
+        form |= {"client_secret": str(secret), "scope": scope}
         token = httpx.post(f"{self.url}/oauth2/token", data=form).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
         client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
@@ -302,6 +302,23 @@ def test_other_wishes_are_refused(acme: httpx.Client) -> None:
     ):
         answer = acme.post("/v1/exports", json=body)
         assert (answer.status_code, answer.json()["code"]) == (status, code), body
+
+
+@pytest.mark.parametrize(
+    ("scope", "status"),
+    [
+        ("exports:create data:read:trademarks", 202),
+        ("exports:create data:read:designs", 404),
+        ("data:read:trademarks", 403),
+    ],
+)
+def test_a_token_can_be_narrowed_to_exports(hub: Running, scope: str, status: int) -> None:
+    with hub.client(scope=scope) as client:
+        hub.share(NO_PERSONS)
+        wish = {"office": "KH", "right": "trademarks", "format": "csv"}
+        assert client.post("/v1/exports", json=wish).status_code == status
+        described = client.get("/.well-known/oauth-protected-resource").json()
+        assert set(scope.split()) <= set(described["scopes_supported"])
 
 
 def test_a_filter_on_a_withheld_field_is_refused(hub: Running, acme: httpx.Client) -> None:
