@@ -191,7 +191,8 @@ def _expected(request: Request, service: Service) -> int | Response:
         return refuse(request, "precondition_required")
     versions = _versions(service, request.path_params)
     etag = _etag(versions[-1]) if versions else NOTHING_YET
-    if not matches(seen, etag):
+    # RFC 9110 §13.1.1: ``*`` is whatever there is, and where there is nothing it fails.
+    if not matches(seen, etag) or (seen.strip() == "*" and not versions):
         return refuse(request, "changed_meanwhile")
     return versions[-1].version if versions else 0
 

@@ -91,7 +91,7 @@ _ROWS = object_schema(
     "",
     publishedOnly={"type": "boolean"},
     **dict.fromkeys(DATES, _DATE),
-    **dict.fromkeys(LISTS, _list(STRING)),
+    **dict.fromkeys(LISTS, _list(STRING) | {"minItems": 1}),
 )
 _SHARED: Document = {
     "right": RIGHT["schema"],

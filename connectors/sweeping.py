@@ -30,7 +30,6 @@ LEFTOVERS = (
     "staging/.spill/*",
     "staging/.rules/*",
     "staging/reprocessing-*",
-    "staging/ahead-*",
     "register/.spill/*",
     "register/*/.*-empty.*[0-9]",
     ".backup-*",

@@ -14,6 +14,7 @@ from typing import Any
 
 from ipregister.authorizations import WITHHOLDABLE, Decision, Grant, TermsOfUse
 from ipregister.errors import InvalidMembers
+from ipregister.identifiers import is_suspect_year
 from ipregister.model import Disclosure, Right, load_tables
 from ipregister.row_rules import DATES, LISTS, RowRule
 
@@ -127,6 +128,9 @@ class _Reader:
                 continue
             if name not in known:
                 self.wrong[f"{path}.{name}"] = f"{right} have no {name}"
+            elif given[name] == []:
+                # Whoever named the kinds one by one and took the last one out means none of them.
+                self.wrong[f"{path}.{name}"] = "name at least one; leave it out for all of them"
             elif known[name]:
                 words = self._words(f"{path}.{name}", given[name], known[name])
                 said[name] = tuple(sorted(set(words)))
@@ -174,9 +178,14 @@ class _Reader:
             return None
         if isinstance(value, str) and _DAY.fullmatch(value):
             try:
-                return date.fromisoformat(value)
+                day = date.fromisoformat(value)
             except ValueError:
                 pass  # said below, as for every other text
+            else:
+                if not is_suspect_year(day.year):
+                    return day
+                self.wrong[path] = "the year is not of the Gregorian calendar"
+                return None
         self.wrong[path] = "a day as YYYY-MM-DD"
         return None
 

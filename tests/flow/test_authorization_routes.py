@@ -111,6 +111,14 @@ def test_a_decision_names_what_it_is_about(office: Any) -> None:
     assert office.get(ANN, Role.OFFICE_VIEWER).json()["version"] == 1
 
 
+def test_any_version_is_none_where_there_is_none(office: Any) -> None:
+    """RFC 9110 §13.1.1: ``*`` fails where there is nothing yet."""
+    anything = {"If-Match": "*"}
+    made = office.call("PUT", ANN, Role.OFFICE_AUTHORIZER, json=proposal(), headers=anything)
+    assert (made.status_code, made.json()["code"]) == (412, "changed_meanwhile")
+    assert office.desk.hub.ledger.authorizations.list() == []
+
+
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.OFFICE_AUTHORIZER])
 def test_only_an_authorizer_decides(office: Any, role: Role) -> None:
     headers = {"If-Match": '"0"'}
@@ -139,6 +147,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     (proposal(rows={"publishedOnly": 1}), "rights[0].rows.publishedOnly"),
     (proposal(rows={"kinds": ["B1"]}), "rights[0].rows.kinds"),
     (proposal(rows={"applicationDateFrom": "2567"}), "rights[0].rows.applicationDateFrom"),
+    # 2022 in Thailand: taken as it stands it shares everything filed in five centuries more.
+    (proposal(rows={"applicationDateTo": "2565-12-31"}), "rights[0].rows.applicationDateTo"),
+    # No kind ticked is not every kind.
+    (proposal(rows={"kinds": []}), "rights[0].rows.kinds"),
+    (proposal(rows={"filingRoutes": []}), "rights[0].rows.filingRoutes"),
+    ({"rights": [{"right": "patents", "rows": {"kinds": []}}]}, "rights[0].rows.kinds"),
     (
         proposal(rows={"applicationDateFrom": "2026-02-01", "applicationDateTo": "2026-01-01"}),
         "rights[0].rows.applicationDateTo",
