@@ -169,6 +169,7 @@ SCHEMAS: Document = {
         reason=_NULLABLE,
         receivedAt=_INSTANT,
         officeDate=_NULLABLE,
+        officeSequence={"type": ["integer", "null"], "description": "Number within the day"},
         files={"type": "array", "items": reference("DeliveredFile")},
         receipt={"type": ["object", "null"], "description": "Counts of records; they add up"},
         findings={"type": ["object", "null"], "description": "Counts of findings by severity"},

@@ -30,6 +30,7 @@ LEFTOVERS = (
     "staging/.spill/*",
     "staging/.rules/*",
     "staging/reprocessing-*",
+    "staging/ahead-*",
     "register/.spill/*",
     "register/*/.*-empty.*[0-9]",
     ".backup-*",

@@ -1,5 +1,6 @@
 """``python -m iphub``: the command line without an installed script."""
 
-from iphub.cli import main
+if __name__ == "__main__":  # processes that read load this module, too, and run no command
+    from iphub.cli import main
 
-main()
+    main()

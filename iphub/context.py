@@ -46,7 +46,18 @@ OwnerOfficeOption = Annotated[
     str | None, typer.Option("--office", help="Whose it is (ST.3 code).", callback=_office)
 ]
 RightOption = Annotated[Right, typer.Option("--right", help="Which right the records are of.")]
-ByOption = Annotated[str, typer.Option("--by", help="Who decides; kept in the ledger.")]
+
+
+def _somebody(value: str) -> str:
+    # A step in the ledger has an actor; an empty shell variable is nobody.
+    if not value.strip():
+        raise typer.BadParameter("say who decides.")
+    return value.strip()
+
+
+ByOption = Annotated[
+    str, typer.Option("--by", help="Who decides; kept in the ledger.", callback=_somebody)
+]
 
 
 def settings(home: Path) -> Settings:

@@ -77,11 +77,10 @@ def process(
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Run every waiting delivery through the Dagster jobs, until none waits."""
-    from pipelines.reading import expect_reading
+    from pipelines.expecting import reading_expected
 
     yield_to_readers()
-    with open_hub(home) as hub:
-        expect_reading(hub, office)
+    with open_hub(home) as hub, reading_expected(hub, office):
         # Importing Dagster takes a second, too: the other processor's turn to do the same.
         from pipelines.running import process_until_idle
 

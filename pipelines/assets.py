@@ -82,5 +82,5 @@ OFFICES_REACHABLE = dg.AssetCheckSpec(
 HOLDS_ARE_DECIDED = dg.AssetCheckSpec(
     "holds_are_decided",
     asset=LOG.key,
-    description="No delivery has been held for three days or longer.",
+    description="No delivery has been held for three days, or incomplete for one, or longer.",
 )

@@ -188,12 +188,12 @@ class Collector:
             path = self._landing.path(sha256)
             if (digest := fetched.digest_for(group, member)) is not None:
                 if not sidecars.matches(digest, sha256, path):
-                    return f"{name} does not match its checksum: upload it again"
+                    return f"The file {name} does not match its checksum: upload it again"
                 continue
             try:
                 self._prove(path)
             except IncompleteDelivery as exc:
-                return f"{name} is not complete, upload it again: {exc.detail}"
+                return f"The file {name} is not complete, upload it again: {exc.detail}"
             except DeliveryError:
                 # Whole but unreadable: processing rejects it and says why.
                 continue

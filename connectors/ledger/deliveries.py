@@ -21,7 +21,14 @@ from connectors.ledger.delivery_search import DeliveryQuery, search
 from connectors.ledger.delivery_steps import note_step, refuse_wrong_step
 from connectors.ledger.engine import Database
 from connectors.ledger.idempotency import Once
-from connectors.ledger.records import Channel, DeliveredFile, Delivery, DeliveryEvent, office_date
+from connectors.ledger.records import (
+    Channel,
+    DeliveredFile,
+    Delivery,
+    DeliveryEvent,
+    office_date,
+    office_sequence,
+)
 from connectors.ledger.schema import deliveries, delivery_events, delivery_files
 from ipregister.deliveries import UNFINISHED, Kind, Receipt, State, identity
 from ipregister.errors import InvalidRequest, StoreError
@@ -80,7 +87,10 @@ class Deliveries:
             raise InvalidRequest("a delivery has at least one file", office=office)
         at = utc(at)
         content = identity(office, right, kind, (file.sha256 for file in files))
-        day = office_day or office_date((file.name for file in files), at)
+        names = [file.name for file in files]
+        day = office_day or office_date(names, at)
+        # What lies together in a folder is one delivery, and the last look at it counts.
+        is_numbered = Channel(channel) is not Channel.SFTP
         with self._database.write() as connection:
             before = None if once is None else idempotency.claim(connection, once, at)
             if before is not None:
@@ -103,6 +113,7 @@ class Deliveries:
                 "received_at": at,
                 "received_by": by,
                 "office_date": day,
+                "office_sequence": office_sequence(names, kind, at) if is_numbered else None,
             }
             connection.execute(insert(deliveries), row)
             connection.execute(
@@ -145,9 +156,9 @@ class Deliveries:
     ) -> builtins.list[Delivery]:
         """Return what is to be processed, in the order in which it must be.
 
-        The office's own date counts first (the day of arrival where it has none), then
-        arrival. A held delivery that was released waits too; with ``at``, also one whose
-        worker has not been heard of for a ``LEASE``.
+        The office's own date counts first (the day of arrival where it has none), then its
+        number within the day, then arrival. A held delivery that was released waits too; with
+        ``at``, also one whose worker has not been heard of for a ``LEASE``.
         """
         c = deliveries.c
         free = or_(c.leased_until.is_(None), false() if at is None else c.leased_until <= at)

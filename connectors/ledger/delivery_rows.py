@@ -66,4 +66,5 @@ def _delivery(row: Row[Any], files: tuple[DeliveredFile, ...]) -> Delivery:
         revertedAt=row.reverted_at,
         revertedBy=row.reverted_by,
         reversal=row.reversal,
+        officeSequence=row.office_sequence,
     )

@@ -16,7 +16,9 @@ from ipregister.holds import Escalation, escalation
 from ipregister.identifiers import st2_date
 from ipregister.model import Right
 
-_DAY = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})(-?)([01][0-9])\2([0-3][0-9])(?![0-9])")
+_DAY = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([01][0-9])\2([0-3][0-9])(?![0-9])")
+_SEQUENCE = re.compile(r"[-_]([0-9]{1,9})(?![0-9A-Za-z])")
+"""What stands behind the day: ``KH20260301_002.zip``. ``_1of3`` is a part, no sequence."""
 
 
 class Channel(StrEnum):
@@ -59,10 +61,10 @@ class DeliveryEvent:
 class Delivery:
     """What an office sent and what became of it.
 
-    ``officeDate`` is the office's own date, read from the file names; ``findings`` counts by
-    severity; ``durations`` are seconds by step. ``hold`` is why it was held last
-    (``ipregister.holds``), ``heldAt`` since when while it is; ``reversal`` counts what a
-    revert changed.
+    ``officeDate`` is the office's own date, read from the file names, ``officeSequence`` its
+    number within that day, where there is one; ``findings`` counts by severity; ``durations``
+    are seconds by step. ``hold`` is why it was held last (``ipregister.holds``), ``heldAt``
+    since when while it is; ``reversal`` counts what a revert changed.
     """
 
     deliveryId: str
@@ -85,6 +87,7 @@ class Delivery:
     revertedAt: datetime | None = None
     revertedBy: str | None = None
     reversal: Mapping[str, Any] | None = None
+    officeSequence: int | None = None
 
     def escalation(self, at: datetime) -> Escalation | None:
         """Return how urgent the office's decision is, while the delivery is held."""
@@ -94,11 +97,14 @@ class Delivery:
     def order(self) -> str:
         """Return the delivery's place in the office's order; texts compare as they sort.
 
-        The office's own date counts first (the day of arrival where it has none), then arrival.
+        The office's own date counts first (the day of arrival where it has none), then its
+        number within the day, behind those without one, then arrival.
         """
         day = self.officeDate or self.receivedAt.astimezone(UTC).date()
+        # The letter sorts behind the year that an arrival begins with.
+        number = "" if self.officeSequence is None else f"n{self.officeSequence:09d} "
         arrived = self.receivedAt.astimezone(UTC).isoformat(timespec="microseconds")
-        return f"{day.isoformat()} {arrived} {self.deliveryId}"
+        return f"{day.isoformat()} {number}{arrived} {self.deliveryId}"
 
     def document(self, at: datetime | None = None) -> dict[str, Any]:
         """Return the JSON form; what is not known yet is null.
@@ -118,6 +124,7 @@ class Delivery:
             "receivedAt": instant(self.receivedAt),
             "receivedBy": self.receivedBy,
             "officeDate": self.officeDate.isoformat() if self.officeDate else None,
+            "officeSequence": self.officeSequence,
             "identity": self.identity,
             "files": [asdict(file) for file in self.files],
             "receipt": asdict(self.receipt) if self.receipt else None,
@@ -143,10 +150,31 @@ def office_date(names: Iterable[str], at: datetime) -> date | None:
     Of several days in one name the last counts: extraction names end with the day of
     extraction. A day in the future is a number that looks like one.
     """
+    found = [place[0] for name in names if (place := _place(name, at)) is not None]
+    return max(found, default=None)
+
+
+def office_sequence(names: Iterable[str], kind: Kind, at: datetime) -> int | None:
+    """Return the office's number of a delivery within its day, read from the file names.
+
+    Of several numbers the last counts for an extraction, which says everything up to there,
+    and the first for an update: the correction of one of its files comes after it.
+    """
+    places = [place for name in names if (place := _place(name, at)) is not None]
+    latest = max((day for day, _ in places), default=None)
+    numbers = [number for day, number in places if day == latest and number is not None]
+    if not numbers:
+        return None
+    return min(numbers) if kind is Kind.UPDATE else max(numbers)
+
+
+def _place(name: str, at: datetime) -> tuple[date, int | None] | None:
+    """Return the last plausible day in a name, and the number right behind it."""
     latest = at.astimezone(UTC).date() + timedelta(days=1)
-    days = []
-    for name in names:
-        found = [st2_date("".join(match.group(1, 3, 4))) for match in _DAY.finditer(name)]
-        plausible = [day for day in found if day is not None and day <= latest]
-        days += plausible[-1:]
-    return max(days, default=None)
+    found = None
+    for match in _DAY.finditer(name):
+        day = st2_date("".join(match.group(1, 3, 4)))
+        if day is not None and day <= latest:
+            number = _SEQUENCE.match(name, match.end())
+            found = day, int(number[1]) if number else None
+    return found

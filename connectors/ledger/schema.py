@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0008"
+HEAD = "0009"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -64,6 +64,7 @@ deliveries = Table(
     Column("received_at", Instant, nullable=False),
     Column("received_by", Words, nullable=False),
     Column("office_date", Date),
+    Column("office_sequence", Integer),
     Column("receipt", Document),
     Column("findings", Document),
     Column("durations", Document),

@@ -118,8 +118,13 @@ def _count_present(con: duckdb.DuckDBPyConnection, folded: int) -> int:
     what the log has beyond the base, the newest row must be looked for.
     """
     may_have_several = f"held OR changeSeq > {folded}"
-    if not number(con, f"SELECT count(*) FROM history WHERE {may_have_several}"):
-        return number(con, "SELECT count(*) FROM history WHERE op <> 'vanish'")
+    several, present = con.execute(
+        f"""
+        SELECT count(*) FILTER ({may_have_several}), count(*) FILTER (op <> 'vanish') FROM history
+        """
+    ).fetchall()[0]
+    if not several:
+        return int(present)
     con.execute(
         f"""
         CREATE TEMP TABLE several AS

@@ -4,11 +4,12 @@ Only changed records are read: in the others nothing was lost. Looks at fields a
 at the members of their items. What a drop means is ``ipregister.guards``.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import duckdb
+import pyarrow as pa
 
 from connectors.register.ordering import ranked
 from ipregister.deliveries import Kind
@@ -26,6 +27,12 @@ a status and the date of it, but not the day they were filed."""
 SAMPLE = 100
 """Changed records of an update whose earlier versions are looked up."""
 
+Earlier = Callable[[Sequence[int], Sequence[str]], pa.Table]
+"""Looks up earlier versions, by ``changeSeq``: of each what tells whether fields have a value.
+
+A field that the register has never had is not among the columns.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Field:
@@ -35,6 +42,11 @@ class _Field:
     filled: str
     disclosure: str
     scalar: str | None = None
+
+    @property
+    def top(self) -> str:
+        """Return the field it is, or the list it is a member of."""
+        return self.name.partition(".")[0]
 
 
 def changed_classes(con: duckdb.DuckDBPyConnection, *, at_least: float) -> tuple[str, ...]:
@@ -52,13 +64,19 @@ def changed_classes(con: duckdb.DuckDBPyConnection, *, at_least: float) -> tuple
     return tuple(sorted(name for (name,) in rows))
 
 
-def define(con: duckdb.DuckDBPyConnection, right: Right, classes: Sequence[str], kind: Kind) -> int:
+def define(
+    con: duckdb.DuckDBPyConnection,
+    right: Right,
+    classes: Sequence[str],
+    kind: Kind,
+    earlier: Earlier,
+) -> int:
     """Make ``before`` and ``after``: of every changed record, which fields have a value.
 
     Also ``common``: the file's rows of records that the register has. Columns are those of
     ``classes``. Of an update a sample stands for all, and only fields that are all but empty
-    in it are looked up: reading a million records for five hundred would take longer than
-    all else.
+    in it are looked up, with ``earlier``: reading a million records for five hundred would take
+    longer than all else.
 
     Returns:
         How many records an update's sample has; 0 when there is nothing to compare.
@@ -93,15 +111,17 @@ def define(con: duckdb.DuckDBPyConnection, right: Right, classes: Sequence[str],
         fields = _all_but_empty(con, fields)
     if not fields:
         return 0
-    which = (
-        f"IN ({', '.join(map(str, places))})" if places else "IN (SELECT changeSeq FROM changing)"
-    )
-    con.execute(
-        f"""
-        CREATE TEMP TABLE before AS
-        SELECT {_looks(fields)} FROM history WHERE changeSeq {which}
-        """
-    )
+    if places:
+        if not _look_up(con, fields, places, earlier):
+            return 0
+    else:
+        con.execute(
+            f"""
+            CREATE TEMP TABLE before AS
+            SELECT {_looks(fields)} FROM history
+            WHERE changeSeq IN (SELECT changeSeq FROM changing)
+            """
+        )
     con.execute(f"CREATE TEMP VIEW common AS {_SAMPLED if places else _COMMON}")
     return len(places) or 1
 
@@ -133,6 +153,40 @@ def _sampled(con: duckdb.DuckDBPyConnection) -> list[int]:
     )
     rows = con.execute("SELECT changeSeq FROM changing ORDER BY changeSeq").fetchall()
     return [int(row[0]) for row in rows]
+
+
+def _look_up(
+    con: duckdb.DuckDBPyConnection, fields: Sequence[_Field], places: list[int], earlier: Earlier
+) -> bool:
+    """Make ``before`` of a sample, without fields that nothing can be lost of; tell if any is left.
+
+    Members of a list that was empty in all of the sample were empty, too, and most lists are.
+    """
+    lists = {field.name for field in fields if field.name == field.top}
+    first = [field for field in fields if field.name in lists or field.top not in lists]
+    found = _found(con, first, places, earlier)
+    if not found:
+        return False
+    counts = ", ".join(f"count(*) FILTER ({field.filled})" for field in found)
+    filled = con.execute(f"SELECT {counts} FROM earlier").fetchall()[0]
+    had = {field.name for field, count in zip(found, filled, strict=True) if count}
+    if rest := [field for field in fields if field not in first and field.top in had]:
+        found = _found(con, [*found, *rest], places, earlier)
+    con.execute(f"CREATE TEMP TABLE before AS SELECT {_looks(found)} FROM earlier")
+    return True
+
+
+def _found(
+    con: duckdb.DuckDBPyConnection, fields: Sequence[_Field], places: list[int], earlier: Earlier
+) -> list[_Field]:
+    """Make ``earlier``, which has these fields; return those that the register knows."""
+    rows = earlier(places, [field.name for field in fields])
+    con.register("earlier", rows)
+    known = set(rows.column_names)
+    for column in rows.schema:
+        if pa.types.is_list(column.type) and pa.types.is_struct(column.type.value_type):
+            known |= {f"{column.name}.{member.name}" for member in column.type.value_type}
+    return [field for field in fields if field.name in known]
 
 
 def _looks(fields: Sequence[_Field]) -> str:

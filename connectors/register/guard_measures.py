@@ -7,11 +7,13 @@ and only when so many changed that a field could have lost its values.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import duckdb
 
 from connectors.register import field_fills, respellings
+from connectors.register.earlier import earlier_rows
 from connectors.register.engine import literal, parquet
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
@@ -70,7 +72,8 @@ def measure(store: RegisterStore, compared: Compared, limits: GuardLimits) -> Me
         enough = max(limits.small_collection, common // 2) if is_update else LOOK_FROM * common
         if common >= limits.small_collection and updated > 0 and updated >= enough:
             classes = field_fills.changed_classes(con, at_least=LOOK_FROM * common)
-            if sample := field_fills.define(con, compared.right, classes, compared.kind):
+            earlier = partial(earlier_rows, store.log_files(compared.right, compared.office))
+            if sample := field_fills.define(con, compared.right, classes, compared.kind, earlier):
                 of = sample if is_update else common
                 fields = field_fills.dropped(con, of, limits.fill_drop)
                 values = field_fills.collapsed(con, compared.kind)

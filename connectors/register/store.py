@@ -158,6 +158,10 @@ class RegisterStore:
         rows = self._select(right, "log", office, but_reverted)
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
 
+    def log_files(self, right: Right, office: str) -> list[str]:
+        """Return the files of the log that one office's rows are in."""
+        return self._files(right, "log", office)
+
     def reverted(self, right: Right, office: str) -> frozenset[str]:
         """Return the deliveries of one office and right that were reverted."""
         directory = self._reverted(right, office)
@@ -273,11 +277,14 @@ class RegisterStore:
         _refuse_unreadable(table)
         return table
 
+    def _files(self, right: Right, part: str, office: str) -> list[str]:
+        table = self._open(right, part)
+        return table.file_uris(file_pruning_predicate=[("office", "=", office)])
+
     def _select(
         self, right: Right, part: str, office: str, but: Collection[str] | None = None
     ) -> str:
-        table = self._open(right, part)
-        files = table.file_uris(file_pruning_predicate=[("office", "=", office)])
+        files = self._files(right, part, office)
         if not files:
             return self._select_nothing(right, part)
         source = parquet(files, "hive_partitioning = TRUE", "union_by_name = TRUE")
@@ -299,8 +306,9 @@ class RegisterStore:
         return f"SELECT * FROM {parquet([empty])}"
 
     def _folded_through(self, con: duckdb.DuckDBPyConnection, right: Right, office: str) -> int:
+        # A fold writes all of an office's rows anew: the first says what a million say.
         base = self._select(right, "base", office)
-        return number(con, f"SELECT coalesce(max({FOLDED_THROUGH}), 0) FROM ({base})")
+        return number(con, f"SELECT coalesce((SELECT {FOLDED_THROUGH} FROM ({base}) LIMIT 1), 0)")
 
 
 def _base_schema(right: Right) -> pa.Schema:

@@ -89,6 +89,7 @@ class _Batch:
     unposted: list[tuple[object, ...]] = field(default_factory=list)
     changes: list[tuple[object, ...]] = field(default_factory=list)
     left: list[tuple[object, ...]] = field(default_factory=list)
+    cleared: list[tuple[object, ...]] = field(default_factory=list)
 
 
 class Numbers:
@@ -255,9 +256,11 @@ class SpaceWriter:
             if bit & touched:
                 left.add(found.places[index])
                 found.places[index] = self._publication
-        batch.left += [
-            (touched, self._space, place, record) for place in left - {0, self._publication}
-        ]
+        for place in left - {0, self._publication}:
+            if place in found.places:  # other classes of the record stand there still
+                batch.left.append((touched, self._space, place, record))
+            else:
+                batch.cleared.append((self._space, place, record))
 
     def _posted(
         self, record: str, sort_key: str, postings: str, *number: int
@@ -290,9 +293,8 @@ class SpaceWriter:
             batch.left,
         )
         run(
-            "DELETE FROM change "
-            "WHERE space = ? AND publication = ? AND record_id = ? AND touched = 0",
-            [left[1:] for left in batch.left],
+            "DELETE FROM change WHERE space = ? AND publication = ? AND record_id = ?",
+            batch.cleared,
         )
         run(_PUT_CHANGE, batch.changes)
 

@@ -10,6 +10,9 @@ from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
 from multiprocessing import get_context, parent_process
 
+POOL_ABOVE_BYTES = 48 << 20
+"""XML; smaller deliveries are read by one process: starting workers costs 0.7 s each."""
+
 _early: dict[int, ProcessPoolExecutor] = {}
 """Pools that wait for their first work, by number of processes."""
 

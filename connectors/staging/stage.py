@@ -17,7 +17,7 @@ from connectors.readers.archives import Delivered, Member
 from connectors.staging.attachments import Attachments, refuse_other_data
 from connectors.staging.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
 from connectors.staging.parts import PartWriter, cycle_collector_paused
-from connectors.staging.pool import reading_pool
+from connectors.staging.pool import POOL_ABOVE_BYTES, reading_pool
 from ipregister.errors import DeliveryError
 from ipregister.mapping import mapping_for
 from ipregister.model import Right
@@ -27,9 +27,6 @@ __all__ = ["WRONG_OFFICE", "Staged", "StagedFile", "stage"]
 
 PART_BYTES = 16 << 20
 """XML per part, in bytes: some 3,000 records, half a second of work."""
-
-POOL_ABOVE_BYTES = 48 << 20
-"""Smaller deliveries are read in this process: starting workers costs 0.7 s each."""
 
 NO_RECORDS, UNUSED_IMAGE, UNKNOWN_ELEMENT = "ALL.PKG.010", "ALL.PKG.012", "ALL.PKG.015"
 

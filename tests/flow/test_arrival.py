@@ -59,6 +59,32 @@ def test_files_in_any_order_of_arrival_end_alike(
     assert desk.hub.ledger.audit.verify() is None
 
 
+@pytest.mark.parametrize("arrival", list(permutations([None, 2, 10])))
+def test_what_is_numbered_within_a_day_ends_alike_in_any_order(
+    arrival: tuple[int | None, ...], desk: Any, ipas: Any
+) -> None:
+    sent = {
+        None: (FULL, ipas.marks(ipas.mark(ONE, "DAY"), ipas.mark(TWO, "DAY"))),
+        2: (FULL, ipas.marks(ipas.mark(ONE, "SECOND"), ipas.mark(THREE))),
+        10: (UPDATE, ipas.marks(ipas.mark(ONE, "TENTH"))),
+    }
+    made = {}
+    for number in arrival:
+        kind, document = sent[number]
+        name = "KH20261101.xml" if number is None else f"KH20261101_{number:03d}.xml"
+        made[number] = desk.deliver(document, kind=kind, names=(name,))
+        assert made[number].officeSequence == number
+    served = desk.served()
+    assert set(served) == {ONE, THREE}
+    assert served[ONE]["markVerbalElements"][0]["text"] == "TENTH"
+    receipts = [desk.hub.ledger.deliveries.get(made[n].deliveryId).receipt for n in sent]
+    assert receipts == [
+        Receipt(recordsRead=2, accepted=2, inserted=2),
+        Receipt(recordsRead=2, accepted=2, inserted=1, updated=1, vanished=1),
+        Receipt(recordsRead=1, accepted=1, updated=1),
+    ]
+
+
 def test_a_correction_under_the_same_file_name_is_a_delivery_of_its_own(
     desk: Any, ipas: Any
 ) -> None:

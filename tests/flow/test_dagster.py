@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -287,3 +288,27 @@ def test_a_killed_run_ends_as_failed_and_its_delivery_is_tried_again(desk: Any, 
         assert isinstance(ticked, dg.SensorResult)
         assert [request.run_key is not None for request in ticked.run_requests or ()] == [True]
     assert process_until_idle(desk.hub) == [waiting.deliveryId]
+
+
+def test_a_run_has_the_event_log_that_dagster_would_make(desk: Any, ipas: Any) -> None:
+    """Of the second run the file is a copy; the third asks Dagster's own."""
+    home = desk.hub.home.root
+    for number in (1, 2):
+        desk.hand_in(ipas.marks(ipas.mark(f"KH/9000{number}/2019")))
+        process_until_idle(desk.hub)
+    with dg.DagsterInstance.from_config(str(prepare_instance(home))) as instance:
+        made = dg.job(name="made")(lambda: None).execute_in_process(instance=instance).run_id
+        runs = [run.run_id for run in instance.get_runs() if run.run_id != made]
+        tables = {}
+        for run in (made, *runs):
+            shard = instance.event_log_storage.path_for_shard(run)  # type: ignore[attr-defined]
+            log = sqlite3.connect(shard)
+            tables[run] = log.execute(
+                "SELECT name, sql FROM sqlite_master UNION ALL "
+                "SELECT 'revision', version_num FROM alembic_version ORDER BY 1, 2"
+            ).fetchall()
+            log.close()
+            assert instance.all_logs(run)
+
+    assert len(runs) == 2
+    assert tables[runs[0]] == tables[runs[1]] == tables[made]

@@ -17,6 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 import pipelines.guarding as guarding
+from connectors.ledger import DeliveredFile
 from connectors.reports.documents import write_json
 from connectors.reports.pages import write_html
 from connectors.reports.sources import office_report
@@ -258,6 +259,22 @@ def test_a_sensor_warns_of_an_ignored_hold_once(
         told.append((ticked.cursor, len(ticked.asset_events)))
     name = held.deliveryId
     assert told == [("", 0), (f"{name}:2", 1), (f"{name}:2", 0), (f"{name}:3", 1)]
+
+
+def test_a_dead_upload_is_told_after_a_day(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub, file = office.desk.hub, DeliveredFile("KH_20261113_0001.zip", "5" * 64, 10)
+    dead = hub.ledger.deliveries.record(
+        "KH", Right.TRADEMARKS, UPDATE, "sftp", [file], office.desk.now, "sftp",
+        state=State.INCOMPLETE, reason="not complete",
+    )  # fmt: skip
+    told = []
+    for hours in (23, 25):
+        at = dead.receivedAt + timedelta(hours=hours)
+        assert holds_are_decided([dead], at).passed is (hours < 24)
+        monkeypatch.setattr("pipelines.holds.now", lambda at=at: at)
+        resources = {"hub": HubResource(home=str(hub.home.root))}
+        told.append(ignored_holds(dg.build_sensor_context(resources=resources)).cursor)
+    assert told == ["", f"{dead.deliveryId}:1"]
 
 
 def test_updates_go_on_while_a_full_extraction_is_held_and_stay_when_it_is_released(

@@ -64,6 +64,7 @@ def test_a_delivery_comes_back_as_it_was_recorded(ledger: Ledger) -> None:
         "receivedAt": "2026-03-04T05:06:07.000890Z",
         "receivedBy": "client-1",
         "officeDate": "2026-03-01",
+        "officeSequence": 1,
         "identity": made.identity,
         "files": [
             {"name": "ឯកសារ_20260301_1.zip", "sha256": "b" * 64, "bytes": 2**40},

@@ -14,7 +14,8 @@ from connectors.ledger.columns import (
     microseconds,
     readable,
 )
-from connectors.ledger.records import instant, office_date
+from connectors.ledger.records import instant, office_date, office_sequence
+from ipregister.deliveries import Kind
 from ipregister.errors import StoreError
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -33,6 +34,7 @@ AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
         ("120260301.zip", None),
         ("2026030112.zip", None),
         ("2026-0301.zip", None),
+        ("KH_2026_03_01.zip", date(2026, 3, 1)),
         ("២០២៦០៣០១.zip", None),
         ("a.zip", None),
         ("", None),
@@ -46,6 +48,31 @@ def test_the_latest_day_of_several_files_counts() -> None:
     assert office_date(["20260101.zip", "b.zip", "20260201.zip", "99991231.zip"], AT) == date(
         2026, 2, 1
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("KH20260301_002.zip", 2),
+        ("KH_2026-03-01-123000.xml", 123_000),
+        ("20260301_00012_full.zip", 12),
+        ("PH_Trademarks_WIPO_19990101_123456_20260301.zip", None),
+        ("KH20260301_1of3.zip", None),
+        ("KH20260301_part2.zip", None),
+        ("KH20260301.zip", None),
+        ("KH_002.zip", None),
+        ("KH20990301_002.zip", None),
+        ("KH20260301_1234567890.zip", None),
+    ],
+)
+def test_the_offices_sequence_stands_right_behind_the_day(name: str, number: int | None) -> None:
+    assert office_sequence([name], Kind.UPDATE, AT) == number
+
+
+def test_of_several_files_the_latest_days_numbers_count() -> None:
+    names = ["KH20260301_003.zip", "KH20260301_001.zip", "KH20260228_007.zip", "b.zip"]
+    assert office_sequence(names, Kind.UPDATE, AT) == 1
+    assert office_sequence(names, Kind.FULL_EXTRACTION, AT) == 3
 
 
 @given(st.binary(max_size=20))
