@@ -6,7 +6,7 @@ one, items are in order of publication. How grants and places become marks is ``
 """
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import NamedTuple
@@ -23,11 +23,12 @@ from connectors.serving.marks import (
     arrive,
     restrict,
 )
-from connectors.serving.reading import columns_of
+from connectors.serving.reading import column_of
 from connectors.serving.rows import BITS, FREE_TEXT, Space, key_of, mask_of, view_of
-from connectors.serving.schema import COUNTS, FRAGMENT_OF_RECORD, PLACES
+from connectors.serving.schema import COUNTS, FRAGMENT_OF_RECORD
 from connectors.serving.spaces import located
 from ipregister.authorizations import Grant
+from ipregister.errors import StoreError
 
 MAX_WALKED = 10_000
 """Records of a page that are looked at for whether their reader may keep them: about 30 ms."""
@@ -44,11 +45,11 @@ class Told(NamedTuple):
 class Changes:
     """One page of the feed: its items, the reader's new place, is there more.
 
-    The ``pieces`` are ``count`` items, JSON objects as they came from the store, each with
-    ``between`` behind it: a page is some megabytes in thousands of pieces, so they are joined
-    once and looked at no more than that. ``walked`` are the records looked at for whether their
-    reader may keep them. ``told`` says what the items are about, for whoever
-    keeps account of it.
+    The ``pieces`` make up ``count`` items, JSON objects as they came from the store, each with
+    ``between`` behind it, and end with a small one: a page is some megabytes in up to thousands
+    of pieces, so they are joined once and looked at no more than that. ``walked`` are the records
+    looked at for whether their reader may keep them. ``told`` says what the items are about, for
+    whoever keeps account of it.
     """
 
     between: bytes = b","
@@ -87,6 +88,14 @@ class _Place(NamedTuple):
     retracted: str = ""
 
 
+_Reached = tuple[object, ...]
+"""Values of a statement that reads a feed, from the space to the limit or up to it."""
+
+_Row = tuple[int, str, bytes]
+"""Kind, identifier, and where it lives the record with what ends its item. The kind is twice the
+publication, one more where the record lives; below zero it takes back what is sent again."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Walk:
     """One space to read: its number, the adjusted mark, and the mark's places here."""
@@ -111,7 +120,7 @@ def read_changes(
 
     Raises:
         PlaceUnknown: a mark does not fit this store.
-        StoreError: a view of a grant is not prepared.
+        StoreError: a view of a grant is not prepared, or the content of a record is not there.
     """
     known = {(mark.office, mark.right): mark for mark in marks or ()}
     changes = Changes(between)
@@ -198,56 +207,97 @@ def _read(
     connection: sqlite3.Connection, walk: _Walk, changes: Changes, limit: int
 ) -> tuple[_Place, bool]:
     """Add items from the walk's start; return the place behind them, and was it all."""
-    mask, start = walk.mark.mask & ~FREE_TEXT, walk.start
-    reached = (walk.space, start.publication, start.record)
-    rows = connection.execute(
-        _feed_statement(mask, inclusive=start.half),
-        (*reached, mask, walk.origin, limit - changes.count + 1),
-    ).fetchall()
-    pieces, given, taken = changes.pieces, list[str](), list[str]()
-    behind, exhausted = (start.publication, start.record, start.half), True
+    mask, start, room = walk.mark.mask & ~FREE_TEXT, walk.start, limit - changes.count
+    reached = (walk.space, start.publication, start.record, mask, mask, walk.origin)
+    found, first, last = connection.execute(
+        _statement(_kinds, mask, inclusive=start.half), (*reached, room + 1)
+    ).fetchone()
+    if not found or not room:
+        changes.more |= bool(found)
+        return start, not found
+    twice = walk.mark.mode is Mode.NARROW and first >> 1 <= walk.horizon
+    if first == last and first & 1 and not twice:
+        changes.more |= found > room
+        place = _read_alike(connection, walk, changes, first, (*reached, min(found, room)))
+        return place, found <= room
+    return _read_each(connection, walk, changes, room, reached)
+
+
+def _read_each(
+    connection: sqlite3.Connection, walk: _Walk, changes: Changes, room: int, reached: _Reached
+) -> tuple[_Place, bool]:
+    """Add items one by one; return the place behind them, and was it all."""
     end = b"}" + changes.between
-    lead, back, led, count = b"", b"", (0, 0), changes.count
-    for publication, alive, record, first, rest in rows:
-        if led != (publication, alive):  # the same for nearly all of a page
-            led = (publication, alive)
-            lead, back = _leads(connection, walk, publication, alive=bool(alive))
-        if back and behind != (publication, record, True) and count < limit:
-            pieces += (back, _json(record), end)
-            count += 1
-            taken.append(record)
-            behind = (publication, record, True)
-        if count == limit:
-            changes.more, exhausted = True, False
-            break
-        if alive:
-            pieces += (lead, _json(record), b',"record":', first, rest, end)
-            given.append(record)
-        else:
-            pieces += (lead, _json(record), end)
-            taken.append(record)
-        count += 1
-        behind = (publication, record, False)
-    changes.count = count
+    statement = _statement(_rows, walk.mark.mask & ~FREE_TEXT, inclusive=walk.start.half)
+    rows: list[_Row] = connection.execute(statement, (b"}" + end, *reached, room + 1)).fetchall()
+    if walk.mark.mode is Mode.NARROW:
+        rows = _halves(rows, walk)
+    exhausted = len(rows) <= room
+    del rows[room:]
+    leads = {kind: _lead_of(connection, walk, kind) for kind in {row[0] for row in rows}}
+    changes.pieces += [
+        piece
+        for kind, record, body in rows
+        for piece in (
+            (leads[kind], _json(record), b',"record":', body)
+            if kind & 1
+            else (leads[kind], _json(record), end)
+        )
+    ]
+    changes.count += len(rows)
+    changes.more |= not exhausted
+    given = [record for kind, record, _ in rows if kind & 1]
+    taken = [record for kind, record, _ in rows if not kind & 1]
     _tell(changes, walk, Told(given, taken))
-    return _Place(*behind), exhausted
+    kind, record, _ = rows[-1]
+    return _Place(abs(kind) >> 1, record, kind < 0), exhausted
 
 
-def _leads(
-    connection: sqlite3.Connection, walk: _Walk, publication: int, *, alive: bool
-) -> tuple[bytes, bytes]:
-    """Return how items of a publication begin, and what takes a record back before its item.
+def _read_alike(
+    connection: sqlite3.Connection, walk: _Walk, changes: Changes, kind: int, reached: _Reached
+) -> _Place:
+    """Add items that differ in their records only, as one piece; return the place behind them.
 
-    The second is empty where there is nothing to take back.
+    Nearly all pages of a whole register are like this. A row that comes to Python costs as much
+    as SQLite's finding it, so SQLite joins them; identifiers are base32 and need no quoting.
     """
-    where, mode = _where(walk.mark), walk.mark.mode
-    if alive and publication <= walk.horizon and mode is not Mode.READ:
-        back = _lead("retract", "authorization", where) if mode is Mode.NARROW else b""
-        return _lead("upsert", "authorization", where), back
+    lead, middle, end = _lead_of(connection, walk, kind) + b'"', b'","record":', b"}"
+    statement = _statement(_joined, walk.mark.mask & ~FREE_TEXT, inclusive=walk.start.half)
+    around = (end + changes.between + lead, middle, end)
+    names, bodies, joined = connection.execute(statement, (*around, *reached)).fetchone()
+    records = names.split(" ")
+    if joined != len(records):
+        raise StoreError("records in the feed have no content: rebuild the serving store")
+    changes.pieces += (lead + records[0].encode() + middle, bodies, end + changes.between)
+    changes.count += len(records)
+    _tell(changes, walk, Told(records, []))
+    return _Place(kind >> 1, records[-1])
+
+
+def _halves(rows: list[_Row], walk: _Walk) -> list[_Row]:
+    """Return the rows with what takes a record back before each that is sent again."""
+    halves: list[_Row] = []
+    for kind, record, body in rows:
+        publication = kind >> 1
+        if kind & 1 and publication <= walk.horizon:
+            half = (publication, record, True)
+            if half != walk.start[:3]:
+                halves.append((-2 * publication, record, b""))
+        halves.append((kind, record, body))
+    return halves
+
+
+def _lead_of(connection: sqlite3.Connection, walk: _Walk, kind: int) -> bytes:
+    """Return how the items of a kind of row begin."""
+    where, publication, alive = _where(walk.mark), abs(kind) >> 1, kind & 1
+    if kind < 0:
+        return _lead("retract", "authorization", where)
+    if alive and publication <= walk.horizon and walk.mark.mode is not Mode.READ:
+        return _lead("upsert", "authorization", where)
     (cause,) = connection.execute(
         "SELECT cause FROM publication WHERE id = ?", (publication,)
     ).fetchone()
-    return _lead("upsert" if alive else "delete", cause, where), b""
+    return _lead("upsert" if alive else "delete", cause, where)
 
 
 def _retract(
@@ -343,20 +393,38 @@ ORDER BY r.record_id LIMIT ?
 """Dead records end at the publication that touched their core last."""
 
 
-@cache
-def _feed_statement(mask: int, *, inclusive: bool) -> str:
-    """Return the statement that reads a feed in order, for readers of some classes.
-
-    The joins are CROSS so that SQLite walks ``change`` in order and looks the others up.
-    """
-    places = [name for name, bit in zip(PLACES, BITS.values(), strict=True) if bit & mask]
-    last = f"max({', '.join('r.' + place for place in places)})" if places[1:] else f"r.{places[0]}"
+def _kinds(_mask: int, changes: str) -> str:
     return (
-        f"SELECT c.publication, r.alive, c.record_id, {columns_of(mask)} "
-        "FROM change c CROSS JOIN record r ON r.id = c.id "
-        f"LEFT JOIN fragment f ON {FRAGMENT_OF_RECORD} AND r.alive = 1 "
+        "SELECT count(*), min(kind), max(kind) "
+        f"FROM (SELECT c.publication << 1 | c.alive AS kind {changes})"
+    )
+
+
+def _rows(mask: int, changes: str) -> str:
+    return f"SELECT c.publication << 1 | c.alive, c.record_id, {column_of(mask, end='?')} {changes}"
+
+
+def _joined(mask: int, changes: str) -> str:
+    # What stands between two bodies is named for each row: that saves a copy of the body.
+    return (
+        "SELECT group_concat(record_id, ' '), "
+        "CAST(group_concat(body, ? || record_id || ?) AS BLOB), count(body) "
+        f"FROM (SELECT c.record_id, {column_of(mask, end='?')} AS body {changes})"
+    )
+
+
+@cache
+def _statement(asked: Callable[[int, str], str], mask: int, *, inclusive: bool) -> str:
+    """Return a statement that reads a feed in order, for readers of some classes.
+
+    A record stands at the last place that touched one of these classes. Outer joins are not
+    reordered: SQLite walks ``change`` in order and looks the fragments up.
+    """
+    fragment = FRAGMENT_OF_RECORD.replace("r.", "c.")
+    return asked(
+        mask,
+        f"FROM change c LEFT JOIN fragment f ON {fragment} AND c.alive = 1 "
         f"WHERE c.space = ? AND (c.publication, c.record_id) {'>=' if inclusive else '>'} (?, ?) "
-        f"AND (c.touched & ?) != 0 AND c.publication = {last} "
-        "AND (r.alive = 1 OR c.publication > ?) "
-        "ORDER BY c.publication, c.record_id LIMIT ?"
+        "AND (c.touched & ?) != 0 AND (c.later & ?) = 0 AND (c.alive = 1 OR c.publication > ?) "
+        "ORDER BY c.publication, c.record_id LIMIT ?",
     )

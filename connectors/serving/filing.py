@@ -49,8 +49,8 @@ _KEEP_RECORD = f"UPDATE record SET {', '.join(f'{name} = ?' for name in _KEPT)} 
 _NOTHING_FILED = (*(None,) * (2 + len(FACTS)), "", "")
 _PUT_FRAGMENT = f"INSERT OR REPLACE INTO fragment VALUES (?{', ?' * len(_CLASSES)})"
 _PUT_CHANGE = (
-    "INSERT INTO change VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT DO UPDATE SET touched = touched | excluded.touched"
+    "INSERT INTO change VALUES (?, ?, ?, ?, ?, ?, 0) "
+    "ON CONFLICT DO UPDATE SET alive = excluded.alive, touched = touched | excluded.touched"
 )
 
 
@@ -167,7 +167,7 @@ class SpaceWriter:
             if not found.alive:
                 continue
             self._growth -= 1
-            self._move(record, found, EVERYTHING)
+            self._move(record, found, EVERYTHING, alive=False)
             self._batch.unposted += self._posted(record, found.sort_key, found.postings)
             if self._numbers is not None:
                 self._batch.gone.append((found.number,))
@@ -215,7 +215,7 @@ class SpaceWriter:
         else:
             touched = changed
         self._growth += not found.alive
-        self._move(entry.record, found, touched)
+        self._move(entry.record, found, touched, alive=True)
         if (entry.postings, entry.sort_key) != (found.postings, found.sort_key):
             self._batch.unposted += self._posted(entry.record, found.sort_key, found.postings)
             wanted = self._posted(entry.record, entry.sort_key, entry.postings, found.number)
@@ -244,19 +244,22 @@ class SpaceWriter:
             for row in rows
         }
 
-    def _move(self, record: str, found: _Stored, touched: int) -> None:
-        """Move the touched classes to this publication, and out of where they stood."""
+    def _move(self, record: str, found: _Stored, touched: int, *, alive: bool) -> None:
+        """Move the touched classes to this publication, and out of where they stood.
+
+        Where the others stand it is noted that these were touched later.
+        """
         if not touched:
             return
         self._touched |= touched
         batch = self._batch
-        batch.changes.append((self._space, self._publication, record, found.number, touched))
-        left = set[int]()
+        change = (self._space, self._publication, record, found.number, alive, touched)
+        batch.changes.append(change)
+        older = set(found.places) - {0, self._publication}
         for index, bit in _PLACES:
             if bit & touched:
-                left.add(found.places[index])
                 found.places[index] = self._publication
-        for place in left - {0, self._publication}:
+        for place in older:
             if place in found.places:  # other classes of the record stand there still
                 batch.left.append((touched, self._space, place, record))
             else:
@@ -288,8 +291,8 @@ class SpaceWriter:
         batch.postings.sort()
         run("INSERT OR REPLACE INTO posting VALUES (?, ?, ?, ?, ?, ?)", batch.postings)
         run(
-            "UPDATE change SET touched = touched & ~? "
-            "WHERE space = ? AND publication = ? AND record_id = ?",
+            "UPDATE change SET touched = touched & ~?1, later = later | ?1 "
+            "WHERE space = ?2 AND publication = ?3 AND record_id = ?4",
             batch.left,
         )
         run(

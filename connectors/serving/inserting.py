@@ -26,7 +26,7 @@ _VALUES = (
 _RECORD = f"INSERT INTO record ({', '.join(_COLUMNS)}) VALUES ({', '.join(_VALUES)})"
 _FRAGMENT = f"INSERT INTO fragment VALUES (?{', ?' * len(BITS)})"
 _POSTING = "INSERT OR REPLACE INTO posting VALUES ({space}, ?, ?, ?, ?, {first} + ?)"
-_CHANGE = "INSERT INTO change VALUES ({space}, {publication}, ?, ?, ?)"
+_CHANGE = "INSERT INTO change VALUES ({space}, {publication}, ?, ?, 1, ?, 0)"
 
 
 def insert_new(

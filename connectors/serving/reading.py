@@ -44,7 +44,7 @@ def read_record(
 ) -> bytes | None:
     """Return one record as a JSON object, or nothing when it is not there."""
     row = connection.execute(_record_statement(mask), (space, record_id)).fetchone()
-    return None if row is None else b"".join(row)
+    return None if row is None else row[0]
 
 
 def find_record(
@@ -56,7 +56,7 @@ def find_record(
     """
     values = (space[0], str(space[1]), key_of(view), record_id)
     row = connection.execute(_found_record_statement(mask), values).fetchone()
-    return None if row is None else b"".join(row)
+    return None if row is None else row[0]
 
 
 def read_page(
@@ -74,8 +74,8 @@ def read_page(
     more = len(rows) > limit
     if more:
         rows.pop()
-    bodies = [first + rest for _, _, first, rest in rows]
-    return Page(bodies, (rows[-1][0], rows[-1][1]) if more else None, [row[1] for row in rows])
+    last = rows[-1][:2] if more else None
+    return Page([row[2] for row in rows], last, [row[1] for row in rows])
 
 
 def is_gone(connection: sqlite3.Connection, space: int, record_id: str, since: int) -> bool:
@@ -100,20 +100,24 @@ def count(connection: sqlite3.Connection, space: int) -> int:
 
 
 @cache
-def columns_of(mask: int) -> str:
-    """Return two columns that make a record of some classes: joined, they are a JSON object.
+def column_of(mask: int, *, end: str = "'}'") -> str:
+    """Return the column that is a record of some classes, as a JSON object; ``end`` closes it.
 
-    Each column of a row costs what three looks at a lock cost, so the classes behind the first
-    are joined by SQLite. A cast of bytes alters none of them.
+    Each column of a row costs what three looks at a lock cost, so SQLite joins the classes. It
+    copies what it has at each of them, so it begins with the small ones at the end. A cast of
+    bytes alters none of them.
     """
-    first, *rest = (FRAGMENT_COLUMNS[name] for name, bit in BITS.items() if bit & mask)
-    return f"{first}, CAST({' || '.join([*rest, repr('}')])} AS BLOB)"
+    joined = end
+    for name, bit in reversed(BITS.items()):
+        if bit & mask:
+            joined = f"{FRAGMENT_COLUMNS[name]} || ({joined})"
+    return f"CAST({joined} AS BLOB)"
 
 
 @cache
 def _record_statement(mask: int) -> str:
     return (
-        f"SELECT {columns_of(mask)} FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} "
+        f"SELECT {column_of(mask)} FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} "
         "WHERE r.space = ? AND r.record_id = ? AND r.alive = 1"
     )
 
@@ -158,7 +162,7 @@ def page_statement(
     order = f"{walk}r.sort_key, {walk}r.record_id"
     conditions += ["r.alive = 1", "r.space = ?", f"({order}) > (?, ?)"]
     return (
-        f"SELECT r.sort_key, r.record_id, {columns_of(mask)} "
+        f"SELECT r.sort_key, r.record_id, {column_of(mask)} "
         f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE {' AND '.join(conditions)} "
         f"ORDER BY {order} LIMIT ?",
         [*values, space, *after],
@@ -187,7 +191,7 @@ def _merged(
             bounds += named
         record = "CROSS JOIN record r ON r.id = p.id " if conditions else ""
         arms.append(
-            f"SELECT p.sort_key, p.record_id, {columns_of(mask)} FROM posting p {record}"
+            f"SELECT p.sort_key, p.record_id, {column_of(mask)} FROM posting p {record}"
             f"CROSS JOIN fragment f ON {FRAGMENT_OF_RECORD.replace('r.', 'p.')} "
             "WHERE p.space = ? AND p.scheme = ? AND p.symbol = ? "
             f"AND (p.sort_key, p.record_id) > (?, ?){''.join(f' AND {c}' for c in conditions)}"

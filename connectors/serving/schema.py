@@ -1,7 +1,9 @@
 """Tables of the serving store (SQLite) and how a connection to it is opened.
 
 ``fragment`` holds the bytes, one column per disclosure class; ``record`` the narrow row that
-filters scan; ``posting`` status and classification symbols in page order; ``change`` the feed.
+filters scan; ``posting`` status and classification symbols in page order; ``change`` the feed:
+which classes of a record a publication touched, which of its classes were touched later, and
+whether it lives, so that the feed is read without ``record``.
 Each of them belongs to a space: an office's right as it is, or a view of it (``spaces``).
 The store is derived: it can be rebuilt from the register, so there are no migrations, only
 ``VERSION``.
@@ -13,7 +15,7 @@ from pathlib import Path
 from ipregister.errors import ConfigurationError
 from ipregister.model import Disclosure
 
-VERSION = 3
+VERSION = 4
 
 FRAGMENT_COLUMNS = {name: f"f.{name}" for name in Disclosure}
 """Column of each class, for a ``fragment`` called ``f``."""
@@ -72,7 +74,7 @@ CREATE TABLE posting (
     PRIMARY KEY (space, scheme, symbol, sort_key, record_id)) WITHOUT ROWID;
 CREATE TABLE change (
     space INTEGER NOT NULL, publication INTEGER NOT NULL, record_id TEXT NOT NULL,
-    id INTEGER NOT NULL, touched INTEGER NOT NULL,
+    id INTEGER NOT NULL, alive INTEGER NOT NULL, touched INTEGER NOT NULL, later INTEGER NOT NULL,
     PRIMARY KEY (space, publication, record_id)) WITHOUT ROWID;
 """
 

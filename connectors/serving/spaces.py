@@ -173,7 +173,7 @@ def _borrow(
         (space, whole),
     )
     connection.execute(
-        "INSERT INTO change SELECT space, born, record_id, id, ? FROM record WHERE space = ?",
+        "INSERT INTO change SELECT space, born, record_id, id, 1, ?, 0 FROM record WHERE space = ?",
         (EVERYTHING, space),
     )
     (records,) = connection.execute(

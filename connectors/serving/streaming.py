@@ -48,7 +48,7 @@ class Reading:
             rows = self._rows.fetchmany(PIECE)
         if not rows:
             return None
-        return Piece([first + rest for _, _, first, rest in rows], [row[1] for row in rows])
+        return Piece([row[2] for row in rows], [row[1] for row in rows])
 
     def close(self) -> None:
         """Give up the state that was read."""

@@ -89,11 +89,11 @@ def test_a_client_without_any_grant_sees_one_world(twins: Any, tmp_path: Path) -
 
 def _leak_columns(patch: pytest.MonkeyPatch) -> None:
     """Read every class whatever is allowed, as if nobody projected."""
-    everything = reading.columns_of(sum(reading.BITS.values()))
+    projected, everything = reading.column_of, sum(reading.BITS.values())
     for module in (reading, feed, streaming):
-        if hasattr(module, "columns_of"):
-            patch.setattr(module, "columns_of", lambda _mask: everything)
-    for statement in (reading._record_statement, feed._feed_statement):
+        if hasattr(module, "column_of"):
+            patch.setattr(module, "column_of", lambda _mask, **end: projected(everything, **end))
+    for statement in (reading._record_statement, feed._statement):
         statement.cache_clear()
 
 
@@ -107,7 +107,7 @@ def test_without_projection_the_comparison_turns_red(
         _, differences = compared(twins, pair)
     finally:
         monkeypatch.undo()
-        for statement in (reading._record_statement, feed._feed_statement):
+        for statement in (reading._record_statement, feed._statement):
             statement.cache_clear()
     routes = {difference.split("?")[0].split(" ")[1] for difference in differences}
     assert {"/v1/changes", "/v1/offices/KH/trademarks/records"} <= routes

@@ -1,8 +1,11 @@
 """The change feed: whoever replays it holds exactly what it may see, whatever happens."""
 
 import datetime as dt
+import json
 import random
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +13,8 @@ import msgspec
 import pytest
 
 from connectors.serving import feed
-from connectors.serving.rows import FREE_TEXT
+from connectors.serving.rows import BITS, FREE_TEXT
+from connectors.serving.schema import PLACES
 from connectors.serving_store import (
     Filters,
     Mark,
@@ -437,6 +441,22 @@ def test_replay_holds_exactly_what_is_visible(
         assert reader.held == visible(store, grants)
         assert reader.catch_up(grants) == []
         assert reader.named <= reader.may_hear
+    feed_tells_what_records_are(store)
+
+
+def feed_tells_what_records_are(store: ServingStore) -> None:
+    """Check what ``change`` repeats of ``record``: does it live, what was touched when."""
+    expected = set()
+    with closing(sqlite3.connect(store.path)) as connection:
+        for space, name, number, alive, places in connection.execute(
+            f"SELECT space, record_id, id, alive, json_array({', '.join(PLACES)}) FROM record"
+        ):
+            touched = dict(zip(BITS.values(), json.loads(places), strict=True))
+            for place in set(touched.values()) - {0}:
+                here = sum(bit for bit, at in touched.items() if at == place)
+                later = sum(bit for bit, at in touched.items() if at > place)
+                expected.add((space, place, name, number, alive, here, later))
+        assert set(connection.execute("SELECT * FROM change")) == expected
 
 
 def anything(chance: random.Random, name: str) -> ServingRow:
