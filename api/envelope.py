@@ -10,7 +10,7 @@ import secrets
 from time import perf_counter
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.limits import Meter
@@ -66,6 +66,9 @@ class Envelope:
 
         try:
             await self._app(scope, receive, wrapped)
+        except ClientDisconnect:
+            # The caller is gone: nobody hears an answer, and nothing of ours failed.
+            status = status if started else 400
         except Exception as exc:
             # The last handler: whatever it is, the caller gets an answer and we get a line.
             # The kind only: an exception's text may quote a record.
