@@ -83,9 +83,12 @@ class Streamed(Response):
             )
             if scope.get("sentMethod") != "HEAD":
                 async with asyncio.timeout(WHOLE_SECONDS):
-                    ahead = asyncio.ensure_future(run_in_threadpool(self._produce))
-                    while (data := await ahead) is not None and not gone.done():
-                        ahead = asyncio.ensure_future(run_in_threadpool(self._produce))
+                    # The loop's own threads are sooner back than the framework's. Waiting for one
+                    # is shielded: it goes on, whoever has stopped waiting, and is waited for below.
+                    in_thread = asyncio.get_running_loop().run_in_executor
+                    ahead = in_thread(None, self._produce)
+                    while (data := await asyncio.shield(ahead)) is not None and not gone.done():
+                        ahead = in_thread(None, self._produce)
                         if data:
                             await _send(send, data)
             if not gone.done():

@@ -1,6 +1,7 @@
 """Streams end when they should: at the end, when the client goes, when it stops reading."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -97,6 +98,28 @@ def test_a_stream_has_an_end_however_slow_the_client(monkeypatch: pytest.MonkeyP
     produced = Produced(*[b"x"] * 100)
     assert b"" not in bodies(run(produced, send=slow))
     assert produced.closed == 1
+
+
+def test_nothing_is_closed_while_it_is_still_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "WHOLE_SECONDS", 0.05)
+    log = []
+
+    def produce() -> bytes:
+        log.append("reads")
+        time.sleep(0.3)
+        log.append("has read")
+        return b"a"
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def take(_: Any) -> None:
+        return None
+
+    answer = Streamed(produce, lambda: log.append("closed"), {})
+    asyncio.run(answer({"type": "http", "method": "GET"}, receive, take))
+    assert log == ["reads", "has read", "closed"]
 
 
 def test_a_store_that_fails_leaves_the_stream_without_end() -> None:
