@@ -6,7 +6,7 @@ the questions. Who may ask is not decided here.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import pyarrow as pa
 from connectors.ledger.columns import from_microseconds, microseconds
 from connectors.receipts.journal import read_journal
 from connectors.receipts.sealing import FILES, open_journals, seals
-from connectors.receipts.snapshots import contents_of
+from connectors.receipts.snapshots import contents, contents_of, size_of
 from connectors.receipts.tables import NAMED, REQUESTS, tables_of
 from connectors.register import engine
 from connectors.register.engine import parquet
@@ -138,20 +138,28 @@ class Receipts:
                 """,
                 [*values, limit],
             ).fetchall()
-        return [_receipt(*row) for row in rows]
+        found = [_receipt(*row) for row in rows]
+        # A file names its snapshot, and a part of it the whole: what was in it is kept once.
+        return [
+            replace(one, records=size_of(self.root, one.snapshotId)) if one.snapshotId else one
+            for one in found
+        ]
 
     def named(self, asked: Asked, request_id: str) -> dict[str, list[str]]:
         """Return what one answer named: ``records`` and ``retracted``, sorted."""
         with self._views(asked) as con:
             wanted, values = _condition(self.root, asked)
+            wanted, values = f"{wanted} AND r.requestId = ?", [*values, request_id]
+            held = self._contents(con, wanted, values)
             rows = con.execute(
                 f"""
-                SELECT DISTINCT n.recordId, n.isRetracted
-                FROM requests r JOIN named n USING (source, request)
-                WHERE {wanted} AND r.requestId = ?
-                ORDER BY n.recordId
+                SELECT n.recordId, n.isRetracted
+                FROM requests r JOIN named n USING (source, request) WHERE {wanted}
+                UNION
+                SELECT recordId, FALSE FROM ({held})
+                ORDER BY recordId
                 """,
-                [*values, request_id],
+                values,
             ).fetchall()
         return {
             "records": [name for name, is_retracted in rows if not is_retracted],
@@ -162,13 +170,20 @@ class Receipts:
         """Return how much each third party read of each right, by name."""
         with self._views(asked) as con:
             wanted, values = _condition(self.root, asked)
+            held = self._contents(con, wanted, values)
             rows = con.execute(
                 f"""
                 WITH mine AS (SELECT * FROM requests r WHERE {wanted}),
-                     known AS (
-                        SELECT m.thirdParty, m.ipRight, count(DISTINCT n.recordId) AS records
+                     read AS (
+                        SELECT m.thirdParty, m.ipRight, n.recordId
                         FROM mine m JOIN named n USING (source, request)
-                        WHERE NOT n.isRetracted GROUP BY ALL),
+                        WHERE NOT n.isRetracted
+                        UNION
+                        SELECT f.thirdParty, f.ipRight, c.recordId
+                        FROM (SELECT DISTINCT thirdParty, ipRight, snapshot FROM mine) f
+                        JOIN ({held}) c USING (snapshot)),
+                     known AS (
+                        SELECT thirdParty, ipRight, count(*) AS records FROM read GROUP BY ALL),
                      held_on_to AS (
                         SELECT m.thirdParty, m.ipRight, count(DISTINCT n.recordId) AS records
                         FROM mine m JOIN named n USING (source, request)
@@ -192,6 +207,11 @@ class Receipts:
             )
             for party, right, answers, records, first, last, open_ in rows
         ]
+
+    def _contents(self, con: duckdb.DuckDBPyConnection, wanted: str, values: list[Any]) -> str:
+        """Return the SQL of what is in the files that the wanted receipts name."""
+        files = f"SELECT DISTINCT r.snapshot FROM requests r WHERE {wanted} AND r.snapshot <> ''"
+        return contents(self.root, [name for (name,) in con.execute(files, values).fetchall()])
 
     @contextmanager
     def _views(self, asked: Asked) -> Iterator[duckdb.DuckDBPyConnection]:

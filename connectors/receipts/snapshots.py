@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from connectors.faults import reach
 from connectors.register import engine
-from connectors.register.engine import literal
+from connectors.register.engine import literal, parquet
 
 _CONTENTS = pa.schema([("recordId", pa.string())])
 
@@ -39,6 +39,21 @@ def keep_contents(root: Path, snapshot: str, records: Iterable[str]) -> None:
         os.fsync(sink.fileno())
     reach("export.contents")
     unfinished.replace(path)
+
+
+def size_of(root: Path, snapshot: str) -> int:
+    """Return how many records a snapshot holds; none for one nothing was noted of."""
+    path = root / "snapshots" / f"{snapshot}.parquet"
+    return int(pq.read_metadata(path).num_rows) if path.exists() else 0
+
+
+def contents(root: Path, snapshots: Iterable[str]) -> str:
+    """Return the SQL of what these snapshots hold: ``snapshot`` and ``recordId``."""
+    paths = [root / "snapshots" / f"{snapshot}.parquet" for snapshot in snapshots]
+    if not (paths := [path for path in paths if path.exists()]):
+        return "SELECT '' AS snapshot, '' AS recordId WHERE FALSE"
+    files = parquet(paths, "filename = TRUE")
+    return f"SELECT parse_filename(filename, TRUE) AS snapshot, recordId FROM {files}"
 
 
 def contents_of(root: Path, record_id: str) -> list[str]:

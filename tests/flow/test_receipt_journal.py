@@ -142,6 +142,22 @@ def test_a_file_names_its_records_for_as_long_as_receipts_are_kept(journal: Jour
     assert (found.requestId, found.snapshotId) == ("r1", "snap-1")
 
 
+def test_what_was_in_a_file_counts_as_read(journal: Journal) -> None:
+    keep_contents(journal.root, "snap-1", ["B", "A"])
+    keep_contents(journal.root, "snap-2", ["B", "C", "D"])
+    for request in ("r1", "r2"):  # the two halves of one file
+        journal.append(read(route=Route.SNAPSHOT, snapshot="snap-1", request=request))
+    journal.append(read("A", "E", request="r3"))
+    journal.append(read(route=Route.DELTA_SHARING, snapshot="snap-2", request="r4", office="TH"))
+    receipts = Receipts(journal.root)
+    assert [found.records for found in receipts.find(Asked("KH"), limit=10)] == [2, 2, 2]
+    assert receipts.named(Asked("KH"), "r2") == {"records": ["A", "B"], "retracted": []}
+    assert receipts.named(Asked("KH"), "r4") == {"records": [], "retracted": []}
+    (usage,) = receipts.usage(Asked("KH"))
+    assert (usage.answers, usage.records) == (3, 3)
+    assert receipts.usage(Asked("TH"))[0].records == 3
+
+
 def test_a_receipt_cut_off_by_a_killed_process_ends_its_journal_and_no_other(
     journal: Journal,
 ) -> None:
