@@ -19,6 +19,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 import paramiko
 from paramiko.sftp import SFTP_FAILURE, SFTP_NO_SUCH_FILE, SFTP_OK, SFTP_PERMISSION_DENIED
 
+from ipregister.deliveries import FOLDERS, RIGHT_FOLDERS
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -30,6 +32,11 @@ _CODES = {
     errno.ELOOP: SFTP_PERMISSION_DENIED,
     errno.EROFS: SFTP_PERMISSION_DENIED,
 }
+
+_LAID_OUT = {(right,) for right in RIGHT_FOLDERS.values()} | {
+    (right, lane) for right in RIGHT_FOLDERS.values() for lane in FOLDERS.values()
+}
+"""Folders below an office's own that it finds there and may not move."""
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -138,6 +145,12 @@ class Jail(paramiko.SFTPServerInterface):
         finally:
             os.close(folder)
 
+    def _refuse_laid_out(self, path: str) -> None:
+        """Keep the folders of rights and lanes: without them the office's next upload fails."""
+        _, *below = (part for part in self.canonicalize(path).split("/") if part)
+        if tuple(below) in _LAID_OUT:
+            raise PermissionError(errno.EACCES, "the folders of rights and lanes stay")
+
     @_answered
     def list_folder(self, path: str) -> list[paramiko.SFTPAttributes]:
         """List a folder; at the top an account sees its own folder only."""
@@ -196,6 +209,7 @@ class Jail(paramiko.SFTPServerInterface):
         return self._rename(oldpath, newpath)
 
     def _rename(self, oldpath: str, newpath: str) -> int:
+        self._refuse_laid_out(oldpath)
         with (
             self._place(oldpath, write=True) as (old_folder, old_name),
             self._place(newpath, write=True) as (new_folder, new_name),
@@ -214,6 +228,7 @@ class Jail(paramiko.SFTPServerInterface):
     @_answered
     def rmdir(self, path: str) -> int:
         """Remove an empty folder."""
+        self._refuse_laid_out(path)
         with self._place(path, write=True) as (folder, name):
             os.rmdir(name, dir_fd=folder)
         return SFTP_OK

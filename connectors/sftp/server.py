@@ -85,6 +85,14 @@ class _Session(paramiko.SFTPServer):
     ) -> None:
         account = accounts[channel.get_transport().get_username() or ""]
         super().__init__(channel, name, server, Jail, root, account.folders, account.writable)
+        self._channel = channel
+
+    def finish_subsystem(self) -> None:
+        """End the session as sshd does: ``scp`` takes one without an exit status for failed."""
+        try:
+            self._channel.send_exit_status(0)
+        finally:
+            super().finish_subsystem()
 
 
 class EmbeddedServer:

@@ -159,6 +159,35 @@ def test_a_drop_folder_can_be_tidied(running, tree):
     assert list((tree / "ipob_kh/Designs/Updates").iterdir()) == []
 
 
+def test_a_session_that_ends_well_says_so(running):
+    """OpenSSH's ``scp`` calls an upload failed when the server does not."""
+    key = paramiko.Ed25519Key.from_private_key_file(str(running.keys / "sftp_ipob_kh"))
+    connection = socket.create_connection((running.server.host, running.server.port))
+    with paramiko.Transport(connection) as transport:
+        transport.connect(username="ipob_kh", pkey=key)
+        channel = transport.open_session(timeout=10)
+        channel.settimeout(10)
+        channel.invoke_subsystem("sftp")
+        channel.shutdown_write()
+        while channel.recv(1_000):
+            pass
+        assert channel.status_event.wait(10)
+        assert channel.exit_status == 0
+
+
+@pytest.mark.parametrize("folder", ["Designs", "Designs/Updates"])
+def test_the_folders_of_rights_and_lanes_stay(folder, running, tree):
+    with logged_in(running, "ipob_kh") as client:
+        for change in (client.rename, client.posix_rename):
+            with pytest.raises(OSError, match="Permission denied"):
+                change(folder, "elsewhere")
+        with pytest.raises(OSError, match="Permission denied"):
+            client.rmdir("Designs/Updates")
+        client.mkdir("Designs/Updates/Updates")
+        client.rename("Designs/Updates/Updates", "Designs/Updates/other")
+    assert (tree / "ipob_kh/Designs/Updates/other").is_dir()
+
+
 def test_the_hub_account_cannot_write(running, tree):
     (tree / "ipob_kh/Designs/Updates/a.xml").write_text("<a/>")
     with logged_in(running, "hub") as client:
