@@ -25,6 +25,17 @@ _MARKS = re.compile(
 """Signs on one letter. They look the same in any order and are typed in any; Unicode's own
 ordering leaves them alone (tone before vowel sign or behind, and what SARA AM is made of)."""
 
+_FIRST = (
+    "\u0ebc"  # Lao
+    "\u103b\u103c\u103d\u103e\u1031\u102d\u102e\u1032\u102f\u1030\u102b\u102c\u1036\u1037\u103a\u1038"
+    "\u17cc\u17c9\u17ca"  # Khmer
+)
+"""Signs in the order in which they are written where it is not that of their numbers, which the
+others follow: what is written in this order is not changed, so each part of it is found."""
+
+_SIGNS = dict.fromkeys(_FIRST + "".join(map(chr, range(0x0E31, 0x17DE))))
+_PLACES = {sign: place for place, sign in enumerate(_SIGNS)}
+
 
 def fold_text(text: str) -> str:
     """Return ``text`` for comparison of words: case, width, Latin accents and spacing folded."""
@@ -32,7 +43,7 @@ def fold_text(text: str) -> str:
         return " ".join(text.lower().split())
     plain = unicodedata.normalize("NFKD", _JOINERS.sub("", text)).casefold()
     plain = _LATIN_MARKS.sub("", plain).replace("\u0111", "d")
-    plain = _MARKS.sub(lambda found: "".join(sorted(found[0])), plain)
+    plain = _MARKS.sub(lambda found: "".join(sorted(found[0], key=_PLACES.__getitem__)), plain)
     return " ".join(unicodedata.normalize("NFC", plain).split())
 
 

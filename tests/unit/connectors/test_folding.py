@@ -42,3 +42,21 @@ def test_the_same_word_however_it_was_typed(one: str, two: str) -> None:
 @pytest.mark.parametrize(("one", "two"), [pair[1:] for pair in OTHER], ids=[p[0] for p in OTHER])
 def test_another_word_stays_another(one: str, two: str) -> None:
     assert fold_text(one) != fold_text(two)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("လမင်းစိမ်း", "ကြယ်ပြာတောက်", "ကျွဲနွားမြင့်"),  # Burmese
+        *("ញ៉ាំបាយ", "ធ្វើដំណើរ", "អង្គរវត្ត", "ស៊ីសង"),  # Khmer
+        *("ຫຼວງພະບາງ", "ຫຼື", "ເຄື່ອງໝາຍ", "ນ້ຳ"),  # Lao
+        *("น้ำมันที่ดี", "เครื่องหมายการค้า", "พันธุ์"),  # Thai
+        *("Cà phê Đặng", "Nghệ thuật ẩm thực"),  # Vietnamese
+    ],
+)
+def test_each_part_of_a_word_is_found_in_it(word: str) -> None:
+    """However people cut it, between the signs of one letter too: ``q`` is a part of the mark."""
+    whole = fold_text(word)
+    ends = range(len(word) + 1)
+    parts = [word[start:end] for start in ends for end in ends if end - start >= 2]
+    assert [part for part in parts if fold_text(part) not in whole] == []
