@@ -15,7 +15,7 @@ WORKERS ?= auto
 PYTEST := $(BIN)/python -m pytest -q -rs --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint check test test-faults bench docs lock clean
+.PHONY: help setup demo lint check test test-faults bench attack docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
