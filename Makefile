@@ -18,7 +18,7 @@ PYTEST := $(BIN)/python -m pytest -q -rs --numprocesses $(WORKERS) --dist loadfi
 .PHONY: help setup demo lint check test test-faults bench attack docs lock clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 setup: $(VENV)/.dev ## environment with everything to work on the hub
 
