@@ -84,6 +84,8 @@ FINDINGS["responses"]["200"]["content"] |= {
 }
 _BINARY = STRING | {"format": "binary"}
 _ONE_FILE = ("application/zip", "application/xml", "text/csv", "application/octet-stream")
+_SENT_BEFORE = object_schema("fileIds", fileIds={"type": "array", "items": STRING})
+_NAMED_FILE = {"description": "Where the request names a file: that file, whatever is in it"}
 PACKAGE = operation(
     json_answer(reference("Accepted"), "Taken in; ask at `Location` what became of it"),
     *("400", "401", "403", "404", "409", "413", "415", "422"),
@@ -105,9 +107,7 @@ PACKAGE = operation(
             "multipart/form-data": {
                 "schema": object_schema("file", file={"type": "array", "items": _BINARY})
             },
-            "application/json": {
-                "schema": object_schema("fileIds", fileIds={"type": "array", "items": STRING})
-            },
+            "application/json": {"schema": {"anyOf": [_SENT_BEFORE, _NAMED_FILE]}},
         },
     }
 }
