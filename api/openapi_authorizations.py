@@ -32,6 +32,10 @@ def _words(words: object) -> Document:
     return STRING | {"enum": [str(word) for word in words]}  # type: ignore[attr-defined]
 
 
+def _nullable(schema: Document) -> Document:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
 def _list(items: Document) -> Document:
     return {"type": "array", "items": items}
 
@@ -87,6 +91,7 @@ PREVIEW = operation(
     }
 )
 
+_TERMS = _words(TermsOfUse)
 _ROWS = object_schema(
     "",
     publishedOnly={"type": "boolean"},
@@ -105,12 +110,12 @@ _SHARED: Document = {
 }
 _DECISION: Document = {
     "rights": _list(object_schema("right", **_SHARED)) | {"minItems": 1},
-    "validFrom": _DATE,
-    "validUntil": _DATE,
-    "termsOfUse": _words(TermsOfUse) | {"default": str(TermsOfUse.INTERNAL_USE)},
-    "purpose": _TEXT,
+    "validFrom": _nullable(_DATE),
+    "validUntil": _nullable(_DATE),
+    "termsOfUse": _nullable(_TERMS) | {"default": str(TermsOfUse.INTERNAL_USE)},
+    "purpose": _nullable(_TEXT),
     "allowedAddresses": _list(STRING) | {"description": "Networks (CIDR); none for anywhere"},
-    "reason": _TEXT | {"description": "Why; kept with the version. Required to save"},
+    "reason": _nullable(_TEXT) | {"description": "Why; kept with the version. Required to save"},
 }
 _ELEMENT = object_schema(
     "element inid because",
@@ -120,10 +125,6 @@ _ELEMENT = object_schema(
 )
 
 
-def _nullable(schema: Document) -> Document:
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
 _VERSION = object_schema(
     "office thirdParty version rights termsOfUse revoked setAt setBy",
     office=STRING,
@@ -131,7 +132,7 @@ _VERSION = object_schema(
     version={"type": "integer"},
     rights=_list(object_schema("right", **_SHARED, allowed=_list(_words(Disclosure)))),
     **{name: _nullable(_DATE) for name in ("validFrom", "validUntil")},
-    termsOfUse=_DECISION["termsOfUse"],
+    termsOfUse=_TERMS,
     purpose=_nullable(STRING),
     allowedAddresses=_list(STRING),
     reason=_nullable(STRING),

@@ -81,7 +81,7 @@ class _Reader:
             last,
             self._terms(given.get("termsOfUse")),
             self._text("purpose", given.get("purpose")),
-            self._networks(given.get("allowedAddresses")),
+            self._networks(given.get("allowedAddresses", [])),
             reason,
         )
 
@@ -122,6 +122,8 @@ class _Reader:
             self.wrong[f"{path}.publishedOnly"] = "true or false"
         for name in DATES:
             said[name] = self._day(f"{path}.{name}", given.get(name))
+            if name in given and given[name] is None:
+                self.wrong[f"{path}.{name}"] = "a day as YYYY-MM-DD; leave it out for all of them"
         known = kinds_of(right)
         for name in LISTS:
             if name not in given:
@@ -206,8 +208,6 @@ class _Reader:
         return TermsOfUse(value)
 
     def _networks(self, value: object) -> tuple[str, ...]:
-        if value is None:
-            return ()
         try:
             if not isinstance(value, list) or len(value) > MAX_NETWORKS:
                 raise ValueError

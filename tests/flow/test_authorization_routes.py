@@ -165,6 +165,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"purpose": " "}, "purpose"),
     ({"allowedAddresses": ["192.0.2.1/24"]}, "allowedAddresses"),
     ({"allowedAddresses": [3221225985]}, "allowedAddresses"),
+    # Nothing where a condition stands is not no condition.
+    ({"allowedAddresses": None}, "allowedAddresses"),
+    (proposal(rows={"applicationDateFrom": None}), "rights[0].rows.applicationDateFrom"),
     ({"reason": None}, "reason"),
 ]
 
