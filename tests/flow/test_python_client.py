@@ -74,9 +74,9 @@ def trademark(number: str, word: str) -> ServingRow:
     name = number.replace("/", "")
     row: dict[str, Any] = {"recordId": name, "officeCode": "KH", "right": "trademarks"}
     row |= {"applicationNumber": number, "markVerbalElements": [{"text": word}]}
-    row |= {"applicants": [{"names": [{"text": "Veldara Co., Ltd."}]}]}
+    row |= {"applicants": [{"names": [{"text": "Veldara Co., Ltd."}]}], "status": "registered"}
     fragments = render_fragments(load_tables()[TM], row)
-    return ServingRow(name, 1, number, fragments, applicationNumber=number)
+    return ServingRow(name, 1, number, fragments, applicationNumber=number, status="registered")
 
 
 @pytest.fixture
@@ -125,6 +125,7 @@ def test_records_come_page_by_page_with_filters(office: Office, hub: Hub) -> Non
     (found,) = hub.records("KH", "trademarks", applicationNumber="kh/5/2026")
     assert hub.record("KH", "trademarks", found["recordId"]) == found
     assert len(list(hub.records("KH", "trademarks", status=["filed", "registered"]))) == 7
+    assert not list(hub.records("KH", "trademarks", status=["filed", "expired"]))
     with pytest.raises(HubProblem, match="not_found"):  # a name is one step of the path, no more
         list(hub.records("LA/../KH", "trademarks"))
 
