@@ -18,6 +18,7 @@ from connectors.register.manifests import Effective, define_mentions
 from ipregister.authorizations import Denied, Granted, decide
 from ipregister.deliveries import State
 from ipregister.model import Right
+from ipregister.report_words import count_of
 
 PLACES = 20
 """Unreadable records named at most; the delivery's report has all."""
@@ -34,7 +35,7 @@ SENTENCES = {
     "in_held_delivery": "It came with delivery {delivery}, which is held: {reason}",
     "withdrawn": "It came with delivery {delivery}, which was withdrawn.",
     "waiting": "It may be in delivery {delivery}, which waits to be processed.",
-    "perhaps_rejected": "No delivery has it, but some records ({count} places) could not be read.",
+    "perhaps_rejected": "No delivery has it, but some records ({places}) could not be read.",
     "never_received": "No delivery of this office and right has ever had it.",
 }
 
@@ -198,7 +199,7 @@ def _verdict(
     if waiting:
         return "waiting", {"delivery": waiting[0]}
     if places:
-        return "perhaps_rejected", {"count": len(places)}
+        return "perhaps_rejected", {"places": count_of(len(places), "place")}
     return "never_received", {}
 
 

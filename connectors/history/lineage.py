@@ -59,7 +59,8 @@ def lineage_of(
         line, value, path = source["line"], None, None
         if field is not None:
             line, value = _field(mapped, field, source["line"])
-            path = mapping.element_path(field)
+            # The text of an item stands in the element that opens the item.
+            path = mapping.element_path(field) or mapping.element_path(field.removesuffix(".text"))
         with delivered.open(member) as document:
             text = _line(document, line)
     return {

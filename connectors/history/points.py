@@ -1,12 +1,13 @@
 """Points in time: an instant, or the moment a delivery was published; and what was known then."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime, time
 
 import duckdb
 
 from connectors.hub import Hub
 from connectors.register.reversal import revert_name
+from ipregister.authorization_forms import refuse_other_era
 from ipregister.errors import InvalidRequest
 from ipregister.identifiers import normalised_number, record_id, record_key
 from ipregister.model import Right
@@ -33,7 +34,8 @@ def point_of(hub: Hub, office: str, right: Right, said: str) -> Point:
             (its end) or an instant as in RFC 3339; without an offset it is UTC.
 
     Raises:
-        InvalidRequest: it is none of these, or that delivery was not published.
+        InvalidRequest: it is none of these, its year is not of the Gregorian calendar, or that
+            delivery was not published.
     """
     published = hub.ledger.publications.instants(office, right)
     at = published.get(said) or _instant(said)
@@ -52,11 +54,13 @@ def point_of(hub: Hub, office: str, right: Right, said: str) -> Point:
 
 def _instant(said: str) -> datetime | None:
     try:
-        if len(said) == len("2026-11-22"):
-            return datetime.combine(date.fromisoformat(said), time.max, UTC)
+        is_day = len(said) == len("2026-11-22")
         at = datetime.fromisoformat(said)
+        if is_day:
+            at = datetime.combine(at.date(), time.max, UTC)
     except ValueError:
         return None
+    refuse_other_era(at.date())
     return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 

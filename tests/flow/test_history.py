@@ -144,7 +144,7 @@ def test_folding_forgets_nothing(past: Any) -> None:
         (ONE, "visible", "It is published, as delivery {changed} brought it."),
         (THREE, "vanished", "Delivery {second} no longer has it; it has vanished."),
         (FOUR, "held", "Its only version, of delivery {second}, is held by ALL.PKG.008."),
-        (FIVE, "perhaps_rejected", "No delivery has it, but some records (1 places) could not"),
+        (FIVE, "perhaps_rejected", "No delivery has it, but some records (1 place) could not"),
     ],
 )
 def test_a_record_that_is_not_here_has_a_reason(
@@ -213,6 +213,9 @@ def test_a_field_leads_back_to_the_line_the_office_wrote(past: Any) -> None:
     assert (found["line"], found["value"][0]["text"]) == (3, "Nirvath")
     assert found["elementPath"].startswith("TradeMark/ApplicantDetails/Applicant[1]/")
     assert "Nirvath" in found["text"]
+    text = lineage_of(past.hub, "KH", MARKS, record_id, "applicants[0].names[0].text")
+    assert text is not None
+    assert (text["elementPath"], text["value"]) == (found["elementPath"], "Nirvath")
     with pytest.raises(InvalidRequest, match="no 'inventors' there"):
         lineage_of(past.hub, "KH", MARKS, record_id, "inventors")
 
@@ -220,6 +223,12 @@ def test_a_field_leads_back_to_the_line_the_office_wrote(past: Any) -> None:
 @pytest.mark.parametrize("said", ["yesterday", "KH-20260101-0001", ""])
 def test_what_is_no_point_is_refused_with_an_example(said: str, past: Any) -> None:
     with pytest.raises(InvalidRequest, match="2026-11-22T05:30:00Z"):
+        point_of(past.hub, "KH", MARKS, said)
+
+
+@pytest.mark.parametrize("said", ["2569-11-22", "2569-11-22T05:30:00Z"])
+def test_a_year_of_another_era_is_no_point_far_ahead(said: str, past: Any) -> None:
+    with pytest.raises(InvalidRequest, match="Gregorian"):
         point_of(past.hub, "KH", MARKS, said)
 
 
