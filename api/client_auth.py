@@ -51,7 +51,7 @@ class Authenticated:
 
     client: Client
     service: Service
-    who: tuple[str, str, datetime]
+    who: tuple[str, str, datetime, float]
     use: Use | None
 
     def settle(self) -> Refusal | None:
@@ -83,7 +83,8 @@ def authenticate_client(
     if max(len(presented.client_id), len(presented.secret)) > MAX_CREDENTIAL_CHARACTERS:
         return INVALID_CLIENT
     at = service.clock()
-    who = presented.client_id, subscriber(client_address(request, service.proxies)), at
+    weight = limits.AN_ASSERTION if presented.assertion else limits.A_SECRET
+    who = presented.client_id, subscriber(client_address(request, service.proxies)), at, weight
     if wait := limits.try_credential(service.limits, *who):
         return too_many_failures(wait)
     use: Use | None = None

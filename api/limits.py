@@ -28,6 +28,10 @@ WINDOW_SECONDS = 60
 MAX_FAILURES = 10
 """Failed authentications a minute, per client and address, before the next is not looked at."""
 
+A_SECRET, AN_ASSERTION = 1.0, 0.1
+"""What a failure counts. A signature cannot be guessed, so a signed assertion is refused for a
+mistake: whoever learns to sign them may make ten times as many before having to wait."""
+
 _FAILURES = Rate((MAX_FAILURES, 1), (MAX_FAILURES / WINDOW_SECONDS, 1))
 _ONE: Pair = (1.0, 0.0)
 _NOTHING: Pair = (0.0, 0.0)
@@ -136,7 +140,9 @@ def count_rows(request: Request, rows: int) -> None:
         meter.rows += rows
 
 
-def try_credential(limits: Limits | None, client_id: str, address: str, at: datetime) -> int:
+def try_credential(
+    limits: Limits | None, client_id: str, address: str, at: datetime, weight: float
+) -> int:
     """Count a failed authentication in advance; return seconds to wait, or 0 to go on.
 
     Counted before anything is looked at, so that guesses cost next to nothing and tell
@@ -146,15 +152,18 @@ def try_credential(limits: Limits | None, client_id: str, address: str, at: date
     if limits is None:
         return 0
     name = limits.failures.name(f"{address} {client_id}")
-    enough, levels = limits.failures.take(name, _FAILURES, at.timestamp(), needed=_ONE, taken=_ONE)
-    return 0 if enough else max(1, seconds_until(_FAILURES, levels, _ONE)[0])
+    one: Pair = (weight, 0.0)
+    enough, levels = limits.failures.take(name, _FAILURES, at.timestamp(), needed=one, taken=one)
+    return 0 if enough else max(1, seconds_until(_FAILURES, levels, one)[0])
 
 
-def credential_was_right(limits: Limits | None, client_id: str, address: str, at: datetime) -> None:
+def credential_was_right(
+    limits: Limits | None, client_id: str, address: str, at: datetime, weight: float
+) -> None:
     """Give back what ``try_credential`` counted."""
     if limits is not None:
         name = limits.failures.name(f"{address} {client_id}")
-        limits.failures.take(name, _FAILURES, at.timestamp(), needed=_ANY, taken=(-1.0, 0.0))
+        limits.failures.take(name, _FAILURES, at.timestamp(), needed=_ANY, taken=(-weight, 0.0))
 
 
 def seconds_until(rate: Rate, levels: Pair, wanted: Pair) -> tuple[int, int]:
