@@ -141,6 +141,9 @@ def _claims(
         return Disbelieved("expiry")
     if any(times[name] and times[name] > at + CLOCK_TOLERANCE for name in ("iat", "nbf")):  # type: ignore[operator]
         return Disbelieved("from the future")
+    # It would have lived longer than any may, whatever its expiry says of the rest.
+    if (issued := times["iat"]) is not None and issued < at - longest - CLOCK_TOLERANCE:
+        return Disbelieved("issued too long ago")
     return Claims(use, expires)
 
 

@@ -111,6 +111,8 @@ GOOD: dict[str, Claims] = {
     "an hour, as Authlib signs": claims(exp=AT + 3600),
     "its clock is 8 s ahead": claims(iat=AT + 8, nbf=AT + 8),
     "no iat": claims(iat=None),
+    "issued an hour ago for an hour, nearly": claims(iat=AT - 3_590, exp=AT + 10),
+    "not before 1970": claims(nbf=0),
     "a fraction of a second": claims(exp=AT + 9.5),
     "longest jti": claims(jti="j" * 255),
 }
@@ -143,6 +145,8 @@ BAD: dict[str, tuple[Claims, str]] = {
     "expiry as text": (claims(exp=str(AT + 60)), "type of a time"),
     "expiry as truth": (claims(exp=True), "type of a time"),
     "issued in the future": (claims(iat=AT + 61), "from the future"),
+    "issued longer ago than any may live": (claims(iat=AT - 3_700), "issued too long ago"),
+    "issued in 1970": (claims(iat=1_000), "issued too long ago"),
     "not before a minute": (claims(nbf=AT + 61), "from the future"),
     "nbf as text": (claims(nbf="soon"), "type of a time"),
     "no jti": (claims(jti=None), "jti"),
