@@ -13,14 +13,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, or_, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from connectors.ledger import audit
 from connectors.ledger.client_profiles import ClientChanges, apply
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty, find, one
 from connectors.ledger.credentials import CredentialReader
 from connectors.ledger.engine import Database
-from connectors.ledger.schema import client_keys, client_secrets, clients, third_parties
+from connectors.ledger.schema import client_keys, client_secrets, clients, third_parties, tokens
 from connectors.ledger.third_parties import clean_name, ensure_third_party, third_party_name
 from ipregister.authorizations import check_office
 from ipregister.errors import ConfigurationError, InvalidRequest
@@ -153,6 +153,8 @@ class Clients:
     ) -> str:
         """Return a new secret; the present one dies after ``keep``.
 
+        One that dies at once may have leaked: the tokens it was given are worth nothing either.
+
         Raises:
             InvalidRequest: there is no such active client.
         """
@@ -162,6 +164,8 @@ class Clients:
             live = or_(c.expires_at.is_(None), c.expires_at > at + keep)
             old = update(client_secrets).where(c.client_id == client_id, live)
             connection.execute(old.values(expires_at=at + keep))
+            if keep <= timedelta(0):
+                _drop_tokens(connection, client_id)
             secret = self._insert_secret(connection, client_id, at)
             after = {"keptSeconds": int(keep.total_seconds())}
             _audit(connection, "secret_rotated", client_id, at=at, by=by, after=after)
@@ -190,6 +194,8 @@ class Clients:
     ) -> None:
         """Accept a key no longer than ``until``; from ``at`` on not at all when not given.
 
+        The client's tokens end with a key that ends at once, as with a secret.
+
         Raises:
             InvalidRequest: the client has no such key.
         """
@@ -199,6 +205,8 @@ class Clients:
             mine = update(client_keys).where(c.client_id == client_id, c.kid == kid)
             if connection.execute(mine.values(expires_at=end)).rowcount != 1:
                 raise InvalidRequest(f"client {client_id} has no key {kid!r}")
+            if end <= at:
+                _drop_tokens(connection, client_id)
             after = {"kid": kid, "until": end.isoformat()}
             _audit(connection, "key_retired", client_id, at=at, by=by, after=after)
 
@@ -210,6 +218,8 @@ class Clients:
         """
         with self._database.write() as connection:
             before, after = apply(connection, _active(connection, client_id), changes)
+            if after.get("dpopRequired"):
+                _drop_tokens(connection, client_id, only_unbound=True)
             if after:
                 states = {"before": before, "after": after}
                 _audit(connection, "configured", client_id, at=at, by=by, **states)
@@ -241,6 +251,14 @@ class Clients:
             )
         message = f"client-secret\n{client_id}\n{secret}".encode("utf-8", "backslashreplace")
         return hmac.digest(self._pepper, message, "sha256")
+
+
+def _drop_tokens(connection: Connection, client_id: str, *, only_unbound: bool = False) -> None:
+    """Forget a client's tokens; those bound to a key may stay."""
+    mine = delete(tokens).where(tokens.c.client_id == client_id)
+    if only_unbound:
+        mine = mine.where(tokens.c.key_thumbprint.is_(None))
+    connection.execute(mine)
 
 
 def _read_key(public_jwk: Mapping[str, Any] | str) -> dict[str, str]:

@@ -84,6 +84,36 @@ def test_a_secret_opens_its_own_client_only(ledger: Ledger) -> None:
         assert verify(name, wrong, AT) is None
 
 
+def test_what_leaked_is_worth_nothing_and_neither_are_its_tokens(
+    ledger: Ledger, client: Client
+) -> None:
+    other, _ = ledger.clients.add(name="b", third_party="Ann", **BY)
+    theirs = sha256(b"another client's").digest()
+    ledger.tokens.issue(other.clientId, theirs, AT + MINUTE, AT)
+    ledger.clients.rotate_secret(client.clientId, **BY, keep=MINUTE)
+    assert ledger.access(HASH, AT) is not None, "changing over takes its time"
+    ledger.clients.rotate_secret(client.clientId, **BY)
+    assert ledger.access(HASH, AT) is None
+    ledger.tokens.issue(client.clientId, HASH, AT + MINUTE, AT)
+    pem = public_pem(ec.generate_private_key(ec.SECP256R1()))
+    key = ledger.clients.add_key(client.clientId, pem, **BY)
+    ledger.clients.retire_key(client.clientId, key.kid, **BY, until=AT + MINUTE)
+    assert ledger.access(HASH, AT) is not None
+    ledger.clients.retire_key(client.clientId, key.kid, **BY)
+    assert ledger.access(HASH, AT) is None
+    assert ledger.access(theirs, AT) is not None
+
+
+def test_who_must_prove_a_key_has_no_other_tokens_left(ledger: Ledger, client: Client) -> None:
+    bound = sha256(b"bound").digest()
+    ledger.tokens.issue(client.clientId, bound, AT + MINUTE, AT, key_thumbprint="k" * 43)
+    ledger.clients.configure(client.clientId, ClientChanges(strictAudience=True), **BY)
+    assert ledger.access(HASH, AT) is not None
+    ledger.clients.configure(client.clientId, ClientChanges(dpopRequired=True), **BY)
+    assert ledger.access(HASH, AT) is None
+    assert ledger.access(bound, AT) is not None
+
+
 def test_a_secret_is_kept_nowhere(ledger: Ledger, url: str) -> None:
     client, secret = ledger.clients.add(name="a", third_party="Ann", **BY)
     rotated = ledger.clients.rotate_secret(client.clientId, **BY)
