@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import parse_qsl
 
+from connectors.serving.folding import fold_text
 from connectors.serving_store import Filters
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right, load_tables
@@ -177,8 +178,11 @@ def read_filters(values: Mapping[str, str], right: Right) -> Filters:
     for name, text in values.items():
         if name not in FILTERS:
             continue
-        least = MIN_SEARCH_CHARACTERS if name == "q" else 1
-        if not least <= len(text.strip()) <= len(text) <= MAX_VALUE_CHARACTERS:
+        # What folds to nothing (joiners, accents alone) would be part of every record's words.
+        least, said = (
+            (MIN_SEARCH_CHARACTERS, fold_text(text)) if name == SEARCH else (1, text.strip())
+        )
+        if not least <= len(said) or len(text) > MAX_VALUE_CHARACTERS:
             raise InvalidRequest(f"{name}: {least} to {MAX_VALUE_CHARACTERS} characters.")
         if name in _CLOSED:
             _check_words(name, _list(name, text), _CLOSED[name](right))

@@ -109,6 +109,8 @@ def test_too_many_values_are_refused(text: str) -> None:
         ("niceClass", "5,x", "1, 2, 3"),
         ("niceClass", "\u17e5", "1, 2, 3"),
         ("q", "k", "2 to 200"),
+        ("q", "\u200b\u200b", "2 to 200"),  # word breaks alone are in no word and in every record
+        ("q", "\u0301\u0301\u0301", "2 to 200"),
     ],
 )
 def test_a_word_no_record_can_have_is_refused(name: str, text: str, known: str) -> None:
