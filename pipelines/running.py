@@ -8,6 +8,7 @@ from uuid import uuid4
 import dagster as dg
 import yaml
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy.exc import DBAPIError
 
 from connectors.hub import Hub
 from ipregister.deliveries import UNFINISHED
@@ -47,12 +48,18 @@ def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
         office: only this office's deliveries.
 
     Raises:
-        StoreError: a run failed; its deliveries still wait and the log says why.
+        StoreError: a run failed, or Dagster has no room for its records; deliveries still wait.
     """
     # In turn: Dagster's SQLite gives up on a lock after five seconds, which two of us on a busy
     # machine exceed; the second one finds what the first has left.
     with hub.in_turn("process"):
-        return _process_until_idle(hub, office)
+        try:
+            return _process_until_idle(hub, office)
+        except DBAPIError as exc:  # Dagster's; our own stores say what is the matter with them
+            raise StoreError(
+                f"Dagster's records in {hub.home.root / 'dagster'} cannot be read or written "
+                f"({type(exc.orig).__name__}: {exc.orig}). Nothing is lost: deliveries still wait."
+            ) from exc
 
 
 def _process_until_idle(hub: Hub, office: str | None) -> list[str]:

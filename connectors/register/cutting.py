@@ -20,7 +20,7 @@ def files_now(root: Path) -> list[Path]:
     Bases come before logs: what a base says is folded must be in the log that is kept with it.
     """
     found: list[Path] = []
-    tables = sorted(path.parent for path in root.rglob(LOG))
+    tables = sorted(path.parent for path in root.rglob(LOG) if any(path.glob("*.json")))
     for table in tables:
         found += _files_of(table)
     known = set(tables)

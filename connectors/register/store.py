@@ -260,7 +260,8 @@ class RegisterStore:
 
     def _open(self, right: Right, part: str) -> DeltaTable:
         path = self.root / right / part
-        if not (path / "_delta_log").exists():
+        # The folder alone is what a full disk or a kill left of a table that was being made.
+        if not any((path / "_delta_log").glob("*.json")):
             schema = log_schema(right) if part == "log" else _base_schema(right)
             DeltaTable.create(
                 path,

@@ -312,3 +312,14 @@ def test_a_run_has_the_event_log_that_dagster_would_make(desk: Any, ipas: Any) -
 
     assert len(runs) == 2
     assert tables[runs[0]] == tables[runs[1]] == tables[made]
+
+
+def test_dagsters_own_records_in_trouble_are_told_and_nothing_is_lost(desk: Any, ipas: Any) -> None:
+    waiting = desk.hand_in(ipas.marks(ipas.mark()))
+    history = prepare_instance(desk.hub.home.root) / "history"
+    history.mkdir()
+    (history / "runs.db").write_bytes(b"no database" * 100)
+    with pytest.raises(StoreError, match="file is not a database"):
+        process_until_idle(desk.hub)
+    (history / "runs.db").unlink()
+    assert process_until_idle(desk.hub) == [waiting.deliveryId]

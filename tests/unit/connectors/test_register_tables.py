@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, TableFeatures
 
+from connectors.register.cutting import files_now
 from connectors.register.store import RegisterStore
 from ipregister.errors import StoreError
 from ipregister.model import Right
@@ -24,6 +25,12 @@ def table(root: Path, **configuration: str) -> DeltaTable:
 
 def test_a_plain_table_is_read(tmp_path: Path) -> None:
     table(tmp_path)
+    assert RegisterStore(tmp_path).offices(Right.DESIGNS) == []
+
+
+def test_a_table_whose_making_was_broken_off_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / Right.DESIGNS / "log" / "_delta_log").mkdir(parents=True)
+    assert files_now(tmp_path) == []
     assert RegisterStore(tmp_path).offices(Right.DESIGNS) == []
 
 
