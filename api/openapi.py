@@ -40,7 +40,7 @@ from api.openapi_parts import (
     query_parameter,
     reference,
 )
-from api.parameters import FILTERS
+from api.parameters import FILTERS, SORTS
 from connectors.exports.formats import MEDIA_TYPES, Format
 from ipregister.model import Disclosure, Member, Right, load_tables
 
@@ -60,6 +60,13 @@ _FIELDS = query_parameter(
     "fields",
     "Only these fields, separated by commas; `recordId` always is there",
     {"type": "string"},
+)
+
+
+_SORT = query_parameter(
+    "sort",
+    "In which order; `-` for descending. Records of one number are in the order of `recordId`",
+    {"type": "string", "enum": list(SORTS), "default": "applicationNumber"},
 )
 
 
@@ -92,6 +99,7 @@ RECORDS = operation(
         LIMIT,
         CURSOR,
         _FIELDS,
+        _SORT,
         *(query_parameter(name, f.description, dict(f.schema)) for name, f in FILTERS.items()),
     ],
 )

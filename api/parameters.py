@@ -29,6 +29,13 @@ MIN_SEARCH_CHARACTERS = 2
 SEARCH = "q"
 """The filter that looks into words, free text among them."""
 
+SORT = "sort"
+
+SORTS = {"applicationNumber": False, "-applicationNumber": True}
+"""Orders of ``…/records``, and whether they go down: the one that is kept, walked either way. Any
+other had to look at the whole register for each page, or be kept as well, for every record filed.
+"""
+
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 MAX_QUERY_BYTES = 16_384
@@ -164,6 +171,26 @@ def read_fields(
 def available_fields(right: Right, allowed: frozenset[Disclosure]) -> frozenset[str]:
     """Return the names of the fields of a right that belong to the allowed classes."""
     return frozenset(f.name for f in load_tables()[right].fields if f.disclosure in allowed)
+
+
+def read_sort(
+    values: Mapping[str, str], right: Right, allowed: frozenset[Disclosure]
+) -> bool | None:
+    """Return whether the order asked for goes down; nothing when it is by a withheld field.
+
+    Records of one number are in the order of their identifiers, in the same direction.
+
+    Raises:
+        InvalidRequest: records are not to be had in this order; the message says in which.
+    """
+    keys = [key.strip() for key in values.get(SORT, "applicationNumber").split(",")]
+    fields = {field.name for field in load_tables()[right].fields}
+    withheld = fields - available_fields(right, allowed)
+    if not withheld.isdisjoint(key.removeprefix("-") for key in keys):
+        return None
+    if len(keys) > 1 or keys[0] not in SORTS:
+        raise InvalidRequest(f"{SORT}: one of {', '.join(SORTS)}.")
+    return SORTS[keys[0]]
 
 
 def read_filters(values: Mapping[str, str], right: Right) -> Filters:

@@ -43,6 +43,7 @@ class Wanted:
     every: Collection[str]
     filters: Filters
     after: tuple[str, str]
+    descending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +87,9 @@ def _open(request: Request, service: Service, wanted: Wanted) -> Source:
 def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
     """Read the store; every piece is an ``Answer`` and leaves its receipt before it goes out."""
     space = (wanted.office, wanted.right)
-    opened = service.serving.reading(*space, wanted.grant, wanted.filters, after=wanted.after)
+    opened = service.serving.reading(
+        *(*space, wanted.grant, wanted.filters), after=wanted.after, descending=wanted.descending
+    )
     made = encoder(Format.NDJSON, wanted.right, wanted.columns)
     empty = Answer(*space, wanted.grant.allowed, wanted.every, (), ())
 
@@ -104,7 +107,8 @@ def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
 def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None:
     """Read the mapped columns, if they are of this moment; else have them made for the next."""
     exports, space = service.exports, (wanted.office, wanted.right)
-    narrowed = (wanted.filters, wanted.after) != (Filters(), START)
+    # In page order, and from its beginning.
+    narrowed = (wanted.filters, wanted.after, wanted.descending) != (Filters(), START, False)
     if exports is None or narrowed or len(wanted.columns) < len(wanted.every):
         return None
     task = Task(*space, service.serving.whole_place(*space, wanted.grant), Format.ARROW)

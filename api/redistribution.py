@@ -25,12 +25,14 @@ from api.paging import Paging, bound_to, next_link
 from api.parameters import (
     FILTERS,
     SEARCH,
+    SORT,
     available_fields,
     filter_classes,
     read_fields,
     read_filters,
     read_limit,
     read_query,
+    read_sort,
 )
 from api.problems import refuse
 from api.receipting import note
@@ -49,6 +51,9 @@ RIGHTS = {str(right): right for right in Right}
 
 JSON = "application/json"
 Sort = tuple[str, str]
+
+_BINDING = frozenset(FILTERS) | {SORT}
+"""Parameters a cursor goes on with: which records there are, and in which order."""
 
 
 @router.get("/{office}/{right}/records/{recordId}", openapi_extra=openapi.RECORD)
@@ -88,7 +93,7 @@ async def read_record(request: Request) -> Response:
 
 @router.get("/{office}/{right}/records", openapi_extra=openapi.RECORDS)
 async def list_records(request: Request) -> Response:
-    """Return a page of records, by application number.
+    """Return a page of records, by application number, or from its end with `sort`.
 
     Fewer items than asked for do not mean the last page; the absence of `nextCursor`, or in
     other forms than JSON of the `Link` to the next page, does. NDJSON without a `limit` is
@@ -104,22 +109,25 @@ async def list_records(request: Request) -> Response:
     allowed = grant.allowed
     values = read_query(request.scope["query_string"], allowed=_known(right))
     columns = read_fields(values, right, allowed)
-    if columns is None or _uses_withheld(values, right, grant):
+    descending = read_sort(values, right, allowed)
+    if columns is None or descending is None or _uses_withheld(values, right, grant):
         return refuse(request, "field_not_available")
     kind = negotiate(request, RECORD_FORMATS)
     if kind is None:
         return not_acceptable(request, RECORD_FORMATS)
     limit, filters = read_limit(values), read_filters(values, right)
-    bound = bound_to(("records", access.clientId, office, right), values, FILTERS)
+    bound = bound_to(("records", access.clientId, office, right), values, _BINDING)
     after = Paging(request, service, values, bound).place(Sort) or START
 
     every = available_fields(right, allowed)
     if kind is Format.NDJSON and "limit" not in values:
-        wanted = Wanted(access, office, right, grant, columns, every, filters, after)
+        wanted = Wanted(access, office, right, grant, columns, every, filters, after, descending)
         return await stream(request, service, wanted)
 
     def read() -> tuple[Answer, Sort | None]:
-        page = service.serving.page(office, right, grant, filters, after=after, limit=limit)
+        page = service.serving.page(
+            *(office, right, grant, filters), after=after, limit=limit, descending=descending
+        )
         answer = Answer(office, right, allowed, every, page.records, page.bodies)
         return answer.only(columns), page.last
 
@@ -154,7 +162,7 @@ def _grant(access: Access, path: Mapping[str, str]) -> tuple[str, Right | None, 
 
 @cache
 def _known(right: Right) -> frozenset[str]:
-    return frozenset(filter_classes(right)) | {"limit", "cursor", "fields"}
+    return frozenset(filter_classes(right)) | {"limit", "cursor", "fields", SORT}
 
 
 def _uses_withheld(values: Mapping[str, str], right: Right, grant: Grant) -> bool:

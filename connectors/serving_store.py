@@ -137,13 +137,19 @@ class ServingStore:
         *,
         after: tuple[str, str] = START,
         limit: int,
+        descending: bool = False,
     ) -> Page:
         """Return the allowed parts of up to ``limit`` records, by application number."""
         space = self._space(office, right, grant)
         mask = mask_of(grant.allowed)
         connection = self._reader()
         with bounded(connection, self._search_seconds):
-            return reading.read_page(connection, space, mask, filters, after=after, limit=limit)
+            return reading.read_page(
+                *(connection, space, mask, filters),
+                after=after,
+                limit=limit,
+                descending=descending,
+            )
 
     def place(self, office: str, right: Right, grant: Grant) -> Place:
         """Return what a reader sees at this moment; the same value, the same records."""
@@ -166,11 +172,13 @@ class ServingStore:
         filters: Filters,
         *,
         after: tuple[str, str] = START,
+        descending: bool = False,
     ) -> Reading:
         """Return a reading of the allowed parts of all records, in one state; close it."""
         space = self._space(office, right, grant)
         connection = connect(self._path, writer=False)
-        return Reading(connection, space, mask_of(grant.allowed), filters, after=after)
+        mask = mask_of(grant.allowed)
+        return Reading(connection, space, mask, filters, after=after, descending=descending)
 
     def changes(
         self,

@@ -71,7 +71,8 @@ class Hub:
             right: ``patents``, ``trademarks`` or ``designs``.
             page_size: records asked for at a time.
             filters: as the API names them, such as ``status="registered"``,
-                ``niceClass=[9, 35]`` or ``applicationDateFrom="2024-01-01"``.
+                ``niceClass=[9, 35]`` or ``applicationDateFrom="2024-01-01"``; and in which
+                order, ``sort="-applicationNumber"`` for the last number first.
         """
         asked = {name: _written(value) for name, value in filters.items() if value is not None}
         path = _records_path(office, right)

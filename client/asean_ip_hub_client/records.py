@@ -23,7 +23,7 @@ class Records:
         self._transport, self._path, self._parameters = transport, path, dict(parameters)
 
     def pages(self) -> Iterator[list[Record]]:
-        """Yield the pages, by application number."""
+        """Yield the pages, by application number, or in the order asked for."""
         cursor: str | None = None
         while True:
             asked = self._parameters | ({"cursor": cursor} if cursor else {})

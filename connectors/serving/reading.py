@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from connectors.serving.folding import fold_number, fold_symbol, fold_text
 from connectors.serving.rows import BITS, Filters, Space, key_of
@@ -28,6 +29,19 @@ _BEYOND = "\U0010ffff"
 
 START = ("", "")
 """Before the first record of a page order; a sort key is never empty."""
+
+_END = (_BEYOND, "")
+"""Behind the last record: where the order begins that goes down."""
+
+
+class _Way(NamedTuple):
+    """A direction of the page order, as SQL has it."""
+
+    beyond: str
+    order: str
+
+
+_UP, _DOWN = _Way(">", ""), _Way("<", " DESC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +81,12 @@ def read_page(
     *,
     after: tuple[str, str],
     limit: int,
+    descending: bool = False,
 ) -> Page:
     """Return up to ``limit`` records after a place, ordered by application number."""
-    statement, values = page_statement(connection, space, mask, filters, after)
+    statement, values = page_statement(
+        connection, space, mask, filters, after, descending=descending
+    )
     rows = connection.execute(statement, (*values, limit + 1)).fetchall()
     more = len(rows) > limit
     if more:
@@ -134,13 +151,18 @@ def page_statement(
     mask: int,
     filters: Filters,
     after: tuple[str, str],
+    *,
+    descending: bool = False,
 ) -> tuple[str, list[object]]:
     """Return the statement of a page and its values, all but the limit.
 
     A page walks something in page order and looks at every record on its way, so that it costs
     the same however many records fit: the places of the symbols of one scheme, merged, or else
     ``record``. Only a number leads to its few records directly, which are then sorted.
+    ``descending`` walks the same the other way round, records of one number as well.
     """
+    way = _DOWN if descending else _UP
+    after = _END if descending and after == START else after
     asked, by_number = _symbols(filters), bool(_numbers(filters))
     driving = None if by_number else _driving(asked)
     conditions, values = list[str](), list[object]()
@@ -157,14 +179,14 @@ def page_statement(
         conditions.append(condition)
         values.append(value)
     if driving is not None:
-        return _merged(space, mask, (driving, asked[driving]), (conditions, values), after)
+        return _merged(space, mask, (driving, asked[driving]), (conditions, values), after, way)
     walk = "+" if by_number else ""
-    order = f"{walk}r.sort_key, {walk}r.record_id"
-    conditions += ["r.alive = 1", "r.space = ?", f"({order}) > (?, ?)"]
+    key, record = f"{walk}r.sort_key", f"{walk}r.record_id"
+    conditions += ["r.alive = 1", "r.space = ?", f"({key}, {record}) {way.beyond} (?, ?)"]
     return (
         f"SELECT r.sort_key, r.record_id, {column_of(mask)} "
         f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE {' AND '.join(conditions)} "
-        f"ORDER BY {order} LIMIT ?",
+        f"ORDER BY {key}{way.order}, {record}{way.order} LIMIT ?",
         [*values, space, *after],
     )
 
@@ -175,6 +197,7 @@ def _merged(
     driving: tuple[str, list[str]],
     asked: tuple[list[str], list[object]],
     after: tuple[str, str],
+    way: _Way,
 ) -> tuple[str, list[object]]:
     """Return the statement that walks the places of each symbol in page order, side by side.
 
@@ -194,10 +217,11 @@ def _merged(
             f"SELECT p.sort_key, p.record_id, {column_of(mask)} FROM posting p {record}"
             f"CROSS JOIN fragment f ON {FRAGMENT_OF_RECORD.replace('r.', 'p.')} "
             "WHERE p.space = ? AND p.scheme = ? AND p.symbol = ? "
-            f"AND (p.sort_key, p.record_id) > (?, ?){''.join(f' AND {c}' for c in conditions)}"
+            f"AND (p.sort_key, p.record_id) {way.beyond} (?, ?)"
+            f"{''.join(f' AND {condition}' for condition in conditions)}"
         )
         values += [space, scheme, symbol, *after, *bounds]
-    return f"{' UNION ALL '.join(arms)} ORDER BY 1, 2 LIMIT ?", values
+    return f"{' UNION ALL '.join(arms)} ORDER BY 1{way.order}, 2{way.order} LIMIT ?", values
 
 
 def _driving(asked: Mapping[str, list[str]]) -> str | None:

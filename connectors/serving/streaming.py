@@ -36,9 +36,12 @@ class Reading:
         filters: Filters,
         *,
         after: tuple[str, str] = START,
+        descending: bool = False,
     ) -> None:
         """Start reading ``space`` on a connection that nobody else uses."""
-        statement, values = page_statement(connection, space, mask, filters, after)
+        statement, values = page_statement(
+            connection, space, mask, filters, after, descending=descending
+        )
         self._connection = connection
         self._rows = connection.execute(statement, (*values, -1))
 

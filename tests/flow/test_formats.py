@@ -96,11 +96,14 @@ def records(kind: Format, answer: httpx.Response) -> list[dict[str, Any]]:
             return [{"recordId": node.findtext(name)} for node in etree.fromstring(answer.content)]
 
 
+@pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("kind", Format)
-def test_pages_and_records_are_to_be_had_in_every_form(http: TestClient, kind: Format) -> None:
+def test_pages_and_records_are_to_be_had_in_every_form(
+    http: TestClient, kind: Format, *, descending: bool
+) -> None:
     accept = {"Accept": MEDIA_TYPES[kind]}
     seen: list[str] = []
-    url: str | None = f"{BASE}?limit=10"
+    url: str | None = f"{BASE}?limit=10{'&sort=-applicationNumber' if descending else ''}"
     while url:
         page = http.get(url, headers=accept)
         assert page.status_code == 200, page.text
@@ -111,7 +114,7 @@ def test_pages_and_records_are_to_be_had_in_every_form(http: TestClient, kind: F
         assert b"Dara" not in page.content
         seen += [item["recordId"] for item in found]
         url = page.links["next"]["url"].removeprefix("http://hub.test") if page.links else None
-    assert seen == [f"r{number:04d}" for number in range(25)]
+    assert seen == sorted((f"r{number:04d}" for number in range(25)), reverse=descending)
     one = http.get(f"{BASE}/r0003", headers=accept)
     assert [item["recordId"] for item in records(kind, one)] == ["r0003"]
     name = one.headers.get("content-disposition")
@@ -188,6 +191,8 @@ def test_a_stream_has_everything_whatever_its_number(http: TestClient) -> None:
     assert answer.headers["vary"] == "Authorization, Accept, Accept-Encoding"
     assert "content-length" not in answer.headers
     assert b"Dara" not in answer.content
+    turned = http.get(f"{BASE}?sort=-applicationNumber", headers=accept)
+    assert turned.text.splitlines() == answer.text.splitlines()[::-1]
     some = http.get(f"{BASE}?fields=status&status=filed", headers=accept)
     assert some.text.splitlines()[-1] == '{"recordId":"r0024","status":"filed"}'
 

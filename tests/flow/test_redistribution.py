@@ -259,19 +259,23 @@ def test_an_authorization_acts_on_the_next_request(hub: Hub) -> None:
     assert hub.get(path).status_code == 404
 
 
-def test_pages_visit_every_record_once(hub: Hub) -> None:
+@pytest.mark.parametrize("order", ["", "sort=applicationNumber&", "sort=-applicationNumber&"])
+def test_pages_visit_every_record_once(hub: Hub, order: str) -> None:
     hub.share("KH", {TM: frozenset()})
     hub.publish(
-        "KH", TM, *[simple(f"r{n:02d}", applicationNumber=f"KH/{n:02d}") for n in range(25)]
+        # Two records have one number each: the order is that of their identifiers then.
+        *("KH", TM),
+        *[simple(f"r{n:02d}", applicationNumber=f"KH/{n // 2:02d}") for n in range(25)],
     )
     seen: list[str] = []
-    url: str | None = "/v1/offices/KH/trademarks/records?limit=10"
+    url: str | None = f"/v1/offices/KH/trademarks/records?{order}limit=3"
     while url:
         page = hub.get(url)
         seen += [item["recordId"] for item in page.json()["items"]]
         assert ("nextCursor" in page.json()) == ("next" in page.links)
         url = page.links["next"]["url"].removeprefix("http://hub.test") if page.links else None
-    assert seen == [f"r{n:02d}" for n in range(25)]
+    expected = [f"r{n:02d}" for n in range(25)]
+    assert seen == (expected[::-1] if "-" in order else expected)
 
 
 def test_a_cursor_belongs_to_its_query(hub: Hub) -> None:
@@ -284,9 +288,45 @@ def test_a_cursor_belongs_to_its_query(hub: Hub) -> None:
         f"cursor={cursor}",
         f"status=x&cursor={cursor}",
         f"status=filed&cursor={cursor}A",
+        f"status=filed&sort=-applicationNumber&cursor={cursor}",
     ):
         assert hub.get(f"{base}?{query}").json()["code"] == "invalid_request"
     assert hub.get(f"/v1/changes?cursor={cursor}").status_code == 400
+
+
+def test_an_order_by_a_withheld_field_is_refused_as_a_filter_is(hub: Hub) -> None:
+    """And one that there is not says which there are; neither depends on what there is."""
+    base = "/v1/offices/KH/trademarks/records"
+    hub.share("KH", {TM: frozenset({Disclosure.STATUS_CHANGE})})
+    for _ in range(2):
+        for order in ("status", "-status", "-applicationNumber,status", "statusDate"):
+            answer = hub.get(f"{base}?sort={order}")
+            assert (answer.status_code, answer.json()["code"]) == (400, "field_not_available")
+        for order in ("nonsense", "", "applicants", "applicationNumber,-applicationNumber"):
+            answer = hub.get(f"{base}?sort={order}")
+            assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request")
+            assert "one of applicationNumber, -applicationNumber." in answer.json()["detail"]
+        hub.publish("KH", TM, simple("a", status="filed"))
+
+
+def test_an_order_goes_with_filters_and_search(hub: Hub) -> None:
+    hub.share("KH", {TM: frozenset()})
+    words = [{"text": "Elephant", "languageCode": "en"}]
+    statuses = ("filed", "expired", "registered")
+    hub.publish(
+        *("KH", TM),
+        *[simple(f"r{n}", status=statuses[n % 3], markVerbalElements=words) for n in range(9)],
+    )
+
+    def found(query: str) -> list[str]:
+        url = f"/v1/offices/KH/trademarks/records?sort=-applicationNumber&{query}"
+        return [item["recordId"] for item in hub.get(url).json()["items"]]
+
+    assert found("status=filed") == ["r6", "r3", "r0"]
+    assert found("status=filed,expired&limit=3") == ["r7", "r6", "r4"]
+    assert found("q=elephant&status=expired") == ["r7", "r4", "r1"]
+    assert found("q=elephant&limit=2") == ["r8", "r7"]
+    assert found("applicationNumber=r5") == ["r5"]
 
 
 def test_filters_and_search(hub: Hub) -> None:

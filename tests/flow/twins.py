@@ -266,6 +266,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "limit": ("1", "3", "1000", "0", "x"),
     "cursor": ("nonsense",),
     "fields": ("recordId", "nonsense"),
+    "sort": ("applicationNumber", "-applicationNumber", "-applicationNumber,status", "nonsense"),
 }
 GONE = ("KH000", "KH003", "KH004", "KH018", "TH002", "VN001", "nonsense")
 
@@ -286,7 +287,11 @@ def requests_for(description: Mapping[str, Any], old: str) -> Iterator[Asked]:
             yield _get(f"{place}/records?fields=recordId,{field.name}&limit=4")
             yield _get(f"{place}/records?{field.name}=x")
             yield _get(f"{place}/records?sort={field.name}")
-        yield from (_get(f"{place}/records", Accept=form) for form in FORMS)
+            yield _get(f"{place}/records?sort=-{field.name}&limit=4")
+        for more in ("limit=1", "limit=3&q=serunai", "status=registered&limit=2", "niceClass=5"):
+            yield _get(f"{place}/records?sort=-applicationNumber&{more}")
+        for query in ("", "?sort=-applicationNumber", "?sort=-applicationNumber&limit=2"):
+            yield from (_get(f"{place}/records{query}", Accept=form) for form in FORMS)
         for record in GONE:
             yield _get(f"{place}/records/{record}")
         yield from (_get(f"{place}/records/KH004", Accept=form) for form in FORMS)

@@ -231,15 +231,20 @@ def test_pages_of_any_symbols_have_each_record_once_in_order(
             and of.applicationDate.year < 2002
             and all(fits(of, *each) for each in wanted.items())
         )
-        found, after = [], ("", "")
-        while True:
-            page = store.page("KH", TM, CORE, filters, after=after, limit=7)
-            found += page.records
-            assert [msgspec.json.decode(body)["recordId"] for body in page.bodies] == page.records
-            if page.last is None:
-                break
-            after = page.last
-        assert found == [name for _, name in expected], filters
+        names = [name for _, name in expected]
+        for descending in (False, True):
+            found, after = [], ("", "")
+            while True:
+                page = store.page(
+                    *("KH", TM, CORE, filters), after=after, limit=7, descending=descending
+                )
+                found += page.records
+                bodies = [msgspec.json.decode(body)["recordId"] for body in page.bodies]
+                assert bodies == page.records
+                if page.last is None:
+                    break
+                after = page.last
+            assert found == (names[::-1] if descending else names), filters
 
 
 @pytest.mark.parametrize(
@@ -252,12 +257,15 @@ def test_pages_of_any_symbols_have_each_record_once_in_order(
         Filters(symbols={"nice": ("5",), "locarno": ("14",)}),
     ],
 )
+@pytest.mark.parametrize("descending", [False, True])
 def test_no_page_gathers_what_grows_with_the_register(
-    store: ServingStore, filters: Filters
+    store: ServingStore, filters: Filters, *, descending: bool
 ) -> None:
     store.publish(delivery(1, row("a")))
     connection = schema.connect(store.path, writer=False)
-    statement, values = reading.page_statement(connection, 1, 1, filters, ("", ""))
+    statement, values = reading.page_statement(
+        *(connection, 1, 1, filters, ("", "")), descending=descending
+    )
     plan = [
         step for *_, step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", (*values, 1))
     ]
