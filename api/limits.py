@@ -35,7 +35,11 @@ mistake: whoever learns to sign them may make ten times as many before having to
 _FAILURES = Rate((MAX_FAILURES, 1), (MAX_FAILURES / WINDOW_SECONDS, 1))
 _ONE: Pair = (1.0, 0.0)
 _NOTHING: Pair = (0.0, 0.0)
-_ANY: Pair = (-1e18, -1e18)
+_NONE = -1e18
+_ANY: Pair = (_NONE, _NONE)
+
+TELLS_QUOTA = "/v1/me"
+"""Gives no rows away: who has used up theirs may still ask here when to go on."""
 
 REQUESTS, ROWS = "requests", "rows"
 
@@ -107,13 +111,14 @@ def admit(request: Request, access: Access, limits: Limits | None, at: datetime)
     rate, now = _rate(requests, access.rowsPerMinute or limits.rows), at.timestamp()
     name = _name(limits.quotas, access.clientId)
     owed = limits.owed.pop(name, 0)
+    row = _NONE if request.scope["path"] == TELLS_QUOTA else 1.0
     enough, levels = limits.quotas.take(
-        name, rate, now, needed=(1.0, 1.0 + owed), taken=(1.0, owed)
+        name, rate, now, needed=(1.0, row + owed), taken=(1.0, owed)
     )
     if owed and not enough:  # what was sent is taken, whatever is left
         levels = limits.quotas.take(name, rate, now, needed=_ANY, taken=(0.0, owed))[1]
     meter = request.scope["meter"] = Meter(limits, name, rate, levels, now)
-    return None if enough else _refuse(request, meter, at)
+    return None if enough else _refuse(request, meter, at, (1.0, row))
 
 
 def quota(request: Request) -> dict[str, object] | None:
@@ -174,8 +179,8 @@ def seconds_until(rate: Rate, levels: Pair, wanted: Pair) -> tuple[int, int]:
     )
 
 
-def _refuse(request: Request, meter: Meter, at: datetime) -> Response:
-    waits = seconds_until(meter.rate, meter.levels, (1.0, 1.0))
+def _refuse(request: Request, meter: Meter, at: datetime, needed: Pair) -> Response:
+    waits = seconds_until(meter.rate, meter.levels, needed)
     violated = [name for name, wait in zip((REQUESTS, ROWS), waits, strict=True) if wait]
     wait = max(1, *waits)
     quotas = dict(zip((REQUESTS, ROWS), meter.rate.capacity, strict=True))

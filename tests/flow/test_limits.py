@@ -104,11 +104,13 @@ def test_a_large_answer_is_sent_whole_and_paid_by_waiting(
     limit(world, rowsPerMinute=3)
     whole = get(world, token, RECORDS)
     assert len(whole.json()["items"]) == 5
-    refused = get(world, token, "/v1/me")
+    refused = get(world, token, RECORDS)
     assert (refused.status_code, refused.json()["limits"]) == (429, ["rows"])
     assert refused.headers["retry-after"] == "60", "two rows too many and one to go on"
+    told = get(world, token, "/v1/me").json()["quota"]["rows"]
+    assert (told["remaining"], told["fullAgainInSeconds"]) == (0, 100)
     world.now[0] += timedelta(seconds=60)
-    assert get(world, token, "/v1/me").status_code == 200
+    assert get(world, token, RECORDS).status_code == 200
 
 
 def test_me_tells_the_quota(world: World, token: str) -> None:
