@@ -71,6 +71,11 @@ def disposition(office: str, right: Right, kind: Format) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{office}-{right}.{kind}"'}
 
 
+def counted(total: int | None) -> dict[str, str]:
+    """Return the header that tells how many records there are, where the body cannot."""
+    return {} if total is None else {"X-Total-Count": str(total)}
+
+
 def caching(allowed: frozenset[Disclosure]) -> dict[str, str]:
     """Return the cache headers: never shared, and never kept when persons are in it."""
     keep = "private, no-store" if Disclosure.STAKEHOLDER in allowed else "private, no-cache"

@@ -29,6 +29,7 @@ from api.openapi_parts import (
     HEADERS,
     LIMIT,
     OFFICE,
+    QUOTAS,
     REQUEST_ID,
     RIGHT,
     STRING,
@@ -42,6 +43,7 @@ from api.openapi_parts import (
 )
 from api.parameters import FILTERS, SORTS
 from connectors.exports.formats import MEDIA_TYPES, Format
+from connectors.serving_store import Count
 from ipregister.model import Disclosure, Member, Right, load_tables
 
 TITLE = "ASEAN IP data-sharing hub"
@@ -67,6 +69,15 @@ _SORT = query_parameter(
     "sort",
     "In which order; `-` for descending. Records of one number are in the order of `recordId`",
     {"type": "string", "enum": list(SORTS), "default": "applicationNumber"},
+)
+
+
+_COUNT = query_parameter(
+    "count",
+    "How many records there are on all pages, after filters and as far as you may see them: in "
+    "`count`, in other forms than JSON in `X-Total-Count`. An `estimate` is that of a sample of "
+    "10,000, and exact where there are fewer or nothing is filtered",
+    {"type": "string", "enum": list(Count), "default": Count.NONE},
 )
 
 
@@ -100,9 +111,13 @@ RECORDS = operation(
         CURSOR,
         _FIELDS,
         _SORT,
+        _COUNT,
         *(query_parameter(name, f.description, dict(f.schema)) for name, f in FILTERS.items()),
     ],
 )
+RECORDS["responses"]["200"]["headers"] = QUOTAS | {
+    "X-Total-Count": {"description": "Where `count` asks for it, but in JSON", "schema": STRING}
+}
 CHANGES = operation(
     _forms(
         json_answer(reference("ChangePage"), "Changes, oldest first within one office and right"),
@@ -149,7 +164,10 @@ SCHEMAS: Document = {
         status={"type": "integer"},
     ),
     "RecordPage": object_schema(
-        "items", items={"type": "array", "items": _ANY_RECORD}, nextCursor=STRING
+        "items",
+        items={"type": "array", "items": _ANY_RECORD},
+        count={"type": "integer", "minimum": 0},
+        nextCursor=STRING,
     ),
     "ChangePage": object_schema(
         "items hasMore nextCursor",

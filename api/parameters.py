@@ -12,7 +12,7 @@ from functools import cache
 from urllib.parse import parse_qsl
 
 from connectors.serving.folding import fold_text
-from connectors.serving_store import Filters
+from connectors.serving_store import Count, Filters
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right, load_tables
 
@@ -191,6 +191,18 @@ def read_sort(
     if len(keys) > 1 or keys[0] not in SORTS:
         raise InvalidRequest(f"{SORT}: one of {', '.join(SORTS)}.")
     return SORTS[keys[0]]
+
+
+def read_count(values: Mapping[str, str]) -> Count:
+    """Return what is to be told of the number of records; nothing where nothing is asked.
+
+    Raises:
+        InvalidRequest: not one of the words there are.
+    """
+    text = values.get("count", Count.NONE)
+    if text not in list(Count):
+        raise InvalidRequest(f"count: one of {', '.join(Count)}.")
+    return Count(text)
 
 
 def read_filters(values: Mapping[str, str], right: Right) -> Filters:

@@ -11,7 +11,7 @@ from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.answers import Answer, caching, disposition
+from api.answers import Answer, caching, counted, disposition
 from api.limits import count_rows
 from api.problems import refuse
 from api.receipting import note
@@ -23,7 +23,7 @@ from connectors.exports.tasks import Task
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
 from connectors.serving.rows import mask_of
-from connectors.serving_store import START, Filters
+from connectors.serving_store import START, Count, Filters
 from ipregister.authorizations import Grant
 from ipregister.model import Right
 
@@ -43,16 +43,21 @@ class Wanted:
     every: Collection[str]
     filters: Filters
     after: tuple[str, str]
-    descending: bool = False
+    descending: bool
+    count: Count
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the bytes come from; ``length`` is how many there will be, where that is known."""
+    """Where the bytes come from; ``length`` is how many there will be, where that is known.
+
+    ``total`` is the number of records, where the client wants to be told.
+    """
 
     produce: Produce
     close: Callable[[], None]
     length: int | None = None
+    total: int | None = None
 
 
 async def stream(request: Request, service: Service, wanted: Wanted) -> Response:
@@ -71,6 +76,7 @@ async def stream(request: Request, service: Service, wanted: Wanted) -> Response
 
     headers = caching(wanted.grant.allowed)
     headers |= disposition(wanted.office, wanted.right, Format.NDJSON)
+    headers |= counted(source.total)
     headers["Content-Type"] = MEDIA_TYPES[Format.NDJSON]
     if encoding := encoding_of(request):
         headers["Content-Encoding"] = encoding
@@ -88,7 +94,10 @@ def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
     """Read the store; every piece is an ``Answer`` and leaves its receipt before it goes out."""
     space = (wanted.office, wanted.right)
     opened = service.serving.reading(
-        *(*space, wanted.grant, wanted.filters), after=wanted.after, descending=wanted.descending
+        *(*space, wanted.grant, wanted.filters),
+        after=wanted.after,
+        descending=wanted.descending,
+        count=wanted.count,
     )
     made = encoder(Format.NDJSON, wanted.right, wanted.columns)
     empty = Answer(*space, wanted.grant.allowed, wanted.every, (), ())
@@ -101,7 +110,7 @@ def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
         note(request, service, wanted.access, Route.STREAM, space, answer.records)
         return made.encode(answer.bodies)
 
-    return Source(produce, opened.close)
+    return Source(produce, opened.close, total=opened.count)
 
 
 def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None:
@@ -138,4 +147,5 @@ def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None
         count_rows(request, records)
         return data
 
-    return Source(produce, opened.close, length_of(found, mask))
+    total = None if wanted.count is Count.NONE else found.records
+    return Source(produce, opened.close, length_of(found, mask), total)

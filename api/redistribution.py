@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import openapi
-from api.answers import Answer, caching, coding_of, compact, etag_of, matches, respond
+from api.answers import Answer, caching, coding_of, compact, counted, etag_of, matches, respond
 from api.auth import authenticate
 from api.direct import DirectRoute
 from api.limits import count_rows
@@ -28,6 +28,7 @@ from api.parameters import (
     SORT,
     available_fields,
     filter_classes,
+    read_count,
     read_fields,
     read_filters,
     read_limit,
@@ -115,31 +116,38 @@ async def list_records(request: Request) -> Response:
     kind = negotiate(request, RECORD_FORMATS)
     if kind is None:
         return not_acceptable(request, RECORD_FORMATS)
-    limit, filters = read_limit(values), read_filters(values, right)
+    limit, filters, count = read_limit(values), read_filters(values, right), read_count(values)
     bound = bound_to(("records", access.clientId, office, right), values, _BINDING)
     after = Paging(request, service, values, bound).place(Sort) or START
 
     every = available_fields(right, allowed)
     if kind is Format.NDJSON and "limit" not in values:
-        wanted = Wanted(access, office, right, grant, columns, every, filters, after, descending)
+        wanted = Wanted(
+            *(access, office, right, grant, columns, every, filters, after, descending, count)
+        )
         return await stream(request, service, wanted)
 
-    def read() -> tuple[Answer, Sort | None]:
+    def read() -> tuple[Answer, Sort | None, int | None]:
         page = service.serving.page(
-            *(office, right, grant, filters), after=after, limit=limit, descending=descending
+            *(office, right, grant, filters),
+            after=after,
+            limit=limit,
+            descending=descending,
+            count=count,
         )
         answer = Answer(office, right, allowed, every, page.records, page.bodies)
-        return answer.only(columns), page.last
+        return answer.only(columns), page.last, page.count
 
     # A search walks through many records: other requests must not wait for it.
-    answer, last = await run_in_threadpool(read) if is_search(filters) else read()
+    answer, last, total = await run_in_threadpool(read) if is_search(filters) else read()
     note(request, service, access, Route.PAGE, (office, right), answer.records)
     cursor = None if last is None else service.cursors.seal(msgspec.json.encode(last), bound)
     count_rows(request, len(answer.bodies))
     headers = {"Link": next_link(request, service, values, cursor)} if cursor else {}
     if kind is Format.JSON:
-        body = _page(answer.bodies, cursor)
+        body = _page(answer.bodies, cursor, total)
     else:
+        headers |= counted(total)
         body = await run_in_threadpool(answer.encoded, kind)
     coding = coding_of(request, kind, body)
     return await compact(respond(answer, kind, body, headers), coding)
@@ -162,7 +170,7 @@ def _grant(access: Access, path: Mapping[str, str]) -> tuple[str, Right | None, 
 
 @cache
 def _known(right: Right) -> frozenset[str]:
-    return frozenset(filter_classes(right)) | {"limit", "cursor", "fields", SORT}
+    return frozenset(filter_classes(right)) | {"limit", "cursor", "fields", "count", SORT}
 
 
 def _uses_withheld(values: Mapping[str, str], right: Right, grant: Grant) -> bool:
@@ -172,6 +180,7 @@ def _uses_withheld(values: Mapping[str, str], right: Right, grant: Grant) -> boo
     return any(name in classes and classes[name] not in grant.allowed for name in values)
 
 
-def _page(bodies: Sequence[bytes], cursor: str | None) -> bytes:
-    end = b"]}" if cursor is None else b'],"nextCursor":"%b"}' % cursor.encode()
+def _page(bodies: Sequence[bytes], cursor: str | None, total: int | None) -> bytes:
+    end = b"]" if total is None else b'],"count":%d' % total
+    end += b"}" if cursor is None else b',"nextCursor":"%b"}' % cursor.encode()
     return b'{"items":[' + b",".join(bodies) + end

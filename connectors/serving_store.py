@@ -8,13 +8,15 @@ not decided here.
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from pathlib import Path
 
 from connectors.serving import reading, writing
+from connectors.serving.counting import Count, count_records
 from connectors.serving.feed import Changes, PlaceUnknown, read_changes, target_of
 from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
@@ -33,6 +35,7 @@ from ipregister.model import Disclosure, Right
 __all__ = [
     "START",
     "Changes",
+    "Count",
     "Filters",
     "Mark",
     "Page",
@@ -138,27 +141,34 @@ class ServingStore:
         after: tuple[str, str] = START,
         limit: int,
         descending: bool = False,
+        count: Count = Count.NONE,
     ) -> Page:
-        """Return the allowed parts of up to ``limit`` records, by application number."""
+        """Return the allowed parts of up to ``limit`` records, by application number.
+
+        Raises:
+            SearchTooSlow: they were not found, or not counted, in time.
+        """
         space = self._space(office, right, grant)
         mask = mask_of(grant.allowed)
-        connection = self._reader()
-        with bounded(connection, self._search_seconds):
-            return reading.read_page(
-                *(connection, space, mask, filters),
-                after=after,
-                limit=limit,
-                descending=descending,
-            )
+        connection, seconds = self._reader(), self._search_seconds
+        with _one_state(connection) if count is not Count.NONE else nullcontext():
+            with bounded(connection, seconds):
+                page = reading.read_page(
+                    *(connection, space, mask, filters),
+                    after=after,
+                    limit=limit,
+                    descending=descending,
+                )
+            if count is Count.NONE:
+                return page
+            total = count_records(connection, space, filters, count, seconds=seconds)
+            return replace(page, count=total)
 
     def place(self, office: str, right: Right, grant: Grant) -> Place:
         """Return what a reader sees at this moment; the same value, the same records."""
         space, connection = self._space(office, right, grant), self._reader()
-        connection.execute("BEGIN")  # two statements, one state
-        try:
+        with _one_state(connection):
             return find_place(connection, space, mask_of(grant.allowed))
-        finally:
-            connection.execute("COMMIT")
 
     def whole_place(self, office: str, right: Right, grant: Grant) -> Place:
         """Return the place with all classes: for what is kept inside the hub, of all of them."""
@@ -173,12 +183,15 @@ class ServingStore:
         *,
         after: tuple[str, str] = START,
         descending: bool = False,
+        count: Count = Count.NONE,
     ) -> Reading:
         """Return a reading of the allowed parts of all records, in one state; close it."""
         space = self._space(office, right, grant)
         connection = connect(self._path, writer=False)
         mask = mask_of(grant.allowed)
-        return Reading(connection, space, mask, filters, after=after, descending=descending)
+        return Reading(
+            *(connection, space, mask, filters), after=after, descending=descending, count=count
+        )
 
     def changes(
         self,
@@ -197,11 +210,8 @@ class ServingStore:
             StoreError: a view of a grant is not prepared.
         """
         connection = self._reader()
-        connection.execute("BEGIN")  # several statements, one state
-        try:
+        with _one_state(connection):
             return read_changes(connection, grants, marks, limit, between)
-        finally:
-            connection.execute("COMMIT")
 
     def places(self, grants: Mapping[Space, Grant]) -> dict[Space, str]:
         """Return how far the feed of each space is for a reader, and under which grant.
@@ -243,3 +253,13 @@ class ServingStore:
             connection = self._local.connection = connect(self._path, writer=False)
             self._opened.append(connection)
         return connection
+
+
+@contextmanager
+def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """Let several statements see the same state."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")

@@ -13,9 +13,22 @@ STEPS = 2_000
 """Of SQLite's machine between two looks at the clock: about 50 microseconds."""
 
 
+_REMEDY = (
+    "Narrow it: a number, a class or dates find their records directly; a part of a word has to "
+    "be looked for everywhere."
+)
+
+
 @contextmanager
-def bounded(connection: sqlite3.Connection, seconds: float = SEARCH_SECONDS) -> Iterator[None]:
+def bounded(
+    connection: sqlite3.Connection,
+    seconds: float = SEARCH_SECONDS,
+    what: str = "The search",
+    remedy: str = _REMEDY,
+) -> Iterator[None]:
     """Interrupt what runs on a connection for longer than ``seconds``.
+
+    ``what`` it is, and the ``remedy``, are told to who asked for it.
 
     Raises:
         SearchTooSlow: it was interrupted.
@@ -27,9 +40,6 @@ def bounded(connection: sqlite3.Connection, seconds: float = SEARCH_SECONDS) -> 
     except sqlite3.OperationalError as exc:
         if exc.sqlite_errorcode != sqlite3.SQLITE_INTERRUPT:
             raise
-        raise SearchTooSlow(
-            f"The search took longer than {seconds:g} s. Narrow it: a number, a class or dates "
-            "find their records directly; a part of a word has to be looked for everywhere."
-        ) from exc
+        raise SearchTooSlow(f"{what} took longer than {seconds:g} s. {remedy}") from exc
     finally:
         connection.set_progress_handler(None, 0)

@@ -46,11 +46,15 @@ _UP, _DOWN = _Way(">", ""), _Way("<", " DESC")
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records as JSON objects, and their identifiers; ``last`` is where the next page starts."""
+    """Records as JSON objects, and their identifiers; ``last`` is where the next page starts.
+
+    ``count`` is how many records there are on all pages, where somebody wanted to know.
+    """
 
     bodies: list[bytes]
     last: tuple[str, str] | None
     records: list[str]
+    count: int | None = None
 
 
 def read_record(
@@ -163,8 +167,8 @@ def page_statement(
     """
     way = _DOWN if descending else _UP
     after = _END if descending and after == START else after
-    asked, by_number = _symbols(filters), bool(_numbers(filters))
-    driving = None if by_number else _driving(asked)
+    asked, by_number = symbols_of(filters), bool(numbers_of(filters))
+    driving = None if by_number else driving_scheme(asked)
     conditions, values = list[str](), list[object]()
     for scheme, symbols in asked.items():
         if scheme == driving:
@@ -172,10 +176,10 @@ def page_statement(
         gathered = (
             not by_number and driving is None and _are_few(connection, space, scheme, symbols)
         )
-        condition, bounds = (_among if gathered else _filed_under)(space, scheme, symbols)
+        condition, bounds = (_among if gathered else filed_under)(space, scheme, symbols)
         conditions.append(condition)
         values += bounds
-    for condition, value in _numbers(filters) + _plain(filters):
+    for condition, value in numbers_of(filters) + plain_of(filters):
         conditions.append(condition)
         values.append(value)
     if driving is not None:
@@ -209,7 +213,7 @@ def _merged(
     for place, symbol in enumerate(symbols):
         conditions, bounds = list(asked[0]), list(asked[1])
         if place and scheme != STATUS:
-            before, named = _filed_under(space, scheme, symbols[:place])
+            before, named = filed_under(space, scheme, symbols[:place])
             conditions.append(f"NOT {before}")
             bounds += named
         record = "CROSS JOIN record r ON r.id = p.id " if conditions else ""
@@ -224,13 +228,14 @@ def _merged(
     return f"{' UNION ALL '.join(arms)} ORDER BY 1{way.order}, 2{way.order} LIMIT ?", values
 
 
-def _driving(asked: Mapping[str, list[str]]) -> str | None:
+def driving_scheme(asked: Mapping[str, list[str]]) -> str | None:
     """Return the scheme whose symbols lead to the records: a class before a status."""
     exact = [scheme for scheme in asked if scheme not in PREFIX_SCHEMES]
     return min(exact, key=lambda scheme: scheme == STATUS, default=None)
 
 
-def _symbols(filters: Filters) -> dict[str, list[str]]:
+def symbols_of(filters: Filters) -> dict[str, list[str]]:
+    """Return the symbols asked for, by scheme, as they are filed; a status is one of them."""
     given = {**filters.symbols, STATUS: filters.status}
     folded = {
         scheme: dict.fromkeys(fold_symbol(scheme, symbol) for symbol in symbols)
@@ -261,14 +266,15 @@ def _filed(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[objec
     return f"FROM posting WHERE space = ? AND scheme = ? AND ({ranges})", [space, scheme, *bounds]
 
 
-def _filed_under(_space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
+def filed_under(_space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
     """Return the condition, looked at record by record, to be filed under one of some symbols."""
     any_of = " OR ".join(["instr(char(10) || r.postings || char(10), ?) > 0"] * len(symbols))
     end = "" if scheme in PREFIX_SCHEMES else "\n"
     return f"({any_of})", [f"\n{scheme} {symbol}{end}" for symbol in symbols]
 
 
-def _numbers(filters: Filters) -> list[tuple[str, object]]:
+def numbers_of(filters: Filters) -> list[tuple[str, object]]:
+    """Return the conditions that lead to few records directly, each with its value."""
     asked: list[tuple[str, object]] = []
     if filters.applicationNumber is not None:
         asked.append(("r.application_number = ?", fold_number(filters.applicationNumber)))
@@ -277,7 +283,8 @@ def _numbers(filters: Filters) -> list[tuple[str, object]]:
     return asked
 
 
-def _plain(filters: Filters) -> list[tuple[str, object]]:
+def plain_of(filters: Filters) -> list[tuple[str, object]]:
+    """Return the conditions that lead nowhere: each record on the way is looked at."""
     asked: list[tuple[str, object]] = []
     if filters.applicationDateFrom is not None:
         asked.append(("r.application_date >= ?", filters.applicationDateFrom.isoformat()))

@@ -9,6 +9,7 @@ sets an end to it.
 import sqlite3
 from dataclasses import dataclass
 
+from connectors.serving.counting import Count, count_records
 from connectors.serving.patience import bounded
 from connectors.serving.reading import START, page_statement
 from connectors.serving.rows import Filters
@@ -37,8 +38,20 @@ class Reading:
         *,
         after: tuple[str, str] = START,
         descending: bool = False,
+        count: Count = Count.NONE,
     ) -> None:
-        """Start reading ``space`` on a connection that nobody else uses."""
+        """Start reading ``space`` on a connection that nobody else uses.
+
+        Raises:
+            SearchTooSlow: counting took too long; the connection is closed.
+        """
+        if count is not Count.NONE:
+            connection.execute("BEGIN")  # what is counted is what is read
+        try:
+            self.count = count_records(connection, space, filters, count)
+        except BaseException:
+            connection.close()
+            raise
         statement, values = page_statement(
             connection, space, mask, filters, after, descending=descending
         )

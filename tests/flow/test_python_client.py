@@ -126,6 +126,8 @@ def test_records_come_page_by_page_with_filters(office: Office, hub: Hub) -> Non
     assert hub.record("KH", "trademarks", found["recordId"]) == found
     assert len(list(hub.records("KH", "trademarks", status=["filed", "registered"]))) == 7
     assert not list(hub.records("KH", "trademarks", status=["filed", "expired"]))
+    assert hub.records("KH", "trademarks", status="registered").count() == 7
+    assert hub.records("KH", "trademarks", status="expired").count(estimate=True) == 0
     turned = hub.records("KH", "trademarks", page_size=3, sort="-applicationNumber")
     assert list(turned) == list(hub.records("KH", "trademarks"))[::-1]
     with pytest.raises(HubProblem, match="not_found"):  # a name is one step of the path, no more

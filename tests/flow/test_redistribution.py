@@ -329,6 +329,51 @@ def test_an_order_goes_with_filters_and_search(hub: Hub) -> None:
     assert found("applicationNumber=r5") == ["r5"]
 
 
+def test_a_count_is_of_all_pages_after_filters(hub: Hub) -> None:
+    hub.share("KH", {TM: frozenset()})
+    hub.publish(
+        *("KH", TM), *[simple(f"r{n}", status=("filed", "expired")[n % 2]) for n in range(9)]
+    )
+    hub.publish("KH", TM, gone=("r0",))
+    base = "/v1/offices/KH/trademarks/records"
+
+    def told(query: str) -> int | None:
+        found: int | None = hub.get(f"{base}?{query}").json().get("count")
+        return found
+
+    assert told("limit=2") is told("limit=2&count=none") is None
+    for wanted in ("exact", "estimate"):
+        assert told(f"count={wanted}&limit=2") == 8
+        assert told(f"count={wanted}&limit=2&status=filed&sort=-applicationNumber") == 4
+        assert told(f"count={wanted}&status=expired&applicationNumber=r1") == 1
+        assert told(f"count={wanted}&q=nonsense") == 0
+    cursor = hub.get(f"{base}?limit=3&status=filed").json()["nextCursor"]
+    assert told(f"count=exact&status=filed&cursor={cursor}") == 4
+    for accept in ("text/csv", "application/x-ndjson"):
+        for limit in ("", "&limit=1"):
+            answer = hub.get(f"{base}?count=exact&status=filed{limit}", Accept=accept)
+            assert answer.headers["x-total-count"] == "4"
+    assert "x-total-count" not in hub.get(base, Accept="text/csv").headers
+    for wrong in ("", "all", "EXACT", "exact,none"):
+        answer = hub.get(f"{base}?count={wrong}")
+        assert answer.json()["detail"] == "count: one of exact, estimate, none."
+
+
+def test_counting_ends_and_says_what_else_there_is(hub: Hub, monkeypatch: Any) -> None:
+    hub.share("KH", {TM: frozenset()})
+    words = [{"text": "mark", "languageCode": "en"}]
+    hub.publish("KH", TM, *[simple(f"r{n}", markVerbalElements=words) for n in range(300)])
+    monkeypatch.setattr(hub.serving, "_search_seconds", -1.0)
+    base = "/v1/offices/KH/trademarks/records?limit=1"
+    answer = hub.get(f"{base}&q=mark&count=exact")
+    assert (answer.status_code, answer.json()["code"]) == (503, "search_too_slow")
+    assert answer.json()["detail"].startswith("Counting took longer")
+    assert "count=estimate" in answer.json()["detail"]
+    assert answer.headers["retry-after"]
+    assert hub.get(f"{base}&q=mark").status_code == 200  # the connection is as it was
+    assert hub.get(f"{base}&count=exact").json()["count"] == 300
+
+
 def test_filters_and_search(hub: Hub) -> None:
     hub.share("KH", {TM: frozenset()})
     words = [{"text": "ដំរីស Elephant", "languageCode": "km"}]

@@ -266,6 +266,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "limit": ("1", "3", "1000", "0", "x"),
     "cursor": ("nonsense",),
     "fields": ("recordId", "nonsense"),
+    "count": ("exact", "estimate", "none", "nonsense"),
     "sort": ("applicationNumber", "-applicationNumber", "-applicationNumber,status", "nonsense"),
 }
 GONE = ("KH000", "KH003", "KH004", "KH018", "TH002", "VN001", "nonsense")
@@ -290,7 +291,14 @@ def requests_for(description: Mapping[str, Any], old: str) -> Iterator[Asked]:
             yield _get(f"{place}/records?sort=-{field.name}&limit=4")
         for more in ("limit=1", "limit=3&q=serunai", "status=registered&limit=2", "niceClass=5"):
             yield _get(f"{place}/records?sort=-applicationNumber&{more}")
-        for query in ("", "?sort=-applicationNumber", "?sort=-applicationNumber&limit=2"):
+        for more in ("status=registered", "niceClass=5,35", "q=serunai", "status=stB", "ipc=A61K"):
+            for count in ("exact", "estimate"):
+                yield _get(f"{place}/records?count={count}&limit=2&{more}")
+        for query in (
+            "",
+            "?sort=-applicationNumber",
+            "?sort=-applicationNumber&limit=2&count=exact",
+        ):
             yield from (_get(f"{place}/records{query}", Accept=form) for form in FORMS)
         for record in GONE:
             yield _get(f"{place}/records/{record}")

@@ -13,8 +13,8 @@ from random import Random
 import msgspec
 import pytest
 
-from connectors.serving import reading, schema, streaming
-from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
+from connectors.serving import counting, reading, schema, streaming
+from connectors.serving_store import Count, Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
 from ipregister.errors import SearchTooSlow
 from ipregister.model import Disclosure, Right
@@ -245,6 +245,9 @@ def test_pages_of_any_symbols_have_each_record_once_in_order(
                     break
                 after = page.last
             assert found == (names[::-1] if descending else names), filters
+        for count in (Count.EXACT, Count.ESTIMATE):  # there are fewer than an estimate looks at
+            page = store.page("KH", TM, CORE, filters, limit=1, count=count)
+            assert page.count == len(names), filters
 
 
 @pytest.mark.parametrize(
@@ -272,6 +275,26 @@ def test_no_page_gathers_what_grows_with_the_register(
     connection.close()
     assert plan
     assert not [step for step in plan if re.search("SUBQUERY|TEMP B-TREE|SCAN", step)]
+
+
+def test_an_estimate_is_a_share_of_those_that_come_first_by_identifier(
+    store: ServingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting, "SAMPLE", 10)
+    names, statuses = [f"{number:02d}" for number in range(40)], {1: "filed"}
+    rows = [row(n, status=statuses.get(int(n) % 5, "ended"), applicationNumber=n) for n in names]
+    store.publish(delivery(1, *rows))
+    store.publish(delivery(2, gone=("00", "06")))  # first are now 01 to 05, 07 to 11
+
+    def told(filters: Filters) -> list[int | None]:
+        pages = [store.page("KH", TM, CORE, filters, limit=3, count=wanted) for wanted in Count]
+        return [page.count for page in pages]
+
+    assert list(Count) == ["exact", "estimate", "none"]
+    assert told(Filters(status=("filed",))) == [7, round(38 * 2 / 10), None]
+    assert told(Filters(applicationNumber="17")) == [1, 1, None]
+    assert told(Filters()) == [38, 38, None]
+    assert told(Filters(status=("nonsense",))) == [0, 0, None]
 
 
 def test_an_updated_record_is_filed_under_its_new_words_only(store: ServingStore) -> None:
