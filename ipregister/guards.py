@@ -109,7 +109,8 @@ def _wrong_office(measures: Measures, limits: GuardLimits) -> Trouble | None:
     few = present <= limits.vanish_floor
     if not foreign or foreign < present * (1 if few else FOREIGN_SHARE):
         return None
-    which = "every record names" if foreign >= present else f"{foreign:,} records name"
+    names = "record names" if foreign == 1 else "records name"
+    which = "every record names" if foreign >= present else f"{foreign:,} {names}"
     return Trouble(
         HoldCode.WRONG_OFFICE,
         f"{which} another office than yours",
@@ -122,7 +123,8 @@ def _declared_count(measures: Measures, limits: GuardLimits) -> Trouble | None:
         return None
     return Trouble(
         HoldCode.DECLARED_COUNT,
-        f"the file says it has {measures.declared:,} records, and {measures.read:,} are in it",
+        f"the file says it has {count_of(measures.declared, 'record')}, "
+        f"and {measures.read:,} are in it",
         "Was the export cut off? Withdraw it and export again; release it if the file's own "
         "count is wrong.",
     )
@@ -169,7 +171,8 @@ def _old_file(measures: Measures, limits: GuardLimits) -> Trouble | None:
     like = f" as in delivery {measures.returning_to}" if measures.returning_to else ""
     return Trouble(
         HoldCode.OLD_FILE,
-        f"{undone:,} records would go back to what they were before{like}, and nothing is new",
+        f"{count_of(undone, 'record')} would go back to what they were before{like}, "
+        "and nothing is new",
         "Is this an older file again? Withdraw it and deliver the newest.",
     )
 
@@ -219,7 +222,7 @@ def _rolling_vanish(measures: Measures, limits: GuardLimits) -> Trouble | None:
         return None
     return Trouble(
         HoldCode.ROLLING_VANISH,
-        f"with it {lost:,} records ({lost / start:.1%}) would have disappeared "
+        f"with it {count_of(lost, 'record')} ({lost / start:.1%}) would have disappeared "
         f"within {limits.rolling_days} days",
         "Each step was small, the sum is not. " + _RELEASE_OR_WITHDRAW,
     )
@@ -252,7 +255,7 @@ def _field_emptied(measures: Measures, limits: GuardLimits) -> Trouble | None:
 
 def _one_value(measures: Measures, limits: GuardLimits) -> Trouble | None:
     told = [
-        f"{c.field} is now {c.value} in {c.after:.0%} of {c.records:,} records"
+        f"{c.field} is now {c.value} in {c.after:.0%} of {count_of(c.records, 'record')}"
         for c in measures.collapsed
         if c.records >= limits.small_collection
         and c.after >= ONE_VALUE
@@ -280,7 +283,7 @@ def _mass_change(measures: Measures, limits: GuardLimits) -> Trouble | None:
         return None
     return Trouble(
         HoldCode.MASS_CHANGE,
-        f"this update changes {measures.updated:,} records you had ({share:.0%})",
+        f"this update changes {count_of(measures.updated, 'record')} you had ({share:.0%})",
         "Release it if so many were meant to change, withdraw it if not.",
     )
 

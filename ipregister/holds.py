@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from ipregister.report_words import count_of
+
 
 class HoldCode(StrEnum):
     """The kinds of hold; the first that applies names the hold, so strongest first."""
@@ -120,7 +122,7 @@ class Hold:
             None
             if self.code in OURS
             else (
-                f"You had {self.had:,} records, this delivery has {self.inThisFile:,}, "
+                f"You had {count_of(self.had, 'record')}, this delivery has {self.inThisFile:,}, "
                 f"{self.wouldDisappear:,} would disappear."
             )
         )

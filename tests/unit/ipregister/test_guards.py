@@ -106,6 +106,12 @@ def test_what_is_not_is_held_with_three_numbers(code: HoldCode, case: tuple[Meas
     )
 
 
+def test_one_record_is_not_told_as_several() -> None:
+    hold = judge(update(1, 20, foreign=18))
+    assert hold is not None
+    assert "You had 1 record, this delivery has 20," in hold.reason
+
+
 def test_every_hold_that_judging_gives_has_its_case() -> None:
     assert set(HoldCode) - HELD.keys() == {HoldCode.GUARD_FAILED, HoldCode.PROCESSING_FAILED}
 
