@@ -6,6 +6,7 @@ snapshot made for wider rights than its client has now is not there any more.
 """
 
 from datetime import datetime
+from hashlib import sha256
 
 import msgspec
 from fastapi import APIRouter
@@ -20,12 +21,14 @@ from api.direct import DirectRoute
 from api.parameters import SEARCH, filter_classes, read_filters, read_query
 from api.prepared_files import file_name, send_file
 from api.problems import refuse
+from api.repeats import read_key
 from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.exports.preparing import Exports
 from connectors.exports.store import RETENTION
 from connectors.exports.tasks import FILE_TYPES, PREPARED, Snapshot, Task
 from connectors.ledger import Access
+from connectors.ledger.idempotency import Once
 from connectors.receipts.journal import Route
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
@@ -51,7 +54,8 @@ class ExportRequest(Document, frozen=True):
 async def create_export(request: Request) -> Response:
     """Have a file prepared; the answer says where to ask for it.
 
-    The same request gives the same job for as long as nothing you may see has changed.
+    The same request gives the same job for as long as nothing you may see has changed. With an
+    `Idempotency-Key` it gives the same job in any case, for a day at least.
     """
     service = service_of(request)
     access = authenticate(request, service)
@@ -62,7 +66,7 @@ async def create_export(request: Request) -> Response:
     if not access.may("exports:create"):
         return refuse(request, "forbidden")
     read_query(request.scope["query_string"], allowed=frozenset())
-    asked = await read_document(request, ExportRequest)
+    asked, key = await read_document(request, ExportRequest), read_key(request)
     right = next((right for right in Right if right == asked.right), None)
     grant = None if right is None else access.grants.get((asked.office, right))
     if right is None or grant is None:
@@ -80,6 +84,16 @@ async def create_export(request: Request) -> Response:
     filters = read_filters({name: _words(value) for name, value in asked.filters.items()}, right)
     place = service.serving.place(asked.office, right, grant)
     task = Task(asked.office, right, place, kind, filters)
+    if key is not None:
+        once = Once(access.clientId, key, _digest(asked))
+        first = service.ledger.repeats.first
+        known = await run_in_threadpool(
+            first, once, _sealed(service, access, "export", task), service.clock()
+        )
+        before = _open(service, access, "export", known)
+        if before is None or not may_have(service, access, before):
+            return refuse(request, "not_found")
+        task = before
     if not await run_in_threadpool(exports.ask, task):
         return refuse(request, "busy", headers={"Retry-After": "60"})
     document = _job(service, exports, access, task)
@@ -130,13 +144,12 @@ def may_have(service: Service, access: Access, task: Task) -> bool:
 
 
 def _job(service: Service, exports: Exports, access: Access, task: Task) -> dict[str, object]:
-    content = msgspec.json.encode(task)
     document: dict[str, object] = {
-        "jobId": PREFIX + service.cursors.seal(content, ("export", access.clientId)),
+        "jobId": PREFIX + _sealed(service, access, "export", task),
         "status": exports.state(task),
     }
     if (found := exports.snapshot(task.key)) is not None:
-        sealed = service.cursors.seal(content, ("snapshot", access.clientId))
+        sealed = _sealed(service, access, "snapshot", task)
         document |= {
             "status": "COMPLETED",
             "updatedDateTime": _instant(found.at),
@@ -156,6 +169,16 @@ def _download(service: Service, found: Snapshot, sealed: str) -> dict[str, objec
         "sha256": found.sha256,
         "records": found.records,
     }
+
+
+def _sealed(service: Service, access: Access, kind: str, task: Task) -> str:
+    """Return an identifier that only this client can use."""
+    return service.cursors.seal(msgspec.json.encode(task), (kind, access.clientId))
+
+
+def _digest(asked: ExportRequest) -> str:
+    """Return the SHA-256 (hex) of everything that makes this the same request again."""
+    return sha256(msgspec.json.encode(("exports", asked), order="sorted")).hexdigest()
 
 
 def _open(service: Service, access: Access, kind: str, sealed: str) -> Task | None:

@@ -1,6 +1,7 @@
 """The description of bulk: exports, snapshots, Delta Sharing."""
 
 from api.openapi_parts import (
+    IDEMPOTENCY_KEY,
     STRING,
     Document,
     header_parameter,
@@ -23,7 +24,8 @@ _RANGES = [
 
 EXPORT = operation(
     json_answer(reference("ExportJob"), "The job; it exists before anything was prepared"),
-    *("400", "401", "403", "404", "413", "415"),
+    *("400", "401", "403", "404", "413", "415", "422"),
+    parameters=[IDEMPOTENCY_KEY],
     status="202",
 ) | {
     "requestBody": {

@@ -2,6 +2,7 @@
 
 from api.openapi_parts import (
     CURSOR,
+    IDEMPOTENCY_KEY,
     LIMIT,
     OFFICE,
     RIGHT,
@@ -95,7 +96,7 @@ PACKAGE = operation(
         RIGHT,
         query_parameter("kind", "What it is", _words(Kind)) | {"required": True},
         query_parameter("name", "The file's name; or use `Content-Disposition`", STRING),
-        header_parameter("Idempotency-Key", "The same for the same request sent again"),
+        IDEMPOTENCY_KEY,
         header_parameter("Content-Digest", "`sha-256=:…:` of the body (RFC 9530)"),
     ],
 ) | {

@@ -113,3 +113,4 @@ LIMIT = query_parameter(
 CURSOR = query_parameter("cursor", "`nextCursor` of an answer to the same query", STRING)
 OFFICE = path_parameter("office", "ST.3 code of the office", STRING | {"examples": ["KH"]})
 RIGHT = path_parameter("right", "Which right", STRING | {"enum": [str(r) for r in Right]})
+IDEMPOTENCY_KEY = header_parameter("Idempotency-Key", "The same for the same request sent again")

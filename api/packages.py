@@ -18,6 +18,7 @@ from api.package_bodies import receive_files
 from api.parameters import read_query
 from api.problems import refuse
 from api.redistribution import RIGHTS
+from api.repeats import read_key
 from api.service import Service, service_of
 from connectors.faults import reach
 from connectors.ledger import Channel, Delivery
@@ -27,8 +28,6 @@ from ipregister.errors import InvalidRequest
 from ipregister.roles import Act
 
 router = APIRouter(prefix="/v1/offices/{office}/{right}/packages", tags=["Packages"])
-
-MAX_KEY = 255
 
 
 @router.post("", status_code=202, openapi_extra=openapi.PACKAGE)
@@ -50,7 +49,7 @@ async def push_package(request: Request) -> Response:
     if kind is None:
         raise InvalidRequest(f"kind: say what it is, one of {', '.join(Kind)}.")
     check_lane(path["office"], right)
-    key = _key(request)
+    key = read_key(request)
     try:
         files = await receive_files(
             request, service.files(), office=path["office"], name=values.get("name")
@@ -85,18 +84,3 @@ def _accepted(service: Service, delivery: Delivery) -> Response:
         ],
     }
     return answer(document, 202, {"Location": job_path(delivery.deliveryId)})
-
-
-def _key(request: Request) -> str | None:
-    """Return the idempotency key, if there is one.
-
-    Raises:
-        InvalidRequest: there are two, or it is no key.
-    """
-    keys = request.headers.getlist("idempotency-key")
-    if not keys:
-        return None
-    (key, *more) = (text.strip() for text in keys)
-    if more or not 1 <= len(key) <= MAX_KEY or not (key.isascii() and key.isprintable()):
-        raise InvalidRequest(f"Idempotency-Key: one, of 1 to {MAX_KEY} printable ASCII characters.")
-    return key

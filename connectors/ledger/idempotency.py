@@ -11,6 +11,7 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, Connection, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from connectors.ledger.engine import Database
 from connectors.ledger.schema import idempotency_keys
 from ipregister.errors import KeyReused, StoreError
 
@@ -59,6 +60,26 @@ def claim(connection: Connection, once: Once, at: datetime) -> str | None:
 def settle(connection: Connection, once: Once, subject: str) -> None:
     """Say what the key stands for; in the transaction that claimed it."""
     connection.execute(update(idempotency_keys).where(*_where(once)).values(subject=subject))
+
+
+class Repeats:
+    """Keys of requests that have their effect elsewhere, and may have it twice without harm."""
+
+    def __init__(self, database: Database) -> None:
+        """Keep them in ``database``."""
+        self._database = database
+
+    def first(self, once: Once, subject: str, at: datetime) -> str:
+        """Return what a request stood for when its key came first: ``subject`` if that is now.
+
+        Raises:
+            KeyReused: it came with another request then.
+        """
+        with self._database.write() as connection:
+            before = claim(connection, once, at)
+            if before is None:
+                settle(connection, once, subject)
+            return before or subject
 
 
 def _identity(once: Once) -> dict[str, str | bytes]:

@@ -11,6 +11,7 @@ from connectors.ledger.contacts import Contacts
 from connectors.ledger.deliveries import Deliveries
 from connectors.ledger.engine import Database
 from connectors.ledger.environments import PRODUCTION, claim
+from connectors.ledger.idempotency import Repeats
 from connectors.ledger.observations import Observations
 from connectors.ledger.proofs import Proofs
 from connectors.ledger.publications import Publications
@@ -42,6 +43,7 @@ class Ledger:
         self.authorizations = Authorizations(self._database)
         self.tokens = Tokens(self._database)
         self.uploads = Uploads(self._database)
+        self.repeats = Repeats(self._database)
         self.proofs = Proofs(self._database)
         self.webhooks = Webhooks(self._database, pepper)
         self.audit = Audit(self._database)

@@ -147,6 +147,16 @@ def shared_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     opened.hub.close()
 
 
+@pytest.fixture
+def third_parties(tmp_path: Path) -> Iterator[Any]:
+    """A hub in this process and its third parties' clients; see ``third_party.py``."""
+    helper = import_helper("third_party.py")
+    opened = helper.open_hub(tmp_path)
+    opened.mark = helper.mark
+    yield opened
+    opened.close()
+
+
 oauth_world: Any = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).with_name("oauth_world.py")))
 )

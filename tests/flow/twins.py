@@ -317,11 +317,14 @@ def requests_for(description: Mapping[str, Any], old: str) -> Iterator[Asked]:
         yield _export({"office": "KH", "right": "trademarks", "format": form})
         yield _export({"office": "TH", "right": "designs", "format": form})
     yield _export({"office": "KH", "right": "trademarks", "filters": {"status": "registered"}})
+    for form in ("parquet", "csv", "parquet"):  # a key again, for another wish and for the same
+        body = {"office": "KH", "right": "trademarks", "format": form}
+        yield _export(body, **{"Idempotency-Key": "k"})
     yield from _every_route(description)
 
 
-def _export(body: Mapping[str, Any]) -> Asked:
-    form = (("Content-Type", "application/json"),)
+def _export(body: Mapping[str, Any], **headers: str) -> Asked:
+    form = (("Content-Type", "application/json"), *headers.items())
     return ("POST", "/v1/exports", form, json.dumps(body).encode())
 
 
