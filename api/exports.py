@@ -86,18 +86,18 @@ async def create_export(request: Request) -> Response:
     task = Task(asked.office, right, place, kind, filters)
     if key is not None:
         once = Once(access.clientId, key, _digest(asked))
-        first = service.ledger.repeats.first
-        known = await run_in_threadpool(
-            first, once, _sealed(service, access, "export", task), service.clock()
-        )
-        before = _open(service, access, "export", known)
-        if before is None or not may_have(service, access, before):
-            return refuse(request, "not_found")
-        task = before
-    if not await run_in_threadpool(exports.ask, task):
+        job = _sealed(service, access, "export", task)
+        was = await run_in_threadpool(service.ledger.repeats.before, once, job, service.clock())
+        if was is not None:
+            before = _open(service, access, "export", was)
+            if before is None or not may_have(service, access, before):
+                return refuse(request, "not_found")
+            if exports.state(before, access.clientId) == "CANCELLED":
+                return _accepted(service, exports, access, before)
+            task = before
+    if not await run_in_threadpool(exports.ask, task, access.clientId, service.clock()):
         return refuse(request, "busy", headers={"Retry-After": "60"})
-    document = _job(service, exports, access, task)
-    return answer(document, 202, {"Location": f"/v1/jobs/{document['jobId']}"})
+    return _accepted(service, exports, access, task)
 
 
 def export_job(request: Request, service: Service, access: Access, job_id: str) -> Response:
@@ -109,6 +109,22 @@ def export_job(request: Request, service: Service, access: Access, job_id: str) 
     document = _job(service, exports, access, task)
     waits = document["status"] in ("RECEIVED", "IN_PROGRESS")
     return answer(document, headers={"Retry-After": str(RETRY_SECONDS)} if waits else {})
+
+
+async def cancel_export(
+    request: Request, service: Service, access: Access, job_id: str
+) -> Response:
+    """Give up a file that is not ready; who else wants the same gets it nevertheless."""
+    task = _open(service, access, "export", job_id.removeprefix(PREFIX))
+    exports = service.exports
+    if task is None or exports is None or not may_have(service, access, task):
+        return refuse(request, "not_found")
+    if not access.may("exports:create"):
+        return refuse(request, "forbidden")
+    given_up = exports.store.cancel
+    if not await run_in_threadpool(given_up, task.key, access.clientId, service.clock()):
+        return refuse(request, "job_finished")
+    return _accepted(service, exports, access, task)
 
 
 @router.get("/snapshots/{snapshotId}", openapi_extra=openapi.SNAPSHOT)
@@ -143,16 +159,29 @@ def may_have(service: Service, access: Access, task: Task) -> bool:
     return here and not task.place.mask & ~now.mask
 
 
+def _accepted(service: Service, exports: Exports, access: Access, task: Task) -> Response:
+    document = _job(service, exports, access, task)
+    return answer(document, 202, {"Location": f"/v1/jobs/{document['jobId']}"})
+
+
 def _job(service: Service, exports: Exports, access: Access, task: Task) -> dict[str, object]:
+    wish = exports.store.wish(task.key, access.clientId)
     document: dict[str, object] = {
         "jobId": PREFIX + _sealed(service, access, "export", task),
-        "status": exports.state(task),
+        "status": (status := exports.state(task, access.clientId)),
+        "progress": exports.store.progress(task.key) if status == "IN_PROGRESS" else 0,
     }
-    if (found := exports.snapshot(task.key)) is not None:
+    if wish is not None:
+        document["createdDateTime"] = _instant(wish.at)
+        document["updatedDateTime"] = _instant(wish.cancelledAt or wish.at)
+    if status != "CANCELLED" and (found := exports.snapshot(task.key)) is not None:
         sealed = _sealed(service, access, "snapshot", task)
+        # Made for somebody else before this client wanted it, it is ready since then.
+        ready = found.at if wish is None else max(found.at, wish.at)
         document |= {
             "status": "COMPLETED",
-            "updatedDateTime": _instant(found.at),
+            "progress": 100,
+            "updatedDateTime": _instant(ready),
             "expiresDateTime": _instant(found.at + RETENTION),
             "downloads": [_download(service, found, sealed)],
         }

@@ -11,12 +11,12 @@ from starlette.responses import Response
 from api import openapi_offices as openapi
 from api.auth import authenticate
 from api.bodies import JSON, answer
-from api.exports import PREFIX, export_job
+from api.exports import PREFIX, cancel_export, export_job
 from api.negotiation import accepts_json, available
 from api.parameters import read_query
 from api.problems import refuse
 from api.service import Service, service_of
-from connectors.ledger import Delivery
+from connectors.ledger import Access, Delivery
 from connectors.ledger.records import instant
 from ipregister.deliveries import State
 from ipregister.errors import UnknownDelivery
@@ -39,6 +39,11 @@ STATUSES = {
 """Words of the Hague services' package import where they have one."""
 
 OPEN = frozenset({"RECEIVED", "IN_PROGRESS"})
+
+PROGRESS = {"RECEIVED": 0, "IN_PROGRESS": 50}
+"""Percent by steps: arrived, being checked, decided. How far within one is not known before the
+delivery is read, so nothing finer is told."""
+
 RETRY_SECONDS = 5
 
 
@@ -54,6 +59,37 @@ async def read_job(request: Request) -> Response:
         return available(request, [JSON])
     if (job_id := request.path_params["jobId"]).startswith(PREFIX):
         return export_job(request, service, access, job_id)
+    delivery = _delivery(request, service, access, job_id)
+    if isinstance(delivery, Response):
+        return delivery
+    document = job_document(service, delivery)
+    headers = {"Retry-After": str(RETRY_SECONDS)} if document["status"] in OPEN else {}
+    return answer(document, headers=headers)
+
+
+@router.delete("/{jobId}", status_code=202, openapi_extra=openapi.CANCEL_JOB)
+async def cancel_job(request: Request) -> Response:
+    """Cancel an export that is not ready yet; asked for again it begins anew.
+
+    A job that is finished is not cancelled (`409`), nor is a package: withdraw its delivery.
+    """
+    service = service_of(request)
+    access = authenticate(request, service)
+    if isinstance(access, Response):
+        return access
+    read_query(request.scope["query_string"], allowed=frozenset())
+    if not accepts_json(request):
+        return available(request, [JSON])
+    if (job_id := request.path_params["jobId"]).startswith(PREFIX):
+        return await cancel_export(request, service, access, job_id)
+    delivery = _delivery(request, service, access, job_id)
+    return delivery if isinstance(delivery, Response) else refuse(request, "withdraw_instead")
+
+
+def _delivery(
+    request: Request, service: Service, access: Access, job_id: str
+) -> Delivery | Response:
+    """Return the delivery a job is, or the refusal to who may not ask about it."""
     try:
         delivery = service.ledger.deliveries.get(job_id)
     except UnknownDelivery:
@@ -63,9 +99,7 @@ async def read_job(request: Request) -> Response:
     # Who may push may also ask what became of it, whatever else the token is for.
     if not access.may_do(Act.READ_DELIVERIES) and not access.may_do(Act.PUSH):
         return refuse(request, "forbidden")
-    document = job_document(service, delivery)
-    headers = {"Retry-After": str(RETRY_SECONDS)} if document["status"] in OPEN else {}
-    return answer(document, headers=headers)
+    return delivery
 
 
 def job_path(delivery_id: str) -> str:
@@ -82,7 +116,8 @@ def job_document(service: Service, delivery: Delivery) -> dict[str, object]:
     return {
         "jobId": delivery.deliveryId,
         "deliveryId": delivery.deliveryId,
-        "status": STATUSES[delivery.state],
+        "status": (status := STATUSES[delivery.state]),
+        "progress": PROGRESS.get(status, 100),
         "state": delivery.state,
         "reason": delivery.reason,
         "createdDateTime": instant(delivery.receivedAt),

@@ -1,7 +1,10 @@
 """The description of bulk: exports, snapshots, Delta Sharing."""
 
+from typing import get_args
+
 from api.openapi_parts import (
     IDEMPOTENCY_KEY,
+    PROGRESS,
     STRING,
     Document,
     header_parameter,
@@ -12,7 +15,7 @@ from api.openapi_parts import (
     query_parameter,
     reference,
 )
-from connectors.exports.tasks import FILE_TYPES, PREPARED
+from connectors.exports.tasks import FILE_TYPES, PREPARED, State
 from ipregister.model import Right
 
 _INTEGER: Document = {"type": "integer"}
@@ -113,9 +116,11 @@ SCHEMAS: Document = {
         filters={"type": "object", "additionalProperties": _VALUE},
     ),
     "ExportJob": object_schema(
-        "jobId status",
+        "jobId status progress",
         jobId=STRING,
-        status=STRING | {"enum": ["RECEIVED", "IN_PROGRESS", "COMPLETED", "FAILED"]},
+        status=STRING | {"enum": list(get_args(State))},
+        progress=PROGRESS,
+        createdDateTime=STRING | {"format": "date-time"},
         updatedDateTime=STRING | {"format": "date-time"},
         expiresDateTime=STRING | {"format": "date-time"},
         downloads={"type": "array", "items": reference("ExportFile")},

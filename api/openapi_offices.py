@@ -5,6 +5,7 @@ from api.openapi_parts import (
     IDEMPOTENCY_KEY,
     LIMIT,
     OFFICE,
+    PROGRESS,
     RIGHT,
     STRING,
     Document,
@@ -150,6 +151,12 @@ JOB = operation(
     *("400", "401", "403", "404", "406"),
     parameters=[path_parameter("jobId", "The job", STRING)],
 )
+CANCEL_JOB = operation(
+    json_answer(reference("ExportJob"), "It is cancelled"),
+    *("400", "401", "403", "404", "406", "409"),
+    parameters=[path_parameter("jobId", "The job", STRING)],
+    status="202",
+)
 
 _OBJECT: Document = {"type": "object"}
 _NULLABLE = {"type": ["string", "null"]}
@@ -228,8 +235,9 @@ SCHEMAS: Document = {
         expiresAt=_INSTANT,
     ),
     "Job": object_schema(
-        "jobId status createdDateTime updatedDateTime links",
+        "jobId status progress createdDateTime updatedDateTime links",
         **dict.fromkeys(("jobId", "deliveryId", "status", "state"), STRING),
+        progress=PROGRESS,
         reason=_NULLABLE,
         createdDateTime=_INSTANT,
         updatedDateTime=_INSTANT,

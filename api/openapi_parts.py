@@ -105,6 +105,9 @@ def object_schema(required: str, **properties: Document) -> Document:
     return {"type": "object", "properties": properties, "required": required.split()}
 
 
+PROGRESS: Document = {"type": "integer", "minimum": 0, "maximum": 100}
+"""Percent of a job that is done."""
+
 LIMIT = query_parameter(
     "limit",
     "How many at most",

@@ -77,6 +77,12 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "A parameter uses a field that is not available to this client.",
     ),
     "snapshot_expired": (410, "Expired", "This file is no longer kept. Ask for a new export."),
+    "job_finished": (409, "Finished", "This job is finished: there is nothing left to cancel."),
+    "withdraw_instead": (
+        409,
+        "Not cancelled here",
+        "A package is a delivery: POST …/deliveries/{deliveryId}/withdraw takes it back.",
+    ),
     "busy": (503, "Busy", "Too many streams at this moment. Try again in a few seconds."),
     "internal_error": (
         500,

@@ -7,6 +7,7 @@ is killed, the task is still in the queue and the next who asks about it starts 
 Answers to requests do not wait for it: it is neither in their process nor at their priority.
 """
 
+import itertools
 import os
 import sqlite3
 import sys
@@ -26,12 +27,20 @@ from connectors.exports.tasks import Snapshot, Task
 from connectors.faults import reach
 from connectors.receipts.snapshots import keep_contents
 from connectors.serving.places import find_place
+from connectors.serving.reading import count
 from connectors.serving.rows import BITS
 from connectors.serving.schema import connect
 from connectors.serving.streaming import Reading
 from ipregister.errors import StoreError
 
 NICENESS = 10
+
+NOTED = 20
+"""Pieces of 500 records between two looks at whether the file is still wanted: about 0.2 s."""
+
+
+class Unwanted(Exception):
+    """Whoever asked for the file being prepared has cancelled that."""
 
 
 def drain(serving: Path, exports: ExportStore, receipts: Path) -> int:
@@ -55,6 +64,8 @@ def drain(serving: Path, exports: ExportStore, receipts: Path) -> int:
 def _attempt(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> bool:
     try:
         build(serving, exports, receipts, task)
+    except Unwanted:
+        return False
     except Exception as exc:  # whatever it is, the next task is not to blame for it
         structlog.get_logger().error("export_failed", key=task.key, kind=type(exc).__name__)
         exports.give_up(task, type(exc).__name__)
@@ -77,7 +88,7 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
             records, sizes = write_columns(connection, place.space, path)
         else:
             reading = Reading(connection, place.space, place.mask, task.filters)
-            records = _write(task, reading, path)
+            records = _write(task, reading, path, exports, count(connection, place.space))
     reach("export.written")
     with path.open("rb") as made:
         digest = file_digest(made, "sha256").hexdigest()
@@ -93,14 +104,26 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
     return snapshot
 
 
-def _write(task: Task, reading: Reading, path: Path) -> list[str]:
-    """Write what a reading gives in the form of the task; return the records' identifiers."""
+def _write(task: Task, reading: Reading, path: Path, exports: ExportStore, total: int) -> list[str]:
+    """Write what a reading gives in the form of the task; return the records' identifiers.
+
+    ``total`` are the records it chooses from: with filters it may be done sooner than told.
+
+    Raises:
+        Unwanted: nobody wants the file any more.
+    """
     allowed = {name for name, bit in BITS.items() if bit & task.place.mask}
     made = encoder(task.kind, task.right, columns_of(task.right, allowed))
     compressor = Compressor("zstd") if task.kind is Format.NDJSON else None
     records: list[str] = []
     with path.open("wb") as sink:
-        while (piece := reading.read()) is not None:
+        for number in itertools.count():
+            if (piece := reading.read()) is None:
+                break
+            done = min(99, 100 * len(records) // total)
+            if number % NOTED == 0 and not exports.go_on(task, done):
+                path.unlink()
+                raise Unwanted
             data = made.encode(piece.bodies)
             sink.write(compressor.compress(data) if compressor else data)
             records += piece.records

@@ -3,9 +3,10 @@
 import subprocess
 import sys
 import threading
+from datetime import datetime
 from pathlib import Path
 
-from connectors.exports.store import ExportStore
+from connectors.exports.store import HUB, ExportStore
 from connectors.exports.tasks import Snapshot, State, Task
 
 
@@ -20,9 +21,9 @@ class Exports:
         self._builder: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
-    def ask(self, task: Task) -> bool:
+    def ask(self, task: Task, by: str = HUB, at: datetime | None = None) -> bool:
         """Have a file prepared; false when too much waits already."""
-        if not self.store.ask(task):
+        if not self.store.ask(task, by, at):
             return False
         if self.store.snapshot(task.key) is None:
             self.start()
@@ -32,8 +33,11 @@ class Exports:
         """Return what is ready under a key."""
         return self.store.snapshot(key)
 
-    def state(self, task: Task) -> State:
-        """Return how far a task is; what was lost on the way is begun again."""
+    def state(self, task: Task, by: str) -> State:
+        """Return how far a task is for who asked; what was lost on the way is begun again."""
+        wish = self.store.wish(task.key, by)
+        if wish is not None and wish.cancelledAt is not None:
+            return "CANCELLED"
         state = self.store.state(task.key)
         if state in ("RECEIVED", "IN_PROGRESS"):
             self.start()

@@ -10,7 +10,8 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -32,11 +33,23 @@ MAX_WAITING = 1_000
 """Tasks that may wait; a file of 200,000 records takes about five seconds."""
 
 
+HUB = "hub"
+"""Stands for the hub itself among those who wish for files."""
+
+
 class Waiting(msgspec.Struct, frozen=True):
-    """A task in the queue, and how often it was begun."""
+    """A task in the queue, how often it was begun, and how much of it is done (percent)."""
 
     task: Task
     attempts: int = 0
+    progress: int = 0
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What somebody wanted, since when, and when it was given up again."""
+
+    at: datetime
+    cancelledAt: datetime | None = None
 
 
 class Failed(msgspec.Struct, frozen=True):
@@ -54,10 +67,12 @@ class ExportStore:
         self.files = root / "files"
         self._manifests, self._queue = root / "manifests", root / "queue"
         self._failed, self._work = root / "failed", root / "work"
+        self._wishes = root / "wishes"
 
     def create(self) -> None:
         """Make the directories; only the hub's user may look into them."""
-        for path in (self.root, self.files, self._manifests, self._queue, self._failed, self._work):
+        within = (self.files, self._manifests, self._queue, self._failed, self._work, self._wishes)
+        for path in (self.root, *within):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def snapshot(self, key: str) -> Snapshot | None:
@@ -68,41 +83,91 @@ class ExportStore:
             return None
         return found if (self.files / found.file).exists() else None
 
-    def ask(self, task: Task) -> bool:
-        """Put a task into the queue, unless it is ready or there; false when the queue is full."""
-        if self.snapshot(task.key) is not None or self._waiting(task.key).exists():
+    def ask(self, task: Task, by: str = HUB, at: datetime | None = None) -> bool:
+        """Put a task into the queue, unless it is ready or there; false when the queue is full.
+
+        Who (``by``) asked for it before and did not cancel wants the same since then.
+        """
+        if by == HUB and self.snapshot(task.key) is not None:
             return True
         self.create()
-        if len(list(self._queue.glob("*.json"))) >= MAX_WAITING:
-            return False
-        self._failure(task.key).unlink(missing_ok=True)
-        self._write(self._waiting(task.key), Waiting(task))
+        with self._wishing():
+            there = self.snapshot(task.key) is not None or self._waiting(task.key).exists()
+            if not there and len(list(self._queue.glob("*.json"))) >= MAX_WAITING:
+                return False
+            found = self.wish(task.key, by)
+            if not there or found is None or found.cancelledAt is not None:
+                self._write(self._wish(task.key, by), Wish(at or datetime.now(UTC)))
+            if there:
+                return True
+            self._failure(task.key).unlink(missing_ok=True)
+            self._write(self._waiting(task.key), Waiting(task))
         reach("export.asked")
         return True
+
+    def cancel(self, key: str, by: str, at: datetime) -> bool:
+        """Give up what somebody asked for; false when it is finished, one way or the other.
+
+        It stays in the queue for as long as somebody else wants the same.
+        """
+        self.create()
+        with self._wishing():
+            found = self.wish(key, by)
+            if found is not None and found.cancelledAt is not None:
+                return True
+            if not self._waiting(key).exists() or self.snapshot(key) is not None:
+                return False
+            self._write(self._wish(key, by), Wish(found.at if found else at, at))
+            others = [
+                msgspec.json.decode(path.read_bytes(), type=Wish)
+                for path in self._wishes.glob(f"{key}.*.json")
+            ]
+            if all(wish.cancelledAt is not None for wish in others):
+                self._waiting(key).unlink(missing_ok=True)
+        return True
+
+    def wish(self, key: str, by: str) -> Wish | None:
+        """Return since when somebody wants a file; nothing when that is not known (any more)."""
+        try:
+            return msgspec.json.decode(self._wish(key, by).read_bytes(), type=Wish)
+        except FileNotFoundError:
+            return None
 
     def state(self, key: str) -> State | None:
         """Return how far a task is; nothing when it was never asked for or is forgotten."""
         if self.snapshot(key) is not None:
             return "COMPLETED"
-        try:
-            waiting = msgspec.json.decode(self._waiting(key).read_bytes(), type=Waiting)
-        except FileNotFoundError:
+        waiting = self._read_waiting(key)
+        if waiting is None:
             return "FAILED" if self._failure(key).exists() else None
         return "IN_PROGRESS" if waiting.attempts else "RECEIVED"
 
+    def progress(self, key: str) -> int:
+        """Return how much of a task in the queue is done, in percent."""
+        waiting = self._read_waiting(key)
+        return 0 if waiting is None else waiting.progress
+
     def next(self) -> Task | None:
         """Return the task that waits longest, and note that it was begun."""
-        for path in sorted(self._queue.glob("*.json"), key=lambda path: path.stat().st_mtime):
-            waiting = msgspec.json.decode(path.read_bytes(), type=Waiting)
-            if waiting.attempts >= MAX_ATTEMPTS:
-                self.give_up(waiting.task, "crash")
-                continue
-            began = path.stat().st_mtime
-            self._write(path, Waiting(waiting.task, waiting.attempts + 1))
-            os.utime(path, (began, began))  # its place in the queue
-            reach("export.begun")
-            return waiting.task
+        for path in sorted(self._queue.glob("*.json"), key=_place):
+            with self._wishing():
+                if (waiting := self._read_waiting(path.stem)) is None:
+                    continue  # cancelled at this moment
+                if waiting.attempts < MAX_ATTEMPTS:
+                    self._note(path, Waiting(waiting.task, waiting.attempts + 1))
+                    reach("export.begun")
+                    return waiting.task
+            self.give_up(waiting.task, "crash")
         return None
+
+    def go_on(self, task: Task, progress: int) -> bool:
+        """Note how much of a task is done (percent); false when nobody wants it any more."""
+        path = self._waiting(task.key)
+        with self._wishing():
+            if (waiting := self._read_waiting(task.key)) is None:
+                return False
+            self._note(path, Waiting(task, waiting.attempts, progress))
+        return True
 
     def finish(self, task: Task, made: Path, snapshot: Snapshot) -> None:
         """Take over a finished file: it must be on disk before anybody hears of it."""
@@ -168,7 +233,7 @@ class ExportStore:
             if path.name not in kept:
                 freed += path.stat().st_size
                 path.unlink(missing_ok=True)  # who is reading it reads on
-        for path in self._failed.glob("*.json"):
+        for path in (*self._failed.glob("*.json"), *self._wishes.glob("*.json")):
             if now.timestamp() - path.stat().st_mtime > RETENTION.total_seconds():
                 path.unlink(missing_ok=True)
         return freed
@@ -182,6 +247,29 @@ class ExportStore:
     def _failure(self, key: str) -> Path:
         return self._failed / f"{key}.json"
 
+    def _wish(self, key: str, by: str) -> Path:
+        # A hash, because the file stays a week: whose it is concerns nobody who looks.
+        return self._wishes / f"{key}.{blake2b(by.encode(), digest_size=12).hexdigest()}.json"
+
+    def _read_waiting(self, key: str) -> Waiting | None:
+        try:
+            return msgspec.json.decode(self._waiting(key).read_bytes(), type=Waiting)
+        except FileNotFoundError:
+            return None
+
+    def _note(self, path: Path, waiting: Waiting) -> None:
+        """Write a task of the queue anew, in its place there."""
+        began = path.stat().st_mtime
+        self._write(path, waiting)
+        os.utime(path, (began, began))
+
+    @contextmanager
+    def _wishing(self) -> Iterator[None]:
+        """Let nobody else alter the queue: what one cancels another may be asking for."""
+        with (self.root / "wishes.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def _write(self, path: Path, value: msgspec.Struct) -> None:
         """Put a small file in its place, whole or not at all."""
         # Beside its place: the builder empties the directory where files are made.
@@ -189,3 +277,11 @@ class ExportStore:
         written.write_bytes(msgspec.json.encode(value))
         reach("export.unfinished")
         written.replace(path)
+
+
+def _place(path: Path) -> float:
+    """Return where a task is in the queue; in front when it was taken out at this moment."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -84,4 +84,4 @@ class Snapshot(msgspec.Struct, frozen=True):
         return f"{self.sha256}.{SUFFIXES[self.kind]}"
 
 
-State = Literal["RECEIVED", "IN_PROGRESS", "COMPLETED", "FAILED"]
+State = Literal["RECEIVED", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"]

@@ -69,8 +69,8 @@ class Repeats:
         """Keep them in ``database``."""
         self._database = database
 
-    def first(self, once: Once, subject: str, at: datetime) -> str:
-        """Return what a request stood for when its key came first: ``subject`` if that is now.
+    def before(self, once: Once, subject: str, at: datetime) -> str | None:
+        """Return what a request stood for when its key came first; nothing when that is now.
 
         Raises:
             KeyReused: it came with another request then.
@@ -79,7 +79,7 @@ class Repeats:
             before = claim(connection, once, at)
             if before is None:
                 settle(connection, once, subject)
-            return before or subject
+            return before
 
 
 def _identity(once: Once) -> dict[str, str | bytes]:

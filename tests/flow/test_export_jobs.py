@@ -4,6 +4,9 @@ from typing import Any
 
 import httpx
 
+from connectors.exports import builder
+from connectors.exports.store import ExportStore
+from connectors.exports.tasks import Task
 from ipregister.model import Disclosure
 
 
@@ -37,3 +40,90 @@ def test_a_key_is_the_same_job_whatever_has_changed_since(third_parties: Any) ->
     assert theirs.status_code == 202  # a key is its client's own
     hub.share(Disclosure.STAKEHOLDER, Disclosure.STATUS_CHANGE)
     assert ask(hub, "k").status_code == 404  # it was a file of more than may be seen now
+
+
+def test_a_job_says_since_when_it_is_there_and_how_far(third_parties: Any) -> None:
+    hub = third_parties
+    hub.share()
+    hub.publish(hub.mark("a"))
+    made = ask(hub)
+    waiting = hub.get(made.headers["location"])
+    at = "2026-05-01T12:00:00Z"
+    assert waiting.json() == made.json()
+    assert waiting.json() == made.json() | {
+        "status": "RECEIVED",
+        "progress": 0,
+        "createdDateTime": at,
+        "updatedDateTime": at,
+    }
+    assert waiting.headers["retry-after"] == "2"
+    hub.exports.prepare()
+    done = hub.get(made.headers["location"])
+    assert (done.json()["status"], done.json()["progress"]) == ("COMPLETED", 100)
+    assert done.json()["createdDateTime"] == at < done.json()["updatedDateTime"]
+    assert "retry-after" not in done.headers
+
+
+def test_a_cancelled_job_is_not_prepared_and_may_be_asked_for_again(third_parties: Any) -> None:
+    hub = third_parties
+    hub.share()
+    hub.publish(hub.mark("a"))
+    job = ask(hub, "k").headers["location"]
+    for _ in range(2):  # an answer may get lost
+        ended = hub.http.delete(job)
+        assert (ended.status_code, ended.json()["status"]) == (202, "CANCELLED")
+        assert ended.headers["location"] == job
+    hub.exports.prepare()
+    assert not list(hub.exports.store.files.iterdir())
+    told = hub.get(job)
+    assert (told.json()["status"], "downloads" in told.json()) == ("CANCELLED", False)
+    assert "retry-after" not in told.headers
+    assert ask(hub, "k").json()["status"] == "CANCELLED"  # the same request: it is over
+    assert ask(hub, "k2").json()["status"] == "RECEIVED"  # another wish for the same
+    hub.exports.prepare()
+    assert hub.get(job).json()["status"] == "COMPLETED"
+    refused = hub.http.delete(job)
+    assert (refused.status_code, refused.json()["code"]) == (409, "job_finished")
+
+
+def test_a_job_is_cancelled_for_its_client_only(third_parties: Any) -> None:
+    hub, bora = third_parties, third_parties.login("Bora")
+    hub.share()
+    hub.share(name="Bora")
+    hub.publish(hub.mark("a"))
+    mine, theirs = ask(hub).headers["location"], ask(hub, by=bora).headers["location"]
+    assert hub.http.delete(theirs).status_code == 404
+    assert hub.http.delete(mine).status_code == 202
+    assert hub.get(theirs, **bora).json()["status"] == "RECEIVED"
+    hub.exports.prepare()
+    assert hub.get(theirs, **bora).json()["status"] == "COMPLETED"
+    assert hub.get(mine).json()["status"] == "CANCELLED"  # whatever others wanted
+    hub.share(Disclosure.STATUS_CHANGE)
+    assert hub.http.delete(mine).status_code == hub.get(mine).status_code == 404
+
+
+def test_a_file_nobody_wants_any_more_is_left_half_made(
+    third_parties: Any, monkeypatch: Any
+) -> None:
+    hub = third_parties
+    hub.share()
+    hub.publish(*[hub.mark(f"r{number:04d}") for number in range(1200)])
+    job, seen = ask(hub).headers["location"], list[tuple[str, int]]()
+    monkeypatch.setattr(builder, "NOTED", 1)
+    go_on = ExportStore.go_on
+
+    def look(self: ExportStore, task: Task, progress: int) -> bool:
+        went_on = go_on(self, task, progress)
+        told = hub.get(job).json()
+        seen.append((told["status"], told["progress"]))
+        if len(seen) == 2:
+            assert hub.http.delete(job).status_code == 202
+        return went_on
+
+    monkeypatch.setattr(ExportStore, "go_on", look)
+    hub.exports.prepare()
+    assert seen == [("IN_PROGRESS", 0), ("IN_PROGRESS", 41), ("CANCELLED", 0)]
+    store = hub.exports.store
+    assert not [*store.files.iterdir(), *(store.root / "work").iterdir()]
+    assert hub.get(job).json()["status"] == "CANCELLED"
+    assert ask(hub).json()["status"] == "RECEIVED"

@@ -26,6 +26,7 @@ counts           404     404      +      +       +          404       +         
 announces        404     404      403    +       403        +         404         404
 own file         404     404      403    +       403        404       404         404
 own job          404     404      +      +       +          404       404         404
+own job's end    404     404      409    409     409        404       404         404
 operation        403     403      403    403     403        403       403         +
 """
 """``other party`` is answered as ``stranger``, ``decides elsewhere`` as ``elsewhere``."""
@@ -106,6 +107,8 @@ KINDS: dict[str, tuple[str, ...]] = {
         "PUT /v1/files/{fileId}/content",
     ),
     "own job": ("GET /v1/jobs/{jobId}",),
+    # That of a package: no export is unfinished here (``test_export_jobs``).
+    "own job's end": ("DELETE /v1/jobs/{jobId}",),
     "operation": ("GET /metrics",),
 }
 ROWS = {route: kind for kind, routes in KINDS.items() for route in routes}

@@ -355,6 +355,9 @@ def follow(answer: httpx.Response) -> Iterator[Asked]:
     """Yield what a client would ask next: pages, jobs, files, the same again if it changed."""
     if (etag := answer.headers.get("etag")) and answer.request.method == "GET":
         yield _get(_path(str(answer.request.url)), **{"If-None-Match": etag})
+    if job := answer.headers.get("location", "") if answer.status_code == 202 else "":
+        yield _get(job)
+        yield ("DELETE", job, (), b"")
     for link in answer.links.values():
         yield _get(_path(link["url"]))
     kind = answer.headers.get("content-type", "")
