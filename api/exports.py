@@ -6,7 +6,6 @@ snapshot made for wider rights than its client has now is not there any more.
 """
 
 from datetime import datetime
-from hashlib import sha256
 
 import msgspec
 from fastapi import APIRouter
@@ -21,14 +20,13 @@ from api.direct import DirectRoute
 from api.parameters import SEARCH, filter_classes, read_filters, read_query
 from api.prepared_files import file_name, send_file
 from api.problems import refuse
-from api.repeats import read_key
+from api.repeats import read_once
 from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.exports.preparing import Exports
 from connectors.exports.store import RETENTION
 from connectors.exports.tasks import FILE_TYPES, PREPARED, Snapshot, Task
 from connectors.ledger import Access
-from connectors.ledger.idempotency import Once
 from connectors.receipts.journal import Route
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
@@ -66,7 +64,8 @@ async def create_export(request: Request) -> Response:
     if not access.may("exports:create"):
         return refuse(request, "forbidden")
     read_query(request.scope["query_string"], allowed=frozenset())
-    asked, key = await read_document(request, ExportRequest), read_key(request)
+    asked = await read_document(request, ExportRequest)
+    once = read_once(request, access.clientId, ("exports", asked))
     right = next((right for right in Right if right == asked.right), None)
     grant = None if right is None else access.grants.get((asked.office, right))
     if right is None or grant is None:
@@ -84,8 +83,7 @@ async def create_export(request: Request) -> Response:
     filters = read_filters({name: _words(value) for name, value in asked.filters.items()}, right)
     place = service.serving.place(asked.office, right, grant)
     task = Task(asked.office, right, place, kind, filters)
-    if key is not None:
-        once = Once(access.clientId, key, _digest(asked))
+    if once is not None:
         job = _sealed(service, access, "export", task)
         was = await run_in_threadpool(service.ledger.repeats.before, once, job, service.clock())
         if was is not None:
@@ -203,11 +201,6 @@ def _download(service: Service, found: Snapshot, sealed: str) -> dict[str, objec
 def _sealed(service: Service, access: Access, kind: str, task: Task) -> str:
     """Return an identifier that only this client can use."""
     return service.cursors.seal(msgspec.json.encode(task), (kind, access.clientId))
-
-
-def _digest(asked: ExportRequest) -> str:
-    """Return the SHA-256 (hex) of everything that makes this the same request again."""
-    return sha256(msgspec.json.encode(("exports", asked), order="sorted")).hexdigest()
 
 
 def _open(service: Service, access: Access, kind: str, sealed: str) -> Task | None:

@@ -2,6 +2,7 @@
 
 from api.openapi_parts import (
     CURSOR,
+    IDEMPOTENCY_KEY,
     LIMIT,
     OFFICE,
     STRING,
@@ -37,8 +38,8 @@ PURGE_APPROVALS = operation(
 )
 APPROVE_PURGE = operation(
     json_answer(reference("PurgeApproval"), "The approval; the next delivery it covers uses it up"),
-    *("400", "401", "403", "404", "413", "415"),
-    parameters=[OFFICE],
+    *("400", "401", "403", "404", "413", "415", "422"),
+    parameters=[OFFICE, IDEMPOTENCY_KEY],
     status="201",
 ) | {
     "requestBody": {

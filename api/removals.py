@@ -23,6 +23,7 @@ from api.office_parameters import read_choice
 from api.paging import Paging, bound_to
 from api.parameters import read_limit, read_query
 from api.problems import refuse
+from api.repeats import read_once
 from api.service import service_of
 from api.work_lists import FORMS, work_list
 from connectors.hub import Hub
@@ -103,13 +104,18 @@ async def list_purge_approvals(request: Request) -> Response:
 
 @router.post("/purge-approvals", status_code=201, openapi_extra=openapi.APPROVE_PURGE)
 async def approve_purge(request: Request) -> Response:
-    """Announce a purge: one delivery may remove so many records without being held for it."""
+    """Announce a purge: one delivery may remove so many records without being held for it.
+
+    With an `Idempotency-Key` the same request may be sent again, for a day at least: two of
+    them are one approval.
+    """
     service, office = service_of(request), request.path_params["office"]
     access = office_access(request, service, office, may=Act.DECIDE_DELIVERIES)
     if isinstance(access, Response):
         return access
     read_query(request.scope["query_string"], allowed=frozenset())
     announced = await read_document(request, Announcement)
+    once = read_once(request, access.clientId, ("purge-approvals", office, announced))
     approval = service.ledger.purges.approve(
         office,
         announced.right,
@@ -118,6 +124,7 @@ async def approve_purge(request: Request) -> Response:
         by=access.clientId,
         reason=read_reason(announced.reason),
         until=announced.until,
+        once=once,
     )
     return answer(approval.document(), 201)
 

@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from connectors.ledger import audit
+from connectors.ledger import audit, idempotency
 from connectors.ledger.counters import next_numbers
 from connectors.ledger.engine import Database
+from connectors.ledger.idempotency import Once
 from connectors.ledger.records import instant
 from connectors.ledger.schema import purge_approvals
 from ipregister.authorization_forms import refuse_other_era
@@ -72,6 +73,7 @@ class Purges:
         by: str,
         reason: str,
         until: date | None = None,
+        once: Once | None = None,
     ) -> PurgeApproval:
         """Let one delivery of an office and right remove up to ``up_to`` records.
 
@@ -83,9 +85,14 @@ class Purges:
             by: who approves.
             reason: why, in a sentence.
             until: last day (UTC); ``GOOD_FOR`` from ``at`` when not given.
+            once: the sender's word that it is the same request as before, if it gave one.
+
+        Returns:
+            The approval; of a request that came before, the one it gave then.
 
         Raises:
             InvalidRequest: nothing to approve, no reason, or the last day is past.
+            KeyReused: the sender gave another request the same key.
         """
         today = at.astimezone(UTC).date()
         until = until or today + GOOD_FOR
@@ -95,11 +102,16 @@ class Purges:
             raise InvalidRequest(f"{until} is past: name a later day")
         refuse_other_era(until)
         with self._database.write() as connection:
+            before = None if once is None else idempotency.claim(connection, once, at)
+            if before is not None:
+                return _one(connection, int(before))
             number = next_numbers(connection, "purge_approval", 1)
             row = {"approval_id": number, "office": office, "right": right, "up_to": up_to}
             row |= {"until": until, "reason": reason, "approved_at": at, "approved_by": by}
             connection.execute(insert(purge_approvals), row)
             approval = _one(connection, number)
+            if once is not None:
+                idempotency.settle(connection, once, str(number))
             audit.append(
                 connection,
                 at=at,

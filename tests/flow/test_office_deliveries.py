@@ -439,6 +439,19 @@ def test_a_purge_is_announced_with_everything_it_needs(kept: Any, changed: Any) 
     assert kept.desk.hub.ledger.purges.list() == []
 
 
+def test_a_purge_announced_twice_with_one_key_is_one(callers: Any) -> None:
+    body = {"right": "trademarks", "upTo": 59, "reason": "expired marks"}
+    key = {"Idempotency-Key": "k"}
+    first = callers.post(PURGES, json=body, headers=key)
+    callers.desk.now += timedelta(hours=23)
+    assert callers.post(PURGES, json=body, headers=key).content == first.content
+    other = callers.post(PURGES, json=body | {"upTo": 60}, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
+    assert len(callers.desk.hub.ledger.purges.list()) == 1
+    callers.post(PURGES, json=body)
+    assert len(callers.desk.hub.ledger.purges.list()) == 2
+
+
 # --- jobs ------------------------------------------------------------------------------------
 
 
