@@ -316,10 +316,15 @@ def walk(hub: Server, first: str) -> list[str]:
 
 
 def report(subjects: dict[str, tuple[Server, list[str], int]], rounds: int) -> None:
-    """Measure all subjects in turn, ``rounds`` times, and print medians."""
+    """Measure all subjects in turn, ``rounds`` times, and print medians.
+
+    Every other round goes backwards: who comes behind a subject of the same code and store finds
+    both in the processor's caches.
+    """
     p50, cpu, rate = (dict[str, list[float]]((name, []) for name in subjects) for _ in range(3))
-    for _ in range(rounds):
-        for name, (server, paths, requests) in subjects.items():
+    forth = list(subjects.items())
+    for number in range(rounds):
+        for name, (server, paths, requests) in forth if number % 2 else reversed(forth):
             server.latencies, server.cpu = [], 0.0
             measure(server, paths, requests)
             p50[name].append(statistics.median(server.latencies) * 1_000)
