@@ -8,9 +8,9 @@ from uuid import uuid4
 import dagster as dg
 import yaml
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from sqlalchemy.exc import DBAPIError
 
 from connectors.hub import Hub
+from connectors.ledger.engine import DriverError
 from ipregister.deliveries import UNFINISHED
 from ipregister.errors import StoreError
 from pipelines.begun import places_begun
@@ -55,7 +55,7 @@ def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
     with hub.in_turn("process"):
         try:
             return _process_until_idle(hub, office)
-        except DBAPIError as exc:  # Dagster's; our own stores say what is the matter with them
+        except DriverError as exc:  # Dagster's; our own stores say what is the matter with them
             raise StoreError(
                 f"Dagster's records in {hub.home.root / 'dagster'} cannot be read or written "
                 f"({type(exc.orig).__name__}: {exc.orig}). Nothing is lost: deliveries still wait."

@@ -14,12 +14,15 @@ from sqlite3 import OperationalError
 from time import sleep
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from connectors.faults import reach
 from connectors.ledger.prepared import BUSY_TIMEOUT_MILLISECONDS, Lane
 from connectors.ledger.schema import HEAD
 from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
+
+DriverError = DBAPIError
+"""What a database's driver said, with ``orig``; Dagster's own records fail with it, too."""
 
 WAL_ATTEMPTS = 100
 WAL_PAUSE_SECONDS = 0.05
