@@ -163,6 +163,7 @@ def make(hub: Hub, grant: Grant, made: dict[str, Snapshot], cpu: dict[str, float
         place = (hub.serving.whole_place if whole else hub.serving.place)("VN", TM, grant)
         before = time.process_time()
         task = Task("VN", TM, place, kind)
+        exports.store.ask(task)  # what nobody wants is not made
         made[str(kind)] = build(hub.serving.path, exports.store, hub.home.receipts, task)
         cpu[str(kind)] = time.process_time() - before
 
