@@ -116,7 +116,18 @@ def _curl(api: str, client: dict[str, str]) -> str:
 
 
 def _table(out: Console, document: dict[str, Any]) -> None:
-    columns = ("received", "accepted", "held", "rejected", "critical", "error", "warning", "info")
+    rare = [name for name in ("unchanged", "duplicates") if any(r[name] for r in document["items"])]
+    columns = (
+        "received",
+        "accepted",
+        "held",
+        "rejected",
+        *rare,
+        "critical",
+        "error",
+        "warning",
+        "info",
+    )
     table = Table("office", "right", *columns)
     for row in document["items"]:
         table.add_row(row["office"], row["right"], *(f"{row[name]:,}" for name in columns))

@@ -146,7 +146,7 @@ def _write_reports(hub: Hub) -> dict[str, Path]:
 
 
 def summary(deliveries: list[Delivery]) -> list[dict[str, Any]]:
-    """Return per office and right: records received, accepted, held, rejected, findings."""
+    """Return per office and right: records received, what became of them, findings."""
     totals: dict[tuple[str, str], dict[str, Any]] = {}
     for delivery in sorted(deliveries, key=lambda d: (d.office, d.right)):
         row = totals.setdefault(
@@ -159,6 +159,8 @@ def summary(deliveries: list[Delivery]) -> list[dict[str, Any]]:
                 "accepted": 0,
                 "held": 0,
                 "rejected": 0,
+                "unchanged": 0,
+                "duplicates": 0,
                 "critical": 0,
                 "error": 0,
                 "warning": 0,
@@ -168,7 +170,7 @@ def summary(deliveries: list[Delivery]) -> list[dict[str, Any]]:
         receipt, findings = delivery.receipt or Receipt(), delivery.findings or {}
         row["deliveries"] += 1
         row["received"] += receipt.recordsRead
-        for name in ("accepted", "held", "rejected"):
+        for name in ("accepted", "held", "rejected", "unchanged", "duplicates"):
             row[name] += getattr(receipt, name)
         for name in ("critical", "error", "warning", "info"):
             row[name] += findings.get(name, 0)

@@ -5,14 +5,17 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from connectors.ledger import Channel, Delivery
 from iphub.demo import DemoManifest, fault_table, generate, trademark_corpus
 from iphub.demo.images import SIDE, picture
-from ipregister.deliveries import FOLDERS, RIGHT_FOLDERS
+from iphub.demo.journey import summary
+from ipregister.deliveries import FOLDERS, RIGHT_FOLDERS, Kind, Receipt, State
 from ipregister.model import Right
 from ipregister.quality import load_rules
 
@@ -50,6 +53,16 @@ def digest(root: Path) -> str:
         if path.is_file()
     )
     return "\n".join(lines)
+
+
+def test_what_was_received_is_accounted_for_in_the_table() -> None:
+    receipt = Receipt(recordsRead=15, accepted=5, held=4, rejected=3, unchanged=2, duplicates=1)
+    what = ("D1", "KH", Right.TRADEMARKS, Kind.FULL_EXTRACTION, Channel.SFTP, "identity")
+    when = datetime(2026, 11, 22, tzinfo=UTC)
+    delivery = Delivery(*what, State.PUBLISHED, None, when, "test", None, (), receipt)
+    (row,) = summary([delivery])
+    parts = ("accepted", "held", "rejected", "unchanged", "duplicates")
+    assert row["received"] == sum(row[name] for name in parts) == 15
 
 
 def test_equal_seeds_give_equal_bytes(demo: DemoManifest, tmp_path: Path) -> None:
