@@ -100,7 +100,10 @@ def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> Non
         time.sleep(0.2)
 
     assert stopped(process, signal.SIGTERM) == 0
-    assert session(process.pid) == []
+    given_up = time.monotonic() + PATIENCE_SECONDS
+    while (left := session(process.pid)) and time.monotonic() < given_up:
+        time.sleep(0.1)  # what was killed takes a moment to give its memory back
+    assert left == []
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
