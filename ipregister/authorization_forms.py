@@ -4,24 +4,11 @@ Every refusal says what is allowed. What a decision means is ``authorizations``.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import date
 
 from ipregister.authorizations import WITHHOLDABLE
 from ipregister.errors import InvalidRequest
-from ipregister.identifiers import is_suspect_year
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import LISTS
-
-
-def refuse_other_era(*days: date | None) -> None:
-    """Refuse a day of the Buddhist era: 2570 for 2027 would hold for five centuries.
-
-    Raises:
-        InvalidRequest: one of the days has such a year.
-    """
-    for day in days:
-        if day and is_suspect_year(day.year):
-            raise InvalidRequest(f"{day}: write the year in the Gregorian calendar")
 
 
 def check_withheld(

@@ -13,8 +13,8 @@ from ipaddress import ip_network
 from typing import Any
 
 from ipregister.authorizations import WITHHOLDABLE, Decision, Grant, TermsOfUse
+from ipregister.dates import is_suspect_year
 from ipregister.errors import InvalidMembers
-from ipregister.identifiers import is_suspect_year
 from ipregister.model import Disclosure, Right, load_tables
 from ipregister.row_rules import DATES, LISTS, RowRule
 

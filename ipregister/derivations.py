@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date
 
 from ipregister import steps
-from ipregister.identifiers import st2_date
+from ipregister.dates import st2_date
 from ipregister.profiles import Derivation
 from ipregister.record_tree import Row
 

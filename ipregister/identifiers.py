@@ -1,10 +1,9 @@
-"""Numbers, codes and dates of the field: parse, check and bring into the standard's form.
+"""Numbers and codes of the field: parse, check and bring into the standard's form.
 
-Record identity, WIPO ST.3 codes, ISO 639-1 languages, ST.13 application numbers, ST.2 dates
-and the symbols of the Nice, Vienna, Locarno and International Patent classifications. A text
-that is not what it should be gives ``None``, never an exception and never a guess; proposals
-for the office are separate functions. Which shapes an office uses is data in
-``offices/*.yaml``; how a broken value is reported is ``steps``.
+Record identity, WIPO ST.3 codes, ISO 639-1 languages, ST.13 application numbers and the symbols
+of the Nice, Vienna, Locarno and International Patent classifications. A text that is not what
+it should be gives ``None``, never an exception and never a guess. Which shapes an office uses is
+data in ``offices/*.yaml``; how a broken value is reported is ``steps``; days are ``dates``.
 """
 
 import hashlib
@@ -36,24 +35,6 @@ _TEN_BITS = range(110, -1, -10)
 """Where each pair of characters begins in the 120 bits of a record's identifier."""
 
 _PUNCTUATION = re.compile(r"[^0-9A-Z]")
-
-_BUDDHIST_YEARS = range(2440, 2601)
-"""Years that only the Buddhist era (Gregorian + 543) explains: 1897 to 2057."""
-
-_LAST_YEAR_FROM_APRIL = 2483
-"""Until then the Thai year began in April: January to March lie 542 years back, not 543. This
-year itself had none of them, for it ended in December."""
-
-_TIME_OR_ZONE = re.compile(
-    r"(?:[T ](?:[01][0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:\.[0-9]+)?)?)?"
-    r" ?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
-)
-
-_THREE_NUMBERS = re.compile(
-    r"([0-9]{1,4})\s*[-/.\s]\s*([0-9]{1,2}|[A-Za-z]{3,9})\.?\s*[-/.,\s]\s*([0-9]{1,4})(?![0-9])"
-)
-_MONTH_FIRST = re.compile(r"([A-Za-z]{3,9})\.?\s+([0-9]{1,2}),?\s+([0-9]{4})(?![0-9])")
-_MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 
 
 def record_key(office: str, right: Right, number: str) -> str:
@@ -120,84 +101,6 @@ def is_former_country(code: str) -> bool:
 def is_language(code: str) -> bool:
     """Tell whether ``code`` is a two-letter code of ISO 639-1."""
     return code in _languages()
-
-
-def st2_date(text: str) -> date | None:
-    """Return the date WIPO ST.2 writes ``YYYY-MM-DD`` or ``YYYYMMDD``.
-
-    A time or zone behind the date, as XML Schema allows, is not part of it. Any other
-    spelling is ``None``: see ``suggest_date`` for what it may have meant.
-    """
-    if not text.isascii():
-        return None
-    day = text[:10]
-    if len(text) > 10:
-        if not _TIME_OR_ZONE.fullmatch(text, 10):
-            return None
-    elif len(text) == 8 and text.isdigit():
-        day = f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    # date.fromisoformat also takes ISO week dates, which ST.2 does not know.
-    if len(day) != 10 or day[4] != "-" or day[7] != "-":
-        return None
-    try:
-        return date.fromisoformat(day)
-    except ValueError:
-        return None
-
-
-def is_suspect_year(year: int) -> bool:
-    """Tell whether a year is probably Buddhist-era or lost its century."""
-    return year in _BUDDHIST_YEARS or year < 100
-
-
-def suggest_date(text: str) -> str | None:
-    """Return the ISO date a text most probably means, for the office to confirm.
-
-    Reads digits of any script, Buddhist-era years, day-first numbers and English months.
-    Where day and month could be swapped, or the century is missing, there is no proposal.
-    """
-    plain = _ascii_digits(text.strip())
-    if len(plain) == 8 and plain.isdigit():
-        return _iso(int(plain[:4]), int(plain[4:6]), int(plain[6:]))
-    if match := _MONTH_FIRST.match(plain):
-        return _iso(int(match[3]), _month(match[1]), int(match[2]))
-    if not (match := _THREE_NUMBERS.match(plain)):
-        return None
-    first, middle, last = match.groups()
-    if len(first) == 4:
-        return _iso(int(first), _month(middle), int(last))
-    if len(last) != 4:
-        return None
-    day, month = int(first), _month(middle)
-    if middle.isdigit() and day <= 12 and month <= 12 and day != month:
-        return None
-    if month > 12:
-        day, month = month, day
-    return _iso(int(last), month, day)
-
-
-def _ascii_digits(text: str) -> str:
-    """Replace Thai, Khmer, Lao, Myanmar and any other decimal digits by 0-9."""
-    if text.isascii():
-        return text
-    digits = (str(unicodedata.decimal(mark, mark)) for mark in text)
-    return unicodedata.normalize("NFKC", "".join(digits))
-
-
-def _month(text: str) -> int:
-    if text.isdigit():
-        return int(text)
-    name = text[:3].lower()
-    return _MONTHS.index(name) + 1 if name in _MONTHS else 0
-
-
-def _iso(year: int, month: int, day: int) -> str | None:
-    if year in _BUDDHIST_YEARS:
-        year -= 542 if year < _LAST_YEAR_FROM_APRIL and month < 4 else 543
-    try:
-        return None if is_suspect_year(year) else date(year, month, day).isoformat()
-    except ValueError:
-        return None
 
 
 def nice(text: str) -> int | None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from ipregister import identifiers
+from ipregister import dates, identifiers
 
 Outcome = tuple[Any, str | None, str | None]
 """The value (``None``: leave the field out), the code of the rule that was broken, a suggestion."""
@@ -31,11 +31,11 @@ def folded(text: str) -> str:
 
 @lru_cache(_REMEMBERED)
 def _date(text: str) -> Outcome:
-    value = identifiers.st2_date(text)
+    value = dates.st2_date(text)
     if value is None:
-        return None, "ALL.CNF.002", identifiers.suggest_date(text)
-    if identifiers.is_suspect_year(value.year):
-        return None, "ALL.CNF.003", identifiers.suggest_date(text)
+        return None, "ALL.CNF.002", dates.suggest_date(text)
+    if dates.is_suspect_year(value.year):
+        return None, "ALL.CNF.003", dates.suggest_date(text)
     return value, None, None
 
 

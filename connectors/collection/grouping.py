@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from connectors.sftp.files import RemoteFile
 from connectors.sftp.listing import Problem
+from ipregister.dates import st2_date
 from ipregister.deliveries import FOLDERS, RIGHT_FOLDERS, Kind
-from ipregister.identifiers import st2_date
 from ipregister.model import Right
 
 _RIGHTS = {name.casefold(): right for right, name in RIGHT_FOLDERS.items()}

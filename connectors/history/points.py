@@ -7,7 +7,7 @@ import duckdb
 
 from connectors.hub import Hub
 from connectors.register.reversal import revert_name
-from ipregister.authorization_forms import refuse_other_era
+from ipregister.dates import refuse_other_era
 from ipregister.errors import InvalidRequest
 from ipregister.identifiers import normalised_number, record_id, record_key
 from ipregister.model import Right

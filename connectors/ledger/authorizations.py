@@ -17,7 +17,7 @@ from connectors.ledger.columns import Json, microseconds
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import authorization_versions, authorizations
 from connectors.ledger.third_parties import third_party_name
-from ipregister.authorization_forms import check_withheld, refuse_other_era
+from ipregister.authorization_forms import check_withheld
 from ipregister.authorizations import (
     Authorization,
     Decision,
@@ -25,6 +25,7 @@ from ipregister.authorizations import (
     TermsOfUse,
     check_office,
 )
+from ipregister.dates import refuse_other_era
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import read_row_rule

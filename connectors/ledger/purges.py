@@ -17,7 +17,7 @@ from connectors.ledger.engine import Database
 from connectors.ledger.idempotency import Once
 from connectors.ledger.records import instant
 from connectors.ledger.schema import purge_approvals
-from ipregister.authorization_forms import refuse_other_era
+from ipregister.dates import refuse_other_era
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 

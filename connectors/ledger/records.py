@@ -11,9 +11,9 @@ from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from ipregister.dates import st2_date
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.holds import Escalation, escalation
-from ipregister.identifiers import st2_date
 from ipregister.model import Right
 
 _DAY = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([01][0-9])\2([0-3][0-9])(?![0-9])")

@@ -1,4 +1,4 @@
-"""Numbers, codes and dates: what is accepted, what is refused, what is proposed instead."""
+"""Numbers and codes: what is accepted, what is refused."""
 
 import re
 from datetime import date
@@ -10,17 +10,7 @@ from hypothesis import strategies as st
 from ipregister import identifiers
 from ipregister.model import Right
 
-THAI, KHMER, LAO, MYANMAR = (
-    "\N{THAI DIGIT ZERO}",
-    "\N{KHMER DIGIT ZERO}",
-    "\N{LAO DIGIT ZERO}",
-    "\u1040",
-)
 PLAUSIBLE = st.dates(date(1900, 1, 1), date(2100, 12, 31))
-
-
-def in_script(text: str, zero: str) -> str:
-    return "".join(chr(ord(zero) + int(mark)) if mark.isdigit() else mark for mark in text)
 
 
 # --- records ---------------------------------------------------------------------------------
@@ -92,100 +82,6 @@ def test_languages_are_those_of_iso_639():
         identifiers.is_language(code) for code in ("km", "lo", "my", "th", "vi", "id", "ms", "no")
     )
     assert not any(identifiers.is_language(code) for code in ("kh", "vn", "in", "KM", "eng", ""))
-
-
-# --- dates -----------------------------------------------------------------------------------
-
-
-@given(st.dates())
-def test_iso_dates_survive(day):
-    assert identifiers.st2_date(day.isoformat()) == day
-    assert identifiers.st2_date(day.isoformat().replace("-", "")) == day
-    assert identifiers.st2_date(f"{day.isoformat()}T09:30:00+07:00") == day
-
-
-@pytest.mark.parametrize(
-    "behind", ["Z", "+07:00", "-0400", "T00:00:00", " 00:00:00.0", "T09:30", "T23:59:60.5Z"]
-)
-def test_a_time_or_zone_behind_the_date_is_no_part_of_it(behind):
-    assert identifiers.st2_date(f"2021-03-04{behind}") == date(2021, 3, 4)
-
-
-@given(st.text())
-def test_no_text_breaks_the_date_functions(text):
-    parsed, proposed = identifiers.st2_date(text), identifiers.suggest_date(text)
-    assert parsed is None or isinstance(parsed, date)
-    assert proposed is None or identifiers.st2_date(proposed) is not None
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "2021-02-30",
-        "2021-W01-1",
-        "2021-063",
-        "03/04/2021",
-        "2021-3-4",
-        "0000-01-01",
-        "2021-03-045",
-        "๒๐๒๑-๐๓-๐๔",
-        "2021-03-04 or 2021-03-05",
-        "2021-03-04/05",
-        "2021-03-04T",
-        "2021-03-04T25:00:00",
-        "2021-03-04-05",
-        "2021-03-04 (amended)",
-    ],
-)
-def test_what_st2_does_not_know_is_no_date(text):
-    assert identifiers.st2_date(text) is None
-
-
-@given(PLAUSIBLE, st.sampled_from([THAI, KHMER, LAO, MYANMAR]))
-def test_local_digits_and_buddhist_years_get_the_iso_date_proposed(day, zero):
-    if day.year + 543 > 2600:
-        day = day.replace(year=2057, day=1)
-    # Until March 1940 the year began in April: January to March still bore the old number.
-    era = 542 if day < date(1940, 4, 1) and day.month < 4 else 543
-    buddhist = f"{day.year + era}-{day:%m-%d}"
-    assert identifiers.suggest_date(in_script(day.isoformat(), zero)) == day.isoformat()
-    assert identifiers.suggest_date(buddhist) == day.isoformat()
-    assert identifiers.suggest_date(in_script(buddhist, zero)) == day.isoformat()
-
-
-@given(PLAUSIBLE)
-def test_a_proposal_never_swaps_day_and_month(day):
-    proposed = identifiers.suggest_date(f"{day:%d/%m/%Y}")
-    ambiguous = day.day <= 12 and day.day != day.month
-    assert proposed == (None if ambiguous else day.isoformat())
-
-
-@pytest.mark.parametrize(
-    ("text", "proposal"),
-    [
-        ("13 May 2019", "2019-05-13"),
-        ("May 13, 2019", "2019-05-13"),
-        ("13.5.2562", "2019-05-13"),
-        ("2019/05/13", "2019-05-13"),
-        ("05-13-2019", "2019-05-13"),
-        ("13/05/19", None),
-        ("0019-05-13", None),
-        ("2484-02-10", "1941-02-10"),
-        ("2483-02-10", "1940-02-10"),
-        ("2482-04-01", "1939-04-01"),
-        ("2470-02-10", "1928-02-10"),
-        ("10 Feb 2470", "1928-02-10"),
-        ("2019-05-00", None),
-        ("unknown", None),
-    ],
-)
-def test_proposals(text, proposal):
-    assert identifiers.suggest_date(text) == proposal
-
-
-def test_years_of_another_era_are_suspect():
-    assert all(identifiers.is_suspect_year(year) for year in (13, 99, 2440, 2569, 2600))
-    assert not any(identifiers.is_suspect_year(year) for year in (1897, 2026, 2124))
 
 
 # --- classifications -------------------------------------------------------------------------
