@@ -51,12 +51,9 @@ RETRY_SECONDS = 5
 async def read_job(request: Request) -> Response:
     """Return where a job stands; ask again after `Retry-After` until the status is final."""
     service = service_of(request)
-    access = authenticate(request, service)
+    access = _asking(request, service)
     if isinstance(access, Response):
         return access
-    read_query(request.scope["query_string"], allowed=frozenset())
-    if not accepts_json(request):
-        return available(request, [JSON])
     if (job_id := request.path_params["jobId"]).startswith(PREFIX):
         return export_job(request, service, access, job_id)
     delivery = _delivery(request, service, access, job_id)
@@ -74,16 +71,22 @@ async def cancel_job(request: Request) -> Response:
     A job that is finished is not cancelled (`409`), nor is a package: withdraw its delivery.
     """
     service = service_of(request)
-    access = authenticate(request, service)
+    access = _asking(request, service)
     if isinstance(access, Response):
         return access
-    read_query(request.scope["query_string"], allowed=frozenset())
-    if not accepts_json(request):
-        return available(request, [JSON])
     if (job_id := request.path_params["jobId"]).startswith(PREFIX):
         return await cancel_export(request, service, access, job_id)
     delivery = _delivery(request, service, access, job_id)
     return delivery if isinstance(delivery, Response) else refuse(request, "withdraw_instead")
+
+
+def _asking(request: Request, service: Service) -> Access | Response:
+    """Return who asks, in JSON and without parameters, or the refusal."""
+    access = authenticate(request, service)
+    if isinstance(access, Response):
+        return access
+    read_query(request.scope["query_string"], allowed=frozenset())
+    return access if accepts_json(request) else available(request, [JSON])
 
 
 def _delivery(
