@@ -147,8 +147,8 @@ class Jail(paramiko.SFTPServerInterface):
 
     def _refuse_laid_out(self, path: str) -> None:
         """Keep the folders of rights and lanes: without them the office's next upload fails."""
-        _, *below = (part for part in self.canonicalize(path).split("/") if part)
-        if tuple(below) in _LAID_OUT:
+        parts = [part for part in self.canonicalize(path).split("/") if part]
+        if tuple(parts[1:]) in _LAID_OUT:
             raise PermissionError(errno.EACCES, "the folders of rights and lanes stay")
 
     @_answered
