@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from lxml import etree
 
-from connectors.readers.xml import Record, Rejected, reason_of, safe_parser
+from connectors.readers.unread import reason_of
+from connectors.readers.xml import Record, Rejected, safe_parser
 from ipregister.errors import OversizedDelivery, UnreadableDelivery
 from ipregister.profiles import Format
 

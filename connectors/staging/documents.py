@@ -16,6 +16,7 @@ from connectors.readers import xml
 from connectors.readers.archives import Member
 from connectors.readers.raw_xml import right_of
 from connectors.readers.salvage import salvage
+from connectors.readers.unread import MalformedDocument, names_a_record, root_name
 from connectors.staging.attachments import Attachments
 from connectors.staging.parts import PartWriter
 from ipregister.errors import DeliveryError, OversizedDelivery
@@ -99,7 +100,7 @@ class DocumentReader:
                 reach("stage.record")
                 self._take(record)
                 read += 1
-        except (xml.MalformedDocument, OversizedDelivery) as exc:
+        except (MalformedDocument, OversizedDelivery) as exc:
             self._salvage(source, read, exc)
             return
         if read == 0:
@@ -117,7 +118,7 @@ class DocumentReader:
             self._note_trouble(trouble)
 
     def _note_trouble(self, trouble: DeliveryError) -> None:
-        code = NOT_WELL_FORMED if isinstance(trouble, xml.MalformedDocument) else code_of(trouble)
+        code = NOT_WELL_FORMED if isinstance(trouble, MalformedDocument) else code_of(trouble)
         line = getattr(trouble, "line", None)
         self.writer.note(code, file=self.file, message=trouble.detail, line=line)
 
@@ -183,8 +184,8 @@ class DocumentReader:
             self.writer.note(
                 WRONG_RIGHT, file=self.file, line=1, value=str(written_for), message=message
             )
-        elif written_for is None or xml.names_a_record(source):
-            root = xml.root_name(source)
+        elif written_for is None or names_a_record(source):
+            root = root_name(source)
             wanted = self.mapping.format.record
             self.report.read += 1
             self.report.rejected += 1

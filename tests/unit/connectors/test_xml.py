@@ -9,6 +9,7 @@ import pytest
 
 from connectors.readers import raw_xml, xml
 from connectors.readers.salvage import salvage
+from connectors.readers.unread import MalformedDocument, root_name
 from ipregister.errors import (
     DeliveryError,
     IncompleteDelivery,
@@ -164,22 +165,22 @@ def test_a_reference_nobody_declared_costs_its_record_and_not_its_meaning() -> N
 @pytest.mark.parametrize(
     ("data", "error", "line"),
     [
-        (document("<Mark>A & B</Mark>"), xml.MalformedDocument, 1),
-        (document("<Mark>1</Mark>\n<Mark><a></Mark>"), xml.MalformedDocument, 2),
-        (document("<Mark>\0</Mark>"), xml.MalformedDocument, 1),
-        (document("<Mark>\x1c</Mark>"), xml.MalformedDocument, 1),
-        (document("<Mark>&#x1C;</Mark>"), xml.MalformedDocument, 1),
-        (document("<Mark>&nbsp;</Mark>"), xml.MalformedDocument, 1),
-        (document("<Mark><x:y/></Mark>"), xml.MalformedDocument, 1),
-        (document("<Mark a='1' a='2'/>"), xml.MalformedDocument, 1),
-        (document("<Mark>1</Mark>") + "\n<T></T>", xml.MalformedDocument, 2),
-        (document("<Mark>1</Mark>") + "\nand more", xml.MalformedDocument, 2),
-        (document(head='<?xml version="1.0" encoding="klingon"?>'), xml.MalformedDocument, None),
-        (document(head=" <?xml version='1.0'?>"), xml.MalformedDocument, 1),
+        (document("<Mark>A & B</Mark>"), MalformedDocument, 1),
+        (document("<Mark>1</Mark>\n<Mark><a></Mark>"), MalformedDocument, 2),
+        (document("<Mark>\0</Mark>"), MalformedDocument, 1),
+        (document("<Mark>\x1c</Mark>"), MalformedDocument, 1),
+        (document("<Mark>&#x1C;</Mark>"), MalformedDocument, 1),
+        (document("<Mark>&nbsp;</Mark>"), MalformedDocument, 1),
+        (document("<Mark><x:y/></Mark>"), MalformedDocument, 1),
+        (document("<Mark a='1' a='2'/>"), MalformedDocument, 1),
+        (document("<Mark>1</Mark>") + "\n<T></T>", MalformedDocument, 2),
+        (document("<Mark>1</Mark>") + "\nand more", MalformedDocument, 2),
+        (document(head='<?xml version="1.0" encoding="klingon"?>'), MalformedDocument, None),
+        (document(head=" <?xml version='1.0'?>"), MalformedDocument, 1),
     ],
 )
 def test_what_is_not_well_formed_is_refused_with_its_line(
-    data: str, error: type[xml.MalformedDocument], line: int | None
+    data: str, error: type[MalformedDocument], line: int | None
 ) -> None:
     with pytest.raises(error) as caught:
         read(data.encode())
@@ -188,7 +189,7 @@ def test_what_is_not_well_formed_is_refused_with_its_line(
 
 
 def test_bytes_of_another_encoding_are_refused() -> None:
-    with pytest.raises(xml.MalformedDocument):
+    with pytest.raises(MalformedDocument):
         read(document("<Mark>กข</Mark>").encode("cp874"))
 
 
@@ -285,9 +286,9 @@ def test_one_document_leaves_nothing_behind_for_the_next(bad: str) -> None:
 
 
 def test_the_root_is_named_without_its_prefix() -> None:
-    assert xml.root_name(io.BytesIO(b"<a:Root xmlns:a='x'><b/></a:Root>")) == "Root"
+    assert root_name(io.BytesIO(b"<a:Root xmlns:a='x'><b/></a:Root>")) == "Root"
     with pytest.raises(DeliveryError):
-        xml.root_name(io.BytesIO(b"  "))
+        root_name(io.BytesIO(b"  "))
 
 
 def test_every_prefix_of_a_document_raises_only_our_errors() -> None:

@@ -1,0 +1,107 @@
+"""Why a document, or a piece of one, was not read; and what one without records may be.
+
+The parser's words become the hub's errors here: they name a place within a piece, and advise to
+lift a limit. Reading is ``xml``; what is said without parsing is ``raw_xml``.
+"""
+
+import re
+from typing import BinaryIO
+
+from lxml import etree
+
+from connectors.readers.raw_xml import closes_root
+from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableDelivery
+from ipregister.record_tree import local_name
+
+_NUMBERS = (
+    *("ApplicationNumber", "RegistrationNumber", "DesignApplicationNumber"),
+    *("ApplicationNumberText", "ST13ApplicationNumber", "PublicationNumber"),
+    *("doc-number", "B110", "B210"),
+)
+"""Where ST.66 and ST.86, then ST.96 and ST.36 write the number of a record."""
+
+_PLACE = re.compile(r",? line [0-9]+, column [0-9]+$")
+
+
+class MalformedDocument(UnreadableDelivery):
+    """Not well-formed XML; ``line`` is where the parser gave up."""
+
+    code = "malformed_document"
+
+    def __init__(self, detail: str, line: int) -> None:
+        """Keep the line beside the sentence."""
+        super().__init__(detail)
+        self.line = line
+
+
+def root_name(source: BinaryIO) -> str:
+    """Return the local name of a document's root element and leave ``source`` at its start.
+
+    Raises:
+        UnreadableDelivery: there is no root element to be read.
+    """
+    try:
+        for _, element in etree.iterparse(
+            source, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
+        ):
+            return local_name(element.tag)
+    except etree.XMLSyntaxError as exc:
+        raise translated(exc, source) from exc
+    finally:
+        source.seek(0)
+    raise IncompleteDelivery("The file has no XML element.")
+
+
+def names_a_record(source: BinaryIO) -> bool:
+    """Tell whether a document holds a record's number in any of WIPO's standards.
+
+    A document without the records of a format may be an empty one, or one of another format,
+    whose records must not get lost unseen. ``source`` is left at its start.
+
+    Args:
+        source: a document that can be parsed.
+    """
+    source.seek(0)
+    numbers = etree.iterparse(
+        source,
+        tag=[f"{{*}}{name}" for name in _NUMBERS],
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+    )
+    found = any((element.text or "").strip() for _, element in numbers)
+    source.seek(0)
+    return found
+
+
+def translated(
+    exc: etree.XMLSyntaxError, source: BinaryIO
+) -> UnreadableDelivery | OversizedDelivery:
+    """Return the hub's own error for what the parser says of a whole document."""
+    line, reason = exc.lineno or 1, exc.msg or "not well-formed"
+    source.seek(0)
+    if not source.read(1):
+        return IncompleteDelivery("The file is empty (0 bytes).")
+    if limit := _limit_met(reason):
+        return OversizedDelivery(f"Line {line}: {limit}.")
+    if not closes_root(source):
+        return IncompleteDelivery(
+            f"The document ends at line {line} before its first element is closed."
+        )
+    return MalformedDocument(reason, line)
+
+
+def reason_of(exc: etree.XMLSyntaxError) -> str:
+    """Return why a piece of a document cannot be read, without the place within the piece."""
+    reason = exc.msg or "not well-formed"
+    return _limit_met(reason) or _PLACE.sub("", reason)
+
+
+def _limit_met(reason: str) -> str | None:
+    """Say which of the parser's limits was met; its own words advise to lift it."""
+    said = reason.lower()
+    if "depth" in said:
+        return "elements are nested deeper than 256 levels"
+    if any(word in said for word in ("huge", "too big", "too long")):
+        return "one text has more than 10 million characters; send pictures as files of their own"
+    return None
