@@ -11,7 +11,7 @@ from api.service import Service
 from connectors.ledger import Access
 from connectors.ledger.columns import microseconds
 from connectors.receipts.journal import Receipt, Route, cursor_digest
-from connectors.serving.feed import Told
+from connectors.serving.feed_page import Told
 from connectors.serving.rows import Space, mask_of
 
 NOWHERE: Space = ("", "")  # type: ignore[assignment]  # no office asks for it

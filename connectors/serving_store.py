@@ -17,7 +17,8 @@ from pathlib import Path
 
 from connectors.serving import reading, writing
 from connectors.serving.counting import Count, count_records
-from connectors.serving.feed import Changes, PlaceUnknown, read_changes, target_of
+from connectors.serving.feed import read_changes
+from connectors.serving.feed_page import Changes
 from connectors.serving.folding import fold_number
 from connectors.serving.marks import Mark
 from connectors.serving.patience import SEARCH_SECONDS, bounded
@@ -28,6 +29,7 @@ from connectors.serving.rows import Filters, Publication, ServingRow, Space, mas
 from connectors.serving.schema import connect
 from connectors.serving.spaces import forget_unused, located, prepare
 from connectors.serving.streaming import Piece, Reading
+from connectors.serving.walks import PlaceUnknown, target_of
 from connectors.serving.writing import microseconds
 from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right

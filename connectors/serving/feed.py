@@ -2,91 +2,25 @@
 
 Every record stands once in a reader's feed, at the last publication that touched a class the
 reader may see, with its present content. Offices and rights come one after the other; within
-one, items are in order of publication. How grants and places become marks is ``marks``.
+one, items are in order of publication. How grants and places become marks is ``marks``; where
+a mark is in a store, ``walks``.
 """
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
-from typing import NamedTuple
 
-import msgspec
-
-from connectors.serving.marks import (
-    NOWHERE,
-    Counts,
-    Mark,
-    Mode,
-    Target,
-    adjust,
-    arrive,
-    restrict,
-)
+from connectors.serving.feed_page import Changes, Told, lead, quoted
+from connectors.serving.marks import Mark, Mode, Target, adjust, arrive
 from connectors.serving.reading import column_of
-from connectors.serving.rows import BITS, FREE_TEXT, Space, key_of, mask_of, view_of
-from connectors.serving.schema import COUNTS, FRAGMENT_OF_RECORD
-from connectors.serving.spaces import located
+from connectors.serving.rows import FREE_TEXT, Space
+from connectors.serving.schema import FRAGMENT_OF_RECORD
+from connectors.serving.walks import Spot, Walk, mark_of, target_of, walk_of
 from ipregister.authorizations import Grant
 from ipregister.errors import StoreError
 
 MAX_WALKED = 10_000
 """Records of a page that are looked at for whether their reader may keep them: about 30 ms."""
-
-
-class Told(NamedTuple):
-    """The records a page gave to its reader, and those it took back or said were gone."""
-
-    given: list[str]
-    taken: list[str]
-
-
-@dataclass(slots=True)
-class Changes:
-    """One page of the feed: its items, the reader's new place, is there more.
-
-    The ``pieces`` make up ``count`` items, JSON objects as they came from the store, each with
-    ``between`` behind it, and end with a small one: a page is some megabytes in up to thousands
-    of pieces, so they are joined once and looked at no more than that. ``walked`` are the records
-    looked at for whether their reader may keep them. ``told`` says what the items are about, for
-    whoever keeps account of it.
-    """
-
-    between: bytes = b","
-    count: int = 0
-    walked: int = 0
-    pieces: list[bytes] = field(default_factory=list)
-    told: dict[Space, Told] = field(default_factory=dict)
-    marks: list[Mark] = field(default_factory=list)
-    more: bool = False
-
-    @property
-    def items(self) -> list[bytes]:
-        """Return the items one by one; for pages with a comma between them."""
-        listed = msgspec.json.decode(self.joined(b"[", b"]"), type=list[msgspec.Raw])
-        return [bytes(item) for item in listed]
-
-    def joined(self, start: bytes, end: bytes) -> bytes:
-        """Return the items in one piece, with something around them."""
-        pieces = [start, *self.pieces]
-        if self.pieces:
-            pieces[-1] = pieces[-1].removesuffix(self.between)
-        pieces.append(end)
-        return b"".join(pieces)
-
-
-class PlaceUnknown(LookupError):
-    """The mark does not fit this store (it was rebuilt): the reader must start again."""
-
-
-class _Place(NamedTuple):
-    """A mark in the terms of this store; 0 and empty are before everything."""
-
-    publication: int = 0
-    record: str = ""
-    half: bool = False
-    retracted: str = ""
-
 
 _Reached = tuple[object, ...]
 """Values of a statement that reads a feed, from the space to the limit or up to it."""
@@ -94,17 +28,6 @@ _Reached = tuple[object, ...]
 _Row = tuple[int, str, bytes]
 """Kind, identifier, and where it lives the record with what ends its item. The kind is twice the
 publication, one more where the record lives; below zero it takes back what is sent again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Walk:
-    """One space to read: its number, the adjusted mark, and the mark's places here."""
-
-    space: int
-    mark: Mark
-    start: _Place
-    horizon: int
-    origin: int
 
 
 def read_changes(
@@ -128,13 +51,13 @@ def read_changes(
         target = target_of(connection, space, grants.get(space))
         mark = _adjusted(connection, space, known.get(space), target, first=marks is None)
         while mark is not None:
-            walk = _walk(connection, mark)
+            walk = walk_of(connection, mark)
             read = _retract if mark.mode is Mode.RETRACT else _read
             place, exhausted = read(connection, walk, changes, limit)
             if mark.mode is Mode.RETRACT and exhausted:
                 mark = arrive(mark)
                 continue
-            changes.marks.append(_marked(connection, walk, place, exhausted=exhausted))
+            changes.marks.append(mark_of(connection, walk, place, exhausted=exhausted))
             break
     return changes
 
@@ -149,63 +72,13 @@ def _adjusted(
 ) -> Mark | None:
     mark = adjust(known, space, target, first=first)
     if known is not None and mark != known:
-        _walk(connection, known)  # a place of another store must not pass for one of this
+        walk_of(connection, known)  # a place of another store must not pass for one of this
     return mark
 
 
-def target_of(connection: sqlite3.Connection, space: Space, grant: Grant | None) -> Target | None:
-    """Return where a reader with this grant is going: all it may know of a space's feed."""
-    if grant is None:
-        return None
-    view, mask = view_of(grant), mask_of(grant.allowed)
-    latest = connection.execute(
-        f"SELECT {', '.join(COUNTS)} FROM publication WHERE space = ? "
-        "ORDER BY n_core DESC, id DESC LIMIT 1",
-        (located(connection, space, view),),
-    ).fetchone()
-    whole = mask | FREE_TEXT if grant.freeText else mask
-    return Target(whole, key_of(view), grant.since, restrict(latest or NOWHERE, mask))
-
-
-def _walk(connection: sqlite3.Connection, mark: Mark) -> _Walk:
-    found = connection.execute(
-        "SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = ?",
-        (mark.office, str(mark.right), mark.key),
-    ).fetchone()
-    number = int(found[0]) if found else 0
-    start = _Place(
-        _publication(connection, number, mark.counts, mark.mask),
-        mark.record,
-        mark.half,
-        mark.retracted,
-    )
-    return _Walk(
-        number,
-        mark,
-        start,
-        _publication(connection, number, mark.horizon, mark.mask),
-        _publication(connection, number, (mark.origin, *NOWHERE[1:]), 1),
-    )
-
-
-def _publication(connection: sqlite3.Connection, space: int, counts: Counts, mask: int) -> int:
-    """Return the publication that brought the counts of these classes to where they are."""
-    if counts == NOWHERE:
-        return 0
-    names = [name for name, bit in zip(COUNTS, BITS.values(), strict=True) if bit & mask]
-    values = [count for count, bit in zip(counts, BITS.values(), strict=True) if bit & mask]
-    (found,) = connection.execute(
-        f"SELECT min(id) FROM publication WHERE space = ? AND {' AND '.join(f'{n} = ?' for n in names)}",  # noqa: E501
-        (space, *values),
-    ).fetchone()
-    if found is None:
-        raise PlaceUnknown
-    return int(found)
-
-
 def _read(
-    connection: sqlite3.Connection, walk: _Walk, changes: Changes, limit: int
-) -> tuple[_Place, bool]:
+    connection: sqlite3.Connection, walk: Walk, changes: Changes, limit: int
+) -> tuple[Spot, bool]:
     """Add items from the walk's start; return the place behind them, and was it all."""
     mask, start, room = walk.mark.mask & ~FREE_TEXT, walk.start, limit - changes.count
     reached = (walk.space, start.publication, start.record, mask, mask, walk.origin)
@@ -224,8 +97,8 @@ def _read(
 
 
 def _read_each(
-    connection: sqlite3.Connection, walk: _Walk, changes: Changes, room: int, reached: _Reached
-) -> tuple[_Place, bool]:
+    connection: sqlite3.Connection, walk: Walk, changes: Changes, room: int, reached: _Reached
+) -> tuple[Spot, bool]:
     """Add items one by one; return the place behind them, and was it all."""
     end = b"}" + changes.between
     statement = _statement(_rows, walk.mark.mask & ~FREE_TEXT, inclusive=walk.start.half)
@@ -239,42 +112,42 @@ def _read_each(
         piece
         for kind, record, body in rows
         for piece in (
-            (leads[kind], _json(record), b',"record":', body)
+            (leads[kind], quoted(record), b',"record":', body)
             if kind & 1
-            else (leads[kind], _json(record), end)
+            else (leads[kind], quoted(record), end)
         )
     ]
     changes.count += len(rows)
     changes.more |= not exhausted
     given = [record for kind, record, _ in rows if kind & 1]
     taken = [record for kind, record, _ in rows if not kind & 1]
-    _tell(changes, walk, Told(given, taken))
+    changes.tell(walk.mark, Told(given, taken))
     kind, record, _ = rows[-1]
-    return _Place(abs(kind) >> 1, record, kind < 0), exhausted
+    return Spot(abs(kind) >> 1, record, kind < 0), exhausted
 
 
 def _read_alike(
-    connection: sqlite3.Connection, walk: _Walk, changes: Changes, kind: int, reached: _Reached
-) -> _Place:
+    connection: sqlite3.Connection, walk: Walk, changes: Changes, kind: int, reached: _Reached
+) -> Spot:
     """Add items that differ in their records only, as one piece; return the place behind them.
 
     Nearly all pages of a whole register are like this. A row that comes to Python costs as much
     as SQLite's finding it, so SQLite joins them; identifiers are base32 and need no quoting.
     """
-    lead, middle, end = _lead_of(connection, walk, kind) + b'"', b'","record":', b"}"
+    first, middle, end = _lead_of(connection, walk, kind) + b'"', b'","record":', b"}"
     statement = _statement(_joined, walk.mark.mask & ~FREE_TEXT, inclusive=walk.start.half)
-    around = (end + changes.between + lead, middle, end)
+    around = (end + changes.between + first, middle, end)
     names, bodies, joined = connection.execute(statement, (*around, *reached)).fetchone()
     records = names.split(" ")
     if joined != len(records):
         raise StoreError("records in the feed have no content: rebuild the serving store")
-    changes.pieces += (lead + records[0].encode() + middle, bodies, end + changes.between)
+    changes.pieces += (first + records[0].encode() + middle, bodies, end + changes.between)
     changes.count += len(records)
-    _tell(changes, walk, Told(records, []))
-    return _Place(kind >> 1, records[-1])
+    changes.tell(walk.mark, Told(records, []))
+    return Spot(kind >> 1, records[-1])
 
 
-def _halves(rows: list[_Row], walk: _Walk) -> list[_Row]:
+def _halves(rows: list[_Row], walk: Walk) -> list[_Row]:
     """Return the rows with what takes a record back before each that is sent again."""
     halves: list[_Row] = []
     for kind, record, body in rows:
@@ -287,22 +160,22 @@ def _halves(rows: list[_Row], walk: _Walk) -> list[_Row]:
     return halves
 
 
-def _lead_of(connection: sqlite3.Connection, walk: _Walk, kind: int) -> bytes:
+def _lead_of(connection: sqlite3.Connection, walk: Walk, kind: int) -> bytes:
     """Return how the items of a kind of row begin."""
-    where, publication, alive = _where(walk.mark), abs(kind) >> 1, kind & 1
+    mark, publication, alive = walk.mark, abs(kind) >> 1, kind & 1
     if kind < 0:
-        return _lead("retract", "authorization", where)
-    if alive and publication <= walk.horizon and walk.mark.mode is not Mode.READ:
-        return _lead("upsert", "authorization", where)
+        return lead("retract", "authorization", mark)
+    if alive and publication <= walk.horizon and mark.mode is not Mode.READ:
+        return lead("upsert", "authorization", mark)
     (cause,) = connection.execute(
         "SELECT cause FROM publication WHERE id = ?", (publication,)
     ).fetchone()
-    return _lead("upsert" if alive else "delete", cause, where)
+    return lead("upsert" if alive else "delete", cause, mark)
 
 
 def _retract(
-    connection: sqlite3.Connection, walk: _Walk, changes: Changes, limit: int
-) -> tuple[_Place, bool]:
+    connection: sqlite3.Connection, walk: Walk, changes: Changes, limit: int
+) -> tuple[Spot, bool]:
     """Add a retraction of every record the reader may have and may not keep.
 
     It may have what lived between the reader's coming and its place, deleted since or not.
@@ -313,7 +186,7 @@ def _retract(
     if walk.mark.then is not None and walk.mark.keep:
         goal = arrive(walk.mark)
         assert goal is not None  # noqa: S101 - there is a target
-        arrived = _walk(connection, goal)
+        arrived = walk_of(connection, goal)
         kept, bound = arrived.space, arrived.horizon
     reached, room = (start.publication, start.record, walk.origin), limit - changes.count
     budget = MAX_WALKED - changes.walked
@@ -321,64 +194,21 @@ def _retract(
         _RETRACTIONS, (kept, bound, walk.space, start.retracted, *reached, *reached, budget)
     ).fetchall()
     changes.walked += len(rows)
-    lead, records = _lead("retract", "authorization", _where(walk.mark)), list[str]()
+    back, records = lead("retract", "authorization", walk.mark), list[str]()
     passed, exhausted = start.retracted, len(rows) < budget
     for record, stays in rows:
         if not stays:
             if len(records) == room:
                 exhausted = False
                 break
-            changes.pieces += (lead, _json(record), b"}" + changes.between)
+            changes.pieces += (back, quoted(record), b"}" + changes.between)
             records.append(record)
         passed = record
     changes.count += len(records)
-    _tell(changes, walk, Told([], records))
+    changes.tell(walk.mark, Told([], records))
     changes.more |= not exhausted
     return start._replace(retracted=passed), exhausted
 
-
-def _tell(changes: Changes, walk: _Walk, told: Told) -> None:
-    """Add what a walk gave and took; of one space there may be two walks."""
-    if told.given or told.taken:
-        before = changes.told.setdefault((walk.mark.office, walk.mark.right), Told([], []))
-        before.given.extend(told.given)
-        before.taken.extend(told.taken)
-
-
-def _marked(connection: sqlite3.Connection, walk: _Walk, place: _Place, *, exhausted: bool) -> Mark:
-    """Return the mark of a place."""
-    mark = walk.mark
-    if mark.mode is Mode.RETRACT:
-        return msgspec.structs.replace(mark, retracted=place.retracted)
-    counts = mark.counts
-    if place.publication != walk.start.publication:
-        found = connection.execute(
-            f"SELECT {', '.join(COUNTS)} FROM publication WHERE id = ?",
-            (place.publication,),
-        ).fetchone()
-        counts = restrict(found, mark.mask)
-    beyond = place.publication > walk.horizon
-    return msgspec.structs.replace(
-        mark,
-        mode=Mode.READ if exhausted or beyond else mark.mode,
-        counts=counts,
-        record=place.record,
-        horizon=NOWHERE if beyond else mark.horizon,
-        half=place.half,
-    )
-
-
-def _where(mark: Mark) -> bytes:
-    return _json({"officeCode": mark.office, "right": mark.right})[1:-1]
-
-
-def _lead(kind: str, cause: str, where: bytes) -> bytes:
-    """Return how an item begins."""
-    named = (kind.encode(), cause.encode(), where)
-    return b'{"changeType":"%b","cause":"%b",%b,"recordId":' % named
-
-
-_json = msgspec.json.Encoder().encode
 
 _RETRACTIONS = """
 SELECT r.record_id, EXISTS (
