@@ -9,7 +9,7 @@ import sqlite3
 
 import msgspec
 
-from connectors.serving.marks import NOWHERE, restrict
+from connectors.serving.marks import NOWHERE, Counts, restrict
 from connectors.serving.rows import BITS
 from connectors.serving.schema import COUNTS
 
@@ -29,16 +29,21 @@ class Place(msgspec.Struct, frozen=True):
     state: str
 
 
-def find_place(connection: sqlite3.Connection, space: int, mask: int) -> Place:
-    """Return the place of a reader of ``mask`` in ``space`` now."""
-    found = connection.execute("SELECT key FROM space WHERE id = ?", (space,)).fetchone()
-    view = bytes(found[0]).hex() if found else ""
-    latest = connection.execute(
+def counts_now(connection: sqlite3.Connection, space: int) -> Counts:
+    """Return how many publications of a space have touched each class."""
+    latest: Counts | None = connection.execute(
         f"SELECT {', '.join(COUNTS)} FROM publication WHERE space = ? "
         "ORDER BY n_core DESC, id DESC LIMIT 1",
         (space,),
     ).fetchone()
-    counts = restrict(latest or NOWHERE, mask)
+    return latest or NOWHERE
+
+
+def find_place(connection: sqlite3.Connection, space: int, mask: int) -> Place:
+    """Return the place of a reader of ``mask`` in ``space`` now."""
+    found = connection.execute("SELECT key FROM space WHERE id = ?", (space,)).fetchone()
+    view = bytes(found[0]).hex() if found else ""
+    counts = restrict(counts_now(connection, space), mask)
     if counts == NOWHERE:
         return Place(space, view, mask, 0, "")
     seen = [

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import msgspec
 
 from connectors.serving.marks import NOWHERE, Counts, Mark, Mode, Target, restrict
+from connectors.serving.places import counts_now
 from connectors.serving.rows import BITS, FREE_TEXT, Space, key_of, mask_of, view_of
 from connectors.serving.schema import COUNTS
 from connectors.serving.spaces import located
@@ -47,13 +48,9 @@ def target_of(connection: sqlite3.Connection, space: Space, grant: Grant | None)
     if grant is None:
         return None
     view, mask = view_of(grant), mask_of(grant.allowed)
-    latest = connection.execute(
-        f"SELECT {', '.join(COUNTS)} FROM publication WHERE space = ? "
-        "ORDER BY n_core DESC, id DESC LIMIT 1",
-        (located(connection, space, view),),
-    ).fetchone()
+    now = counts_now(connection, located(connection, space, view))
     whole = mask | FREE_TEXT if grant.freeText else mask
-    return Target(whole, key_of(view), grant.since, restrict(latest or NOWHERE, mask))
+    return Target(whole, key_of(view), grant.since, restrict(now, mask))
 
 
 def walk_of(connection: sqlite3.Connection, mark: Mark) -> Walk:
