@@ -13,7 +13,15 @@ from rich.table import Table
 
 from connectors.sftp.server import Embedded
 from iphub.dagster_ui import start_dagster
-from iphub.demo.journey import CODES, Demo, prepare_home, travel, write_document
+from iphub.demo.journey import (
+    CODES,
+    FATES,
+    SEVERITIES,
+    Demo,
+    prepare_home,
+    travel,
+    write_document,
+)
 from iphub.output import Format, emit, progress
 from iphub.stopping import asked_to_stop, stop_children
 
@@ -116,18 +124,9 @@ def _curl(api: str, client: dict[str, str]) -> str:
 
 
 def _table(out: Console, document: dict[str, Any]) -> None:
-    rare = [name for name in ("unchanged", "duplicates") if any(r[name] for r in document["items"])]
-    columns = (
-        "received",
-        "accepted",
-        "held",
-        "rejected",
-        *rare,
-        "critical",
-        "error",
-        "warning",
-        "info",
-    )
+    rare = {"unchanged", "duplicates"}
+    fates = [fate for fate in FATES if fate not in rare or any(r[fate] for r in document["items"])]
+    columns = ("received", *fates, *SEVERITIES)
     table = Table("office", "right", *columns)
     for row in document["items"]:
         table.add_row(row["office"], row["right"], *(f"{row[name]:,}" for name in columns))

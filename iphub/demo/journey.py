@@ -28,6 +28,7 @@ from iphub.stopping import stoppable
 from ipregister.deliveries import Receipt
 from ipregister.errors import ConfigurationError
 from ipregister.model import Disclosure, Right
+from ipregister.quality import Severity
 
 MARKER = "demo.json"
 """A home with this file is a demo's, and may be made anew."""
@@ -145,34 +146,27 @@ def _write_reports(hub: Hub) -> dict[str, Path]:
     return written
 
 
+FATES = ("accepted", "held", "rejected", "unchanged", "duplicates")
+"""What becomes of a record that was received: one of these."""
+
+SEVERITIES = tuple(map(str, Severity))
+
+
 def summary(deliveries: list[Delivery]) -> list[dict[str, Any]]:
     """Return per office and right: records received, what became of them, findings."""
     totals: dict[tuple[str, str], dict[str, Any]] = {}
     for delivery in sorted(deliveries, key=lambda d: (d.office, d.right)):
         row = totals.setdefault(
             (delivery.office, delivery.right),
-            {
-                "office": delivery.office,
-                "right": str(delivery.right),
-                "deliveries": 0,
-                "received": 0,
-                "accepted": 0,
-                "held": 0,
-                "rejected": 0,
-                "unchanged": 0,
-                "duplicates": 0,
-                "critical": 0,
-                "error": 0,
-                "warning": 0,
-                "info": 0,
-            },
+            {"office": delivery.office, "right": str(delivery.right)}
+            | dict.fromkeys(("deliveries", "received", *FATES, *SEVERITIES), 0),
         )
         receipt, findings = delivery.receipt or Receipt(), delivery.findings or {}
         row["deliveries"] += 1
         row["received"] += receipt.recordsRead
-        for name in ("accepted", "held", "rejected", "unchanged", "duplicates"):
+        for name in FATES:
             row[name] += getattr(receipt, name)
-        for name in ("critical", "error", "warning", "info"):
+        for name in SEVERITIES:
             row[name] += findings.get(name, 0)
     return list(totals.values())
 
