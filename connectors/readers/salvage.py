@@ -14,12 +14,21 @@ from typing import BinaryIO
 from lxml import etree
 
 from connectors.readers.unread import reason_of
-from connectors.readers.xml import Record, Rejected, safe_parser
+from connectors.readers.xml import (
+    TOO_MUCH_MARKUP,
+    Record,
+    Rejected,
+    has_too_much_markup,
+    safe_parser,
+)
 from ipregister.errors import OversizedDelivery, UnreadableDelivery
 from ipregister.profiles import Format
 
 MAX_SALVAGE_BYTES = 256 << 20
 """A broken document is held in memory once while it is cut up; larger ones are refused."""
+
+MAX_PREFIXES = 256
+"""Declared outside the records; each piece is parsed with all of them."""
 
 _DECLARED = re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _NAMESPACE = re.compile(rb"(xmlns(?::[\w.-]+)?)\s*=\s*(\"[^\"<]*\"|'[^'<]*')")
@@ -35,7 +44,8 @@ def salvage(source: BinaryIO, format: Format, already_read: int) -> Iterator[Rec
         already_read: records the strict parser yielded before it gave up.
 
     Raises:
-        OversizedDelivery: the document is too large to be cut up.
+        OversizedDelivery: the document is too large to be cut up, or declares namespaces
+            without end.
         UnreadableDelivery: its encoding is broken, so that nothing can be found in it.
     """
     data, encoding = _bytes_of(source)
@@ -45,7 +55,10 @@ def salvage(source: BinaryIO, format: Format, already_read: int) -> Iterator[Rec
         envelope.read(data[position:start])
         if number >= already_read:
             line, counted_to = line + data.count(b"\n", counted_to, start), start
-            yield _parsed(data[start:end], line, encoding, envelope)
+            if has_too_much_markup(data, start, end):
+                yield Rejected(line, TOO_MUCH_MARKUP)
+            else:
+                yield _parsed(data[start:end], line, encoding, envelope)
         position = end
 
 
@@ -67,8 +80,16 @@ class _Envelope:
         self._is_within = False
 
     def read(self, text: bytes) -> None:
-        """Read what stands between two records."""
+        """Read what stands between two records.
+
+        Raises:
+            OversizedDelivery: more than ``MAX_PREFIXES`` are declared there.
+        """
         self.namespaces |= dict(_NAMESPACE.findall(text))
+        if len(self.namespaces) > MAX_PREFIXES:
+            raise OversizedDelivery(
+                f"More than {MAX_PREFIXES} namespaces are declared outside the records."
+            )
         if self._format.envelope:
             if ends := list(self._end.finditer(text)):
                 self.header, self._is_within = self._around, False

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.readers import salvage as module
 from connectors.readers.salvage import salvage
-from connectors.readers.xml import Record, Rejected
+from connectors.readers.xml import RECORD_MARKUP, Record, Rejected
 from ipregister.errors import DeliveryError, OversizedDelivery, UnreadableDelivery
 from ipregister.profiles import Format
 
@@ -148,6 +148,22 @@ def test_utf_16_that_is_not_is_refused() -> None:
 )
 def test_the_work_grows_with_the_size_and_not_with_its_square(data: bytes, found: int) -> None:
     assert len(salvaged(data)) == found  # minutes, if it did
+
+
+def test_a_record_of_nothing_but_markup_costs_only_itself() -> None:
+    dense = f"<Mark>{'<a/>' * RECORD_MARKUP}</Mark>"
+    data = f"<T>\n<Mark>1</Mark>\n{dense}\n<Mark>3</Mark><Mark>&</Mark></T>".encode()
+    assert salvaged(data) == ["1", "line 3", "3", "line 4"]
+
+
+def test_namespaces_without_end_are_not_declared_again_for_every_record() -> None:
+    def spaces(count: int) -> str:
+        return " ".join(f'xmlns:n{n}="u{n}"' for n in range(count))
+
+    marks = "<Mark>1</Mark><Mark>&</Mark></T>"
+    assert salvaged(f"<T {spaces(module.MAX_PREFIXES)}>{marks}".encode()) == ["1", "line 1"]
+    with pytest.raises(OversizedDelivery, match="256 namespaces"):
+        salvaged(f"<T {spaces(module.MAX_PREFIXES + 1)}>{marks}".encode())
 
 
 def test_random_cuts_raise_nothing_but_our_errors() -> None:

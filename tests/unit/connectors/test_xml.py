@@ -219,6 +219,41 @@ def test_a_hundred_thousand_attributes_are_only_slow_to_write() -> None:
     assert read(document(f"<Mark {many}>1</Mark>").encode()) == [("1", {"code": "A"})]
 
 
+def dense(markup: str, inside: str = "", attributes: str = "") -> str:
+    """Return a mark with ``markup`` twice as often as it may, each with a number of its own."""
+    many = "".join(markup.format(n) for n in range(2 * xml.RECORD_MARKUP))
+    return f"<Mark{attributes.format(many)}>{inside.format(many)}1</Mark>"
+
+
+DENSE = {
+    "elements": dense("<a/>", inside="{}"),
+    "attributes": dense(" a{}=''", attributes="{}"),
+    "namespaces": dense(" xmlns:n{}='u'", attributes="{}"),
+    "instructions": dense("<?a?>", inside="{}"),
+    "sections": dense("<![CDATA[<![CDATA[]]>", inside="{}"),
+}
+
+
+@pytest.mark.parametrize("what", DENSE)
+@pytest.mark.parametrize("size", [0, xml.WHOLE_BYTES])
+def test_a_record_of_nothing_but_markup_is_refused(what: str, size: int) -> None:
+    """A tag of four bytes takes 230 in memory, so bytes alone are no limit."""
+    data = document(DENSE[what], head=f"<!--{'x' * size}-->").encode()
+    with pytest.raises(OversizedDelivery, match="500,000 tags and attributes"):
+        read(data)
+
+
+def test_many_records_may_have_together_what_one_may_not() -> None:
+    marks = [f"<Mark>{'<a/>' * 1_000}{n}</Mark>" for n in range(1_000)]
+    assert [text for text, _ in read(document(*marks).encode())] == [str(n) for n in range(1_000)]
+
+
+def test_a_document_in_utf_7_is_not_read() -> None:
+    head = '<?xml version="1.0" encoding="UTF-7"?>'
+    with pytest.raises(MalformedDocument):
+        read(document("<Mark>+ADw-script+AD4-</Mark>", head=head).encode())
+
+
 class Long(io.RawIOBase):
     """A document that does not come to a record for 8 MiB."""
 
