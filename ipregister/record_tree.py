@@ -3,8 +3,8 @@
 Nodes follow the source elements; a node's setters put its text into the canonical row.
 Compiling YAML into this tree is ``format_tree``; putting a text into the row is ``setters``.
 
-The walk needs of an element only ``tag``, ``text``, its attributes, ``sourceline`` and its
-children as a slice, as ElementTree and lxml offer them. It runs once per element of every
+The walk needs of an element only ``tag``, ``text``, ``tail``, its attributes, ``sourceline`` and
+its children as a slice, as ElementTree and lxml offer them. It runs once per element of every
 record, some seventy times a record: what can be settled when a format is compiled is.
 """
 
@@ -16,7 +16,8 @@ Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
 
 Unknown = dict[str, list[Any]]
-"""Elements a format does not know: path below the record to ``[count, first line]``."""
+"""What a format does not know: path below the record to ``[count, first line]``. Elements, and
+``text()`` between elements: a name written into ``Applicant`` itself is not to vanish."""
 
 
 class Element(Protocol):
@@ -29,6 +30,10 @@ class Element(Protocol):
     @property
     def text(self) -> str | None:
         """The text before the first child."""
+
+    @property
+    def tail(self) -> str | None:
+        """The text behind the element, up to the next one."""
 
     def get(self, key: str, /) -> str | None:
         """Return an attribute by its name, with its namespace in braces."""
@@ -233,6 +238,8 @@ def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
 def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None:
     """Read the children of one element into the innermost open object."""
     by_tag = node.by_tag
+    if node.take is None and (text := element.text) and not text.isspace():
+        _note_unknown(walk, node, "text()", element)
     # lxml makes a list of all children in half the time of one after the other.
     for child in element[:]:
         tag = child.tag
@@ -241,7 +248,7 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
         except KeyError:
             target = by_tag[tag] = node.children.get(local_name(tag))
         if target is None:
-            _note_unknown(walk, node, child)
+            _note_unknown(walk, node, local_name(tag), child)
         elif (take := target.leaf) is not None:
             text = _inner_text(child) if len(child) else child.text
             if text and (text := text.strip()):
@@ -252,6 +259,8 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
             _open_item(walk, level, child, target, target.item)
         elif not target.ignore:
             _take(walk, level, child, target)
+        if (tail := child.tail) and not tail.isspace():
+            _note_unknown(walk, node, "text()", child)
 
 
 def _take(walk: Walk, level: Level, element: Element, node: Node) -> None:
@@ -290,6 +299,6 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
             parent.row[name], parent.lines[name] = [item], [lines]
 
 
-def _note_unknown(walk: Walk, node: Node, child: Element) -> None:
-    path = f"{node.path}/{local_name(child.tag)}".lstrip("/")
-    walk.unknown.setdefault(path, [0, child.sourceline])[0] += 1
+def _note_unknown(walk: Walk, node: Node, name: str, where: Element) -> None:
+    path = f"{node.path}/{name}".lstrip("/")
+    walk.unknown.setdefault(path, [0, where.sourceline])[0] += 1

@@ -201,7 +201,8 @@ def _note_whole_delivery(
     if total.read == 0:
         notes.note(NO_RECORDS, file=first)
     for path, (count, line) in sorted(total.unknown.items()):
-        message = f"The element {path} is not known; it occurs {count:,} times."
+        what = "text" if path.rpartition("/")[2] == "text()" else "element"
+        message = f"The {what} {path} is not known; it occurs {count:,} times."
         notes.note(
             UNKNOWN_ELEMENT, file=first, line=line, elementPath=path, value=path, message=message
         )

@@ -292,6 +292,14 @@ def test_an_unknown_element_is_reported_once_with_its_count(desk: Any, ipas: Any
     assert done.receipt == receipt(recordsRead=3, accepted=3, inserted=3)
 
 
+def test_a_name_between_the_elements_is_reported(desk: Any, ipas: Any) -> None:
+    more = "<ApplicantDetails><Applicant>Mekong Tea Co.</Applicant></ApplicantDetails>"
+    done = desk.deliver(ipas.marks(ipas.mark(more=more)))
+    finding = desk.found(done, "ALL.PKG.015")
+    assert (finding["elementPath"], finding["line"]) == ("ApplicantDetails/Applicant/text()", 3)
+    assert finding["message"].startswith("The text ApplicantDetails/Applicant/text() is not known")
+
+
 def test_images_are_found_missing_ambiguous_or_anothers(desk: Any, ipas: Any) -> None:
     def folder(number: str, image: str) -> dict[str, str]:
         return {f"{number}/{number}_biblio.xml": ipas.marks(ipas.mark(number, image=image))}

@@ -110,6 +110,26 @@ def test_what_is_ignored_is_ignored_to_the_ground() -> None:
     assert (row, unknown) == ({}, {})
 
 
+@pytest.mark.parametrize(
+    ("inside", "where"),
+    [
+        ("<Bag>lost</Bag>", "Bag/text()"),
+        ("<Goods>lost<Class>9</Class></Goods>", "Goods/text()"),
+        ("<Goods><Class>9</Class> lost </Goods>", "Goods/text()"),
+        ("<Words>lost<Word>A</Word>lost</Words>", "Words/text()"),
+        ("lost<Number>1</Number>", "text()"),
+        ("<Skip/>lost", "text()"),
+    ],
+)
+def test_text_between_elements_is_reported_as_unknown(inside: str, where: str) -> None:
+    _, unknown = read(f"<Mark>{inside}</Mark>")
+    assert unknown == {where: [inside.count("lost"), 1]}
+
+
+def test_white_space_between_elements_is_nothing() -> None:
+    assert read("<Mark>\n <Goods>\n\t<Class>9</Class>\n </Goods>\n</Mark>")[1] == {}
+
+
 def test_a_record_nested_in_itself_is_unknown_not_endless() -> None:
     depth = 200
     _, unknown = read("<Mark>" * depth + "</Mark>" * depth)
