@@ -6,7 +6,7 @@ meant is a proposal for the office. How a broken value is reported is ``steps``.
 
 import re
 import unicodedata
-from datetime import date
+from datetime import date, timedelta
 
 from ipregister.errors import InvalidRequest
 
@@ -18,9 +18,12 @@ _LAST_YEAR_FROM_APRIL = 2483
 year itself had none of them, for it ended in December."""
 
 _TIME_OR_ZONE = re.compile(
-    r"(?:[T ](?:[01][0-9]|2[0-4]):[0-5][0-9](?::[0-6][0-9](?:\.[0-9]+)?)?)?"
-    r" ?(?:Z|[+-][0-9]{2}:?[0-9]{2})?"
+    r"(?:[T ](?P<clock>(?:[01][0-9]|2[0-4]):[0-5][0-9])(?::[0-6][0-9](?:\.[0-9]+)?)?)?"
+    r" ?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
+_UTC = frozenset({"Z", "+00:00", "+0000", "-00:00", "-0000"})
+_NEXT_DAY_SOMEWHERE, _NEXT_DAY_EVERYWHERE = "15:00", "17:30"
+"""From when on, in UTC, it is the next day in the first and in the last of ASEAN's time zones."""
 
 _THREE_NUMBERS = re.compile(
     r"([0-9]{1,4})\s*[-/.\s]\s*([0-9]{1,2}|[A-Za-z]{3,9})\.?\s*[-/.,\s]\s*([0-9]{1,4})(?![0-9])"
@@ -32,14 +35,16 @@ _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct",
 def st2_date(text: str) -> date | None:
     """Return the date WIPO ST.2 writes ``YYYY-MM-DD`` or ``YYYYMMDD``.
 
-    A time or zone behind the date, as XML Schema allows, is not part of it. Any other
-    spelling is ``None``: see ``suggest_date`` for what it may have meant.
+    A time or zone behind the date, as XML Schema allows, is not part of it, unless the office's
+    day may be the next one: an exporter that turns its midnight into UTC writes the evening
+    before. Any other spelling is ``None``: see ``suggest_date`` for what it may have meant.
     """
     if not text.isascii():
         return None
     day = text[:10]
     if len(text) > 10:
-        if not _TIME_OR_ZONE.fullmatch(text, 10):
+        behind = _TIME_OR_ZONE.fullmatch(text, 10)
+        if behind is None or _is_of_next_day(behind):
             return None
     elif len(text) == 8 and text.isdigit():
         day = f"{text[:4]}-{text[4:6]}-{text[6:]}"
@@ -50,6 +55,12 @@ def st2_date(text: str) -> date | None:
         return date.fromisoformat(day)
     except ValueError:
         return None
+
+
+def _is_of_next_day(behind: re.Match[str]) -> bool:
+    """Tell whether a time may lie in the day after its date, for an office in South-East Asia."""
+    clock = behind["clock"] or ""
+    return clock >= "24" or (clock >= _NEXT_DAY_SOMEWHERE and behind["zone"] in _UTC)
 
 
 def is_suspect_year(year: int) -> bool:
@@ -71,10 +82,18 @@ def refuse_other_era(*days: date | None) -> None:
 def suggest_date(text: str) -> str | None:
     """Return the ISO date a text most probably means, for the office to confirm.
 
-    Reads digits of any script, Buddhist-era years, day-first numbers and English months.
-    Where day and month could be swapped, or the century is missing, there is no proposal.
+    Reads digits of any script, Buddhist-era years, day-first numbers, English months and
+    evenings of UTC, which are the next day here. Where day and month could be swapped, or the
+    century is missing, there is no proposal.
     """
     plain = _ascii_digits(text.strip())
+    behind = _TIME_OR_ZONE.fullmatch(plain, 10)
+    if behind and _is_of_next_day(behind):
+        clock = behind["clock"]
+        # A full hour is midnight somewhere; other times may be late the same evening.
+        is_sure = clock >= _NEXT_DAY_EVERYWHERE or clock.endswith(":00")
+        written = suggest_date(plain[:10]) if is_sure else None
+        return written and _day_after(written)
     if len(plain) == 8 and plain.isdigit():
         return _iso(int(plain[:4]), int(plain[4:6]), int(plain[6:]))
     if match := _MONTH_FIRST.match(plain):
@@ -92,6 +111,13 @@ def suggest_date(text: str) -> str | None:
     if month > 12:
         day, month = month, day
     return _iso(int(last), month, day)
+
+
+def _day_after(day: str) -> str | None:
+    try:
+        return (date.fromisoformat(day) + timedelta(days=1)).isoformat()
+    except OverflowError:
+        return None
 
 
 def _ascii_digits(text: str) -> str:

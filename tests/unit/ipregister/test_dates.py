@@ -29,10 +29,42 @@ def test_iso_dates_survive(day):
 
 
 @pytest.mark.parametrize(
-    "behind", ["Z", "+07:00", "-0400", "T00:00:00", " 00:00:00.0", "T09:30", "T23:59:60.5Z"]
+    "behind",
+    [
+        "Z",
+        "+07:00",
+        "-0400",
+        "T00:00:00",
+        " 00:00:00.0",
+        "T09:30",
+        "T23:59:60.5",
+        "T14:59:59Z",
+        "T23:00:00+07:00",
+    ],
 )
 def test_a_time_or_zone_behind_the_date_is_no_part_of_it(behind):
     assert dates.st2_date(f"2021-03-04{behind}") == date(2021, 3, 4)
+
+
+@pytest.mark.parametrize(
+    ("behind", "proposed"),
+    [
+        ("T17:00:00Z", "2021-03-05"),
+        ("T16:00:00.000Z", "2021-03-05"),
+        (" 15:00:00+00:00", "2021-03-05"),
+        ("T17:30:00-0000", "2021-03-05"),
+        ("T23:59:60.5Z", "2021-03-05"),
+        ("T24:00:00", "2021-03-05"),
+        ("T16:10:00Z", None),
+    ],
+)
+def test_an_evening_of_utc_is_not_taken_for_the_offices_day(behind, proposed):
+    assert dates.st2_date(f"2021-03-04{behind}") is None
+    assert dates.suggest_date(f"2021-03-04{behind}") == proposed
+
+
+def test_no_day_is_proposed_after_the_last_one():
+    assert dates.suggest_date("9999-12-31T17:00:00Z") is None
 
 
 @given(st.text())
