@@ -75,10 +75,10 @@ class FormatTree:
     def _compile(self, path: str, entries: tuple[Entry, ...]) -> None:
         parts = path.split("/")
         attribute = parts.pop()[1:] if parts[-1].startswith("@") else None
-        node = self.root
+        node = around = self.root
         opened = [""]
         for position, name in enumerate(parts):
-            node = node.child(name)
+            around, node = node, node.child(name)
             above = self.format.elements.get("/".join(parts[: position + 1]), ())
             opened += [entry.item for entry in above if entry.item]
         setters = node.setters
@@ -87,6 +87,8 @@ class FormatTree:
             node.attributes.append((attribute, setters))
         for entry in entries:
             node.ignore |= entry.ignore
+            if entry.withholds:
+                around.withholding[parts[-1]] = frozenset(entry.withholds)
             if entry.item:
                 self._compile_item(entry, node, opened[:-1])
             if entry.field:

@@ -44,7 +44,9 @@ class Entry(_Strict):
     """What one source element (or attribute) becomes.
 
     ``field`` is a canonical path whose lists were opened by an ``item`` entry on an
-    ancestor or on this element; ``set`` gives constants to the item it opens.
+    ancestor or on this element; ``set`` gives constants to the item it opens. ``withholds``
+    names elements beside this one (``*``: all) that are not read when this one says yes, or
+    anything but no: what the office itself does not publish.
     """
 
     field: str | None = None
@@ -55,6 +57,7 @@ class Entry(_Strict):
     unmapped: str | None = None
     issue: str | None = None
     ignore: bool = False
+    withholds: tuple[str, ...] = ()
 
 
 class Derivation(_Strict):

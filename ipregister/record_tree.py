@@ -113,6 +113,8 @@ class Walk:
         self.unknown = unknown
 
 
+_NO = frozenset({"", "false", "0", "no", "n"})
+
 Setter = Callable[[Walk, Level, str, Element], None]
 """Takes the text of an element into an open object."""
 
@@ -123,6 +125,7 @@ class Node:
     ``setters`` and ``attributes`` hold for each setter which open object receives the value
     (0: the row itself). ``settle`` makes of them what the walk uses: ``take``, which starts
     from the innermost open object, and ``leaf``, the same for elements that hold a text only.
+    ``withholding`` has the children that say of others that they are not to be read.
     """
 
     __slots__ = (
@@ -140,6 +143,7 @@ class Node:
         "setters",
         "take",
         "take_attributes",
+        "withholding",
     )
 
     def __init__(self, path: str) -> None:
@@ -153,6 +157,7 @@ class Node:
         self.item_depth = 0
         self.constants: dict[str, str] = {}
         self.ignore = False
+        self.withholding: dict[str, frozenset[str]] = {}
         self.leaf: Setter | None = None
         self.is_wrapper = False
         self.outwards = 0
@@ -241,7 +246,10 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
     if node.take is None and (text := element.text) and not text.isspace():
         _note_unknown(walk, node, "text()", element)
     # lxml makes a list of all children in half the time of one after the other.
-    for child in element[:]:
+    children = element[:]
+    if node.withholding:
+        children = _published(children, node.withholding)
+    for child in children:
         tag = child.tag
         try:
             target = by_tag[tag]
@@ -261,6 +269,19 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
             _take(walk, level, child, target)
         if (tail := child.tail) and not tail.isspace():
             _note_unknown(walk, node, "text()", child)
+
+
+def _published(children: list[Any], withholding: dict[str, frozenset[str]]) -> list[Any]:
+    """Return the children but those that another one says are not open for publication."""
+    hidden = {
+        name
+        for child in children
+        for name in withholding.get(local_name(child.tag), ())
+        if (child.text or "").strip().casefold() not in _NO
+    }
+    if "*" in hidden:
+        return []
+    return [child for child in children if local_name(child.tag) not in hidden]
 
 
 def _take(walk: Walk, level: Level, element: Element, node: Node) -> None:

@@ -3,6 +3,7 @@
 from datetime import date
 from pathlib import Path
 
+import pytest
 from lxml import etree
 
 from ipregister.mapping import Mapped, mapping_for
@@ -112,3 +113,45 @@ def test_an_application_with_two_designs() -> None:
     assert [design["identifier"] for design in designs[2].row["designs"]] == ["1", "2"]
     assert len(designs[2].row["publications"]) == 1
     assert all(design.issues == [] for design in designs)
+
+
+COMMON, DESIGN = (
+    f"{{http://www.wipo.int/standards/XMLSchema/ST96/{n}}}" for n in ("Common", "Design")
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "is_named"),
+    [("true", False), ("1", False), ("perhaps", False), ("false", True), (" 0 ", True), ("", True)],
+)
+@pytest.mark.parametrize(
+    ("path", "indicator", "beside"),
+    [
+        ("vn/designs/single.xml", f"{COMMON}ConfidentialIndicator", "Contact"),
+        ("vn/designs/single.xml", f"{DESIGN}DesignerWaiverIndicator", "DesignerBag"),
+        ("th/patents/single.xml", f"{COMMON}ConfidentialIndicator", "Contact"),
+    ],
+)
+def test_who_is_not_open_for_publication_is_not_read(
+    path: str, indicator: str, beside: str, said: str, is_named: bool
+) -> None:
+    role, person = ("designers", "Designer") if "designs" in path else ("inventors", "Inventor")
+    root = etree.parse(FIXTURES / path).getroot()
+    for element in root.iter(f"{{*}}{person}" if beside == "Contact" else "{*}Design"):
+        etree.SubElement(element, indicator).text = said
+    office, right = path.split("/")[:2]
+    record = next(root.iter(f"{{*}}{mapping_for(office.upper(), Right(right)).format.record}"))
+    unknown: dict = {}
+    mapped = mapping_for(office.upper(), Right(right)).apply(record, {}, unknown)
+    assert ((role in mapped.row), unknown) == (is_named, {})
+
+
+def test_one_confidential_designer_of_two_is_not_read() -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    bag = next(root.iter("{*}DesignerBag"))
+    secret = etree.fromstring(etree.tostring(bag[0]))
+    next(secret.iter("{*}PersonFullName")).text = "Nobody Named"
+    etree.SubElement(secret, f"{COMMON}ConfidentialIndicator").text = "true"
+    before = mapping_for("VN", Right.DESIGNS).apply(root, {}, {}).row
+    bag.insert(0, secret)
+    assert mapping_for("VN", Right.DESIGNS).apply(root, {}, {}).row == before
