@@ -77,7 +77,11 @@ def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
 def localised(
     name: str, language: Step, placeholders: frozenset[str], *, report_duplicates: bool
 ) -> Setter:
-    """Return the setter of a list of texts with their languages; equal texts stand once."""
+    """Return the setter of a list of texts with their languages; equal ones stand once.
+
+    Names, whose duplicates are reported, are equal in whatever case and language. Elsewhere a
+    word of two languages, or APPLE beside Apple, is two texts.
+    """
 
     def add(walk: Walk, level: Level, text: str, element: Element) -> None:
         if text in placeholders:
@@ -98,12 +102,13 @@ def localised(
             level.row[name] = [entry]
             level.lines[name] = element.sourceline
             return
-        same = text.casefold()
-        for other in known:
-            if other["text"].casefold() == same:
-                if report_duplicates:
-                    _note(walk, DUPLICATE_LINE, level, name, text, element)
+        if report_duplicates:
+            same = text.casefold()
+            if any(other["text"].casefold() == same for other in known):
+                _note(walk, DUPLICATE_LINE, level, name, text, element)
                 return
+        elif entry in known:
+            return
         known.append(entry)
 
     return add

@@ -144,6 +144,24 @@ def test_equal_lines_stand_once_and_several_parties_in_one_are_told() -> None:
     assert [issue.code for issue in record.issues] == ["ALL.UNQ.005", "ALL.CNS.018"]
 
 
+def test_words_in_another_language_or_case_are_other_words() -> None:
+    inside = "".join(
+        f"<Word{tag}>{text}</Word>"
+        for tag, text in [
+            (" languageCode='en'", "ROSE"),
+            (" languageCode='en'", "ROSE"),
+            (" languageCode='km'", "ROSE"),
+            ("", "Rose"),
+        ]
+    )
+    record = mapped(f"<Number>1</Number>{inside}")
+    assert record.row["markVerbalElements"] == [
+        {"text": "ROSE", "languageCode": "en"},
+        {"text": "ROSE", "languageCode": "km"},
+        {"text": "Rose"},
+    ]
+
+
 def test_a_second_value_of_a_single_field_is_told_and_the_first_stays() -> None:
     record = mapped("<Number>1</Number><Number>2</Number><Number>1</Number>")
     assert record.row["applicationNumber"] == "1"
