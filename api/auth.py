@@ -1,8 +1,8 @@
 """Who asks: the access token of a request, looked up on every request.
 
-Nothing about rights is in a token or cached: revocation and restriction act on the next
-request, on every worker. Here too a bound token must come with its proof, and a client's
-quota is counted. How tokens are given out is ``oauth``.
+Nothing about rights is in a token, and nothing is remembered longer than the ledger stays as it
+is: revocation and restriction act on the next request, on every worker. Here too a bound token
+must come with its proof, and a client's quota is counted. How tokens are given out is ``oauth``.
 
 Standards: RFC 6750 (bearer tokens), RFC 9449 (bound tokens), RFC 9728 (where to get one).
 """

@@ -1,23 +1,25 @@
 """The question of every request: whose token is this, and what may it see now?
 
 One prepared statement on a connection of its own, outside any transaction, so an answer
-always has what other processes committed before. Nothing is remembered between requests but
-the translation of rows that read exactly the same.
+always has what other processes committed before. On SQLite what it found is remembered until
+anybody writes the ledger, whatever it is; ``commits`` says so without a lock or a query.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from json import loads
+from time import monotonic
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, select
 
 from connectors.ledger.authorizations import open_grants
-from connectors.ledger.columns import microseconds
+from connectors.ledger.columns import from_microseconds, microseconds
+from connectors.ledger.commits import Commits
 from connectors.ledger.prepared import Lane, Prepared
 from connectors.ledger.schema import authorizations, clients, tokens
 from ipregister.authorizations import Grant
@@ -56,15 +58,35 @@ class Access:
         return act in MAY[self.role] and self.may(act)
 
 
+MOST_REMEMBERED = 4_096
+"""Tokens of a worker, from one address each."""
+
+MOST_SECONDS = 1.0
+"""How long something is remembered: for what writes a ledger and is no part of the hub."""
+
+
+class _Known(NamedTuple):
+    """What a token opens while the ledger's commits, the instant and the clock are within."""
+
+    commits: int
+    since: datetime
+    until: datetime
+    forgotten: float
+    access: Access
+
+
 class AccessReader:
     """Looks up tokens; safe to share between threads."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, commits: Commits | None) -> None:
         """Compile the statement; nothing is opened yet."""
         self._lane = lane
+        self._commits = commits
+        self._known: dict[tuple[bytes, str | None], _Known] = {}
         t, c, a = tokens.c, clients.c, authorizations.c
         statement = (
             select(
+                t.expires_at,
                 *(c.client_id, c.third_party, c.office, c.role, t.scope),
                 *(t.key_thumbprint, c.requests_per_minute, c.rows_per_minute),
                 *(a.office, a.version, a.allowed, a.views),
@@ -80,13 +102,48 @@ class AccessReader:
 
     def access(self, token_hash: bytes, at: datetime, address: str | None) -> Access | None:
         """Return what a token opens for a caller there, or ``None`` for one that opens nothing."""
+        if self._commits is None:
+            found = self._look_up(token_hash, at, address)
+            return found and found[1]
+        known = self._known.get((token_hash, address))
+        if (
+            known is not None
+            and known.commits == self._commits.begun
+            and known.since <= at < known.until
+            and monotonic() < known.forgotten
+        ):
+            return known.access
+        commits, now = self._commits.settled, monotonic()  # before looking, not after it
+        found = self._look_up(token_hash, at, address)
+        if found is None:
+            return None
+        if commits is not None:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            until = min(found[0], _midnight(at))
+            self._known[token_hash, address] = _Known(
+                commits, at, until, now + MOST_SECONDS, found[1]
+            )
+        return found[1]
+
+    def _look_up(
+        self, token_hash: bytes, at: datetime, address: str | None
+    ) -> tuple[datetime, Access] | None:
+        """Return until when a token is good, and what it opens."""
         rows = self._lane.rows(self._statement, {"hash": token_hash, "now": microseconds(at)})
         if not rows:
             return None
         # Where the caller is only matters, and is only remembered, where an office asks.
         if all(row[-1] in (None, "[]") for row in rows):
             address = None
-        return _access(tuple(rows), at.astimezone(UTC).date(), address)
+        same = tuple(row[1:] for row in rows)
+        return from_microseconds(rows[0][0]), _access(same, at.astimezone(UTC).date(), address)
+
+
+def _midnight(at: datetime) -> datetime:
+    """Return when the next day begins, by which authorizations hold."""
+    day = at.astimezone(UTC)
+    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
 
 
 @lru_cache(maxsize=4096)

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_u
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
 from connectors.faults import reach
+from connectors.ledger.commits import Commits
 from connectors.ledger.prepared import BUSY_TIMEOUT_MILLISECONDS, Lane
 from connectors.ledger.schema import HEAD
 from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
@@ -39,8 +40,9 @@ class Database:
         """Prepare the engine; nothing is opened yet."""
         self.engine = _engine(url)
         self._writer = self.engine.execution_options(ledger_writes=True)
+        self.commits = _commits(self.engine)
         self.reading = Lane(self.engine)
-        self.writing = Lane(self.engine, writes=True)
+        self.writing = Lane(self.engine, writes=True, commits=self.commits)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -54,6 +56,9 @@ class Database:
         with translated(), self._writer.begin() as connection:
             yield connection
             reach("ledger.written")
+            number = self.commits.begin() if self.commits else 0
+        if self.commits:
+            self.commits.end(number)
         reach("ledger.committed")
 
     def migrate(self) -> None:
@@ -76,6 +81,8 @@ class Database:
         self.reading.close()
         self.writing.close()
         self.engine.dispose()
+        if self.commits:
+            self.commits.close()
 
 
 def _engine(url: str) -> Engine:
@@ -100,6 +107,14 @@ def _engine(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _commits(engine: Engine) -> Commits | None:
+    """Return the commits of a ledger on this host; those of a server are counted by nobody."""
+    if engine.dialect.name != "sqlite":
+        return None
+    path = Path(str(engine.url.database))
+    return Commits(path) if path.parent.is_dir() else None
 
 
 def _wait_for_locks(connection: SqliteConnection, _record: object) -> None:

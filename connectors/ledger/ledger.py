@@ -48,7 +48,7 @@ class Ledger:
         self.webhooks = Webhooks(self._database, pepper)
         self.audit = Audit(self._database)
         self.turns = Turns(self._database)
-        self._reader = AccessReader(self._database.reading)
+        self._reader = AccessReader(self._database.reading, self._database.commits)
 
     @classmethod
     def open(cls, url: str, *, pepper: bytes | None = None, environment: str = PRODUCTION) -> Self:
@@ -77,7 +77,7 @@ class Ledger:
         """Return what the token with this SHA-256 opens now, ``None`` for nothing at all.
 
         A caller whose ``address`` is not known is outside every list of allowed addresses.
-        Sees what any process committed before the call; made for every request.
+        Sees what any process of the hub committed before the call; made for every request.
         """
         return self._reader.access(token_hash, at, address)
 

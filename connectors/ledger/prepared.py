@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Dialect, Engine, Executable
 
 from connectors.faults import reach
+from connectors.ledger.commits import Commits
 from ipregister.errors import LedgerConflict, StoreError
 
 SQLITE_PAGES = 2_000
@@ -63,10 +64,13 @@ class Prepared:
 class Lane:
     """Idle connections to one database, for prepared statements; safe to share between threads."""
 
-    def __init__(self, engine: Engine, *, writes: bool = False) -> None:
-        """Prepare for reading, or for writing; nothing is opened yet."""
+    def __init__(
+        self, engine: Engine, *, writes: bool = False, commits: Commits | None = None
+    ) -> None:
+        """Prepare for reading, or for writing, which is counted; nothing is opened yet."""
         self._engine = engine
         self._writes = writes
+        self._commits = commits
         # At most as many as there ever were requests at the same time.
         self._idle: deque[Any] = deque()
 
@@ -94,6 +98,7 @@ class Lane:
         try:
             yield connection
             reach("ledger.written")
+            number = self._commits.begin() if self._commits else 0
             connection.execute("COMMIT")
         except self._failure as exc:
             self._drop(connection)
@@ -105,6 +110,8 @@ class Lane:
         except BaseException:
             self._give_back(connection)
             raise
+        if self._commits:
+            self._commits.end(number)
         self._idle.append(connection)
         reach("ledger.committed")
 
