@@ -25,11 +25,12 @@ LEDGER, SERVING = "ledger.sqlite", "serving.sqlite"
 """Names in a backup; a ledger on PostgreSQL is kept as a SQLite file too."""
 
 LEFT_OUT = (
-    *("dagster", "counting", "exports", "staging"),
+    *("dagster", "counting", "exports", "staging", "ledger-proofs"),
     *("register", "findings", LEDGER, SERVING),
 )
 """Entries of a home that are not copied as they stand. Dagster's own state and what the API
-counts by the minute are not needed, prepared files are made again; a delivery that is only being
+counts by the minute are not needed, nor are the proofs used within the last minutes, whose file
+would be copied while it is written; prepared files are made again; a delivery that is only being
 read starts again; the others are cut on their own."""
 
 DECISIONS = ("publication.json", "reversal.json")
