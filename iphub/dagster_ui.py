@@ -1,19 +1,34 @@
 """``iphub dagster``: Dagster's web server and daemon on a hub's home."""
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from connectors.hub import Hub
 from iphub.context import BEHIND_READERS, HomeOption, settings
-from iphub.output import DONE, FAILED, Format, emit, progress
+from iphub.output import FAILED, Format, emit, progress
 from iphub.stopping import asked_to_stop, stop_children
+
+LOOKED_AFTER_SECONDS = 15.0
+
+_LOADED = """
+{ workspaceOrError { ... on Workspace {
+    locationEntries { name locationOrLoadError { __typename } } } } }
+"""
+
+_RELOAD = """
+mutation ($name: String!) {
+    reloadRepositoryLocation(repositoryLocationName: $name) { __typename } }
+"""
 
 
 def dagster(
@@ -31,11 +46,38 @@ def dagster(
     try:
         if format is Format.JSON:
             emit({"url": url}, lambda _: None, format)
+        threading.Thread(target=look_after, args=(port, stopped), daemon=True).start()
         while not stopped.wait(1.0):
-            if (ended := process.poll()) is not None:
-                raise typer.Exit(FAILED if ended else DONE)
+            if process.poll() is not None:
+                # One of its processes died, or has no port: Dagster calls that success.
+                progress.print("Dagster ended by itself. Nothing is lost: start it again.")
+                raise typer.Exit(FAILED)
     finally:
         stop_children([process])
+
+
+def look_after(port: int, stopped: threading.Event) -> None:
+    """Have Dagster load our code again where the process that had loaded it was killed.
+
+    Dagster watches its other processes; without this one no sensor and no schedule works.
+    """
+    while not stopped.wait(LOOKED_AFTER_SECONDS):
+        try:
+            for entry in _ask(port, _LOADED)["workspaceOrError"]["locationEntries"]:
+                if entry["locationOrLoadError"]["__typename"] == "PythonError":
+                    progress.print("Dagster has lost the hub's code; it is loaded again.")
+                    _ask(port, _RELOAD, name=entry["name"])
+        except (OSError, HTTPException, ValueError, KeyError, TypeError):
+            continue  # it starts, or is busy: the next look will tell
+
+
+def _ask(port: int, query: str, **variables: str) -> dict[str, Any]:
+    """Return what Dagster's web server on loopback answers."""
+    with closing(HTTPConnection("127.0.0.1", port, timeout=LOOKED_AFTER_SECONDS)) as connection:
+        body = json.dumps({"query": query, "variables": variables})
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+        data: dict[str, Any] = json.load(connection.getresponse())["data"]
+        return data
 
 
 def start_dagster(

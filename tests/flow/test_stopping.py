@@ -106,6 +106,27 @@ def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> Non
     assert left == []
 
 
+def test_dagster_that_ends_by_itself_has_failed(tmp_path: Path) -> None:
+    home = tmp_path / "hub"
+    iphub = [sys.executable, "-m", "iphub"]
+    subprocess.run([*iphub, "init", "--home", str(home)], check=True, capture_output=True)
+    port = free_port()
+    process = start(*iphub, "dagster", "--home", str(home), "--port", str(port), ignoring=True)
+    while not answers(port):
+        assert process.poll() is None, "it ended by itself"
+        time.sleep(0.2)
+
+    (daemon,) = pids(process.pid, "dagster._daemon")
+    os.kill(daemon, signal.SIGKILL)
+    overdue = threading.Timer(PATIENCE_SECONDS, os.killpg, (process.pid, signal.SIGKILL))
+    overdue.start()
+    _, said = process.communicate()
+    overdue.cancel()
+
+    assert process.returncode == 2
+    assert "start it again" in said
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_port_that_is_taken_is_a_failed_operation(tmp_path: Path, workers: str) -> None:
     home = str(tmp_path / "hub")
@@ -131,6 +152,14 @@ def session(leader: int) -> list[str]:
         ["ps", "-o", "stat=,args=", "-s", str(leader)], capture_output=True, text=True
     )
     return [line for line in found.stdout.splitlines() if not line.startswith("Z")]
+
+
+def pids(leader: int, doing: str) -> list[int]:
+    """Return the processes of one session with some words in their command line."""
+    found = subprocess.run(
+        ["ps", "-o", "pid=,args=", "-s", str(leader)], capture_output=True, text=True
+    )
+    return [int(line.split()[0]) for line in found.stdout.splitlines() if doing in line]
 
 
 def free_port() -> int:
