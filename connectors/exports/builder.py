@@ -65,9 +65,11 @@ def _attempt(serving: Path, exports: ExportStore, receipts: Path, task: Task) ->
     try:
         build(serving, exports, receipts, task)
     except Unwanted:
+        exports.remove_unfinished()
         return False
     except Exception as exc:  # whatever it is, the next task is not to blame for it
         structlog.get_logger().error("export_failed", key=task.key, kind=type(exc).__name__)
+        exports.remove_unfinished()  # first: it may be what has filled the disk
         exports.give_up(task, type(exc).__name__)
         return False
     return True
@@ -122,7 +124,6 @@ def _write(task: Task, reading: Reading, path: Path, exports: ExportStore, total
                 break
             done = min(99, 100 * len(records) // total)
             if number % NOTED == 0 and not exports.go_on(task, done):
-                path.unlink()
                 raise Unwanted
             data = made.encode(piece.bodies)
             sink.write(compressor.compress(data) if compressor else data)

@@ -18,6 +18,7 @@ import msgspec
 
 from connectors.exports.tasks import Snapshot, State, Task
 from connectors.faults import reach
+from ipregister.errors import StoreError
 
 RETENTION = timedelta(days=7)
 """How long a snapshot can be had again, from when it was made."""
@@ -87,10 +88,12 @@ class ExportStore:
         """Put a task into the queue, unless it is ready or there; false when the queue is full.
 
         Who (``by``) asked for it before and did not cancel wants the same since then.
+
+        Raises:
+            StoreError: there is no room, or the disk failed.
         """
         if by == HUB and self.snapshot(task.key) is not None:
             return True
-        self.create()
         with self._wishing():
             there = self.snapshot(task.key) is not None or self._waiting(task.key).exists()
             if not there and len(list(self._queue.glob("*.json"))) >= MAX_WAITING:
@@ -109,8 +112,10 @@ class ExportStore:
         """Give up what somebody asked for; false when it is finished, one way or the other.
 
         It stays in the queue for as long as somebody else wants the same.
+
+        Raises:
+            StoreError: there is no room, or the disk failed.
         """
-        self.create()
         with self._wishing():
             found = self.wish(key, by)
             if found is not None and found.cancelledAt is not None:
@@ -200,9 +205,13 @@ class ExportStore:
             except BlockingIOError:
                 yield False
                 return
-            for left in self._work.iterdir():  # of a builder that died
-                left.unlink()
+            self.remove_unfinished()  # of a builder that died
             yield True
+
+    def remove_unfinished(self) -> None:
+        """Remove the files that the one builder has begun; for that one only."""
+        for left in self._work.iterdir():
+            left.unlink()
 
     def has_waiting(self) -> bool:
         """Tell whether there is something to prepare."""
@@ -265,10 +274,18 @@ class ExportStore:
 
     @contextmanager
     def _wishing(self) -> Iterator[None]:
-        """Let nobody else alter the queue: what one cancels another may be asking for."""
-        with (self.root / "wishes.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        """Let nobody else alter the queue: what one cancels another may be asking for.
+
+        Raises:
+            StoreError: there is no room, or the disk failed.
+        """
+        try:
+            self.create()
+            with (self.root / "wishes.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as exc:
+            raise StoreError(f"prepared files cannot be written: {exc.strerror}") from exc
 
     def _write(self, path: Path, value: msgspec.Struct) -> None:
         """Put a small file in its place, whole or not at all."""

@@ -102,6 +102,19 @@ def test_a_job_is_cancelled_for_its_client_only(third_parties: Any) -> None:
     assert hub.http.delete(mine).status_code == hub.get(mine).status_code == 404
 
 
+def test_a_disk_that_takes_nothing_is_no_defect_of_the_hub(third_parties: Any) -> None:
+    hub = third_parties
+    hub.share()
+    hub.publish(hub.mark("a"))
+    job = ask(hub, "k").headers["location"]
+    stored, hub.exports.store.root = hub.exports.store.root, hub.serving.path
+    for refused in (ask(hub, "other"), hub.http.delete(job)):
+        assert (refused.status_code, refused.json()["code"]) == (503, "store")
+        assert refused.headers["retry-after"] == "5"
+    hub.exports.store.root = stored
+    assert ask(hub, "other").status_code == 202
+
+
 def test_a_file_nobody_wants_any_more_is_left_half_made(
     third_parties: Any, monkeypatch: Any
 ) -> None:

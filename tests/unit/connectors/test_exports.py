@@ -199,10 +199,18 @@ def test_a_task_that_fails_is_told_and_does_not_stop_the_others(
     hub.exports.ask(bad)
     hub.exports.ask(good)
 
-    def fail(_path: Path) -> Any:
+    left: list[Path] = []
+
+    def fail(path: Path) -> Any:
+        left.append(path)
         raise OSError("secret of the disk")
 
+    def look(*_: object) -> dict[str, int]:
+        assert not left[0].exists()  # it may have filled the disk that this one needs
+        return {}
+
     monkeypatch.setattr(builder, "bounds", fail)
+    monkeypatch.setattr(builder, "keep_contents", look)
     assert hub.drain() == 1
     assert [hub.exports.state(task.key) for task in (bad, good)] == ["FAILED", "COMPLETED"]
     monkeypatch.undo()
