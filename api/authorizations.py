@@ -4,7 +4,6 @@ Reading is for everybody at the office, deciding for its authorizers. A decision
 version it was made about, and the reason; it acts with the next request of the third party.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ from api import certificates
 from api import openapi_authorizations as openapi
 from api.answers import matches
 from api.bodies import HEADERS, JSON, answer, read_raw
+from api.direct import ESCAPED_SLASH
 from api.negotiation import accepts_json, available
 from api.office_access import office_access
 from api.parameters import read_query
@@ -58,7 +58,7 @@ async def read_authorization(request: Request) -> Response:
     service, _ = opened
     if not accepts_json(request):
         return available(request, [JSON])
-    versions = _versions(service, request.path_params)
+    versions = _versions(service, request)
     return _show(versions) if versions else refuse(request, "not_found")
 
 
@@ -69,7 +69,7 @@ async def read_certificate(request: Request) -> Response:
     if isinstance(opened, Response):
         return opened
     service, _ = opened
-    versions = _versions(service, request.path_params)
+    versions = _versions(service, request)
     return certificate(service, versions[-1]) if versions else refuse(request, "not_found")
 
 
@@ -99,7 +99,7 @@ async def decide(request: Request) -> Response:
     expected = _expected(request, service)
     if isinstance(expected, Response):
         return expected
-    office, third_party = request.path_params["office"], request.path_params["thirdParty"]
+    office, third_party = request.path_params["office"], _third_party(request)
 
     def save() -> None:
         authorize(
@@ -114,7 +114,7 @@ async def decide(request: Request) -> Response:
 
     # A new view of a large right takes seconds: other requests must not wait for it.
     await run_in_threadpool(save)
-    return _show(_versions(service, request.path_params))
+    return _show(_versions(service, request))
 
 
 @router.post("/{thirdParty}/revoke", openapi_extra=openapi.REVOCATION)
@@ -134,13 +134,13 @@ async def revoke(request: Request) -> Response:
     if isinstance(expected, Response):
         return expected
     service.ledger.authorizations.revoke(
-        *(request.path_params["office"], request.path_params["thirdParty"]),
+        *(request.path_params["office"], _third_party(request)),
         service.clock(),
         access.clientId,
         expected,
         reason=reason.strip(),
     )
-    return _show(_versions(service, request.path_params))
+    return _show(_versions(service, request))
 
 
 @router.post("/{thirdParty}/preview", openapi_extra=openapi.PREVIEW)
@@ -153,7 +153,7 @@ async def show_preview(request: Request) -> Response:
     document = await _read(request)
     sample = document.pop("sample", {}) if isinstance(document, dict) else {}
     decision, wish = read_decision(document), read_wish(sample)
-    versions = _versions(service, request.path_params)
+    versions = _versions(service, request)
     office, saved = request.path_params["office"], versions[-1] if versions else None
     on = service.clock().date()
     made = await run_in_threadpool(preview, service.serving, office, saved, decision, wish, on=on)
@@ -176,10 +176,17 @@ async def _read(request: Request) -> Any:
         raise InvalidRequest("Send one JSON object.") from exc
 
 
-def _versions(service: Service, path: Mapping[str, str]) -> list[Authorization]:
+def _third_party(request: Request) -> str:
+    """Return the name in the path, which may have a slash in it."""
+    return str(request.path_params["thirdParty"]).replace(ESCAPED_SLASH, "/")
+
+
+def _versions(service: Service, request: Request) -> list[Authorization]:
     """Return every version; none also for a third party nobody has added."""
     try:
-        return service.ledger.authorizations.history(path["office"], path["thirdParty"])
+        return service.ledger.authorizations.history(
+            request.path_params["office"], _third_party(request)
+        )
     except InvalidRequest:
         return []
 
@@ -189,7 +196,7 @@ def _expected(request: Request, service: Service) -> int | Response:
     seen = request.headers.get("if-match")
     if seen is None:
         return refuse(request, "precondition_required")
-    versions = _versions(service, request.path_params)
+    versions = _versions(service, request)
     etag = _etag(versions[-1]) if versions else NOTHING_YET
     # RFC 9110 §13.1.1: ``*`` is whatever there is, and where there is nothing it fails.
     if not matches(seen, etag) or (seen.strip() == "*" and not versions):

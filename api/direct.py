@@ -5,8 +5,10 @@ a point read. What such a route takes and returns is described in ``openapi``, a
 others; what its function raises reaches the application's handlers of errors, as for all others.
 """
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Any
+from urllib.parse import unquote
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
@@ -14,6 +16,11 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+ESCAPED_SLASH = "\0"
+"""What ``%2F`` is in a path: a part of a name (``Nord A/S``), where a plain slash ends one."""
+
+_ESCAPED_SLASH = re.compile(rb"%2[Ff]")
 
 
 class DirectRoute(APIRoute):
@@ -90,6 +97,9 @@ class DirectApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
+        # Servers decode the path before it is parted into names.
+        if b"%2" in (raw := scope.get("raw_path") or b""):
+            scope = {**scope, "path": unquote(_ESCAPED_SLASH.sub(b"%00", raw).decode("latin-1"))}
         if self._front is not None and self._routes is not None and self._routes.has(scope):
             await self._front(scope, receive, send)
         else:

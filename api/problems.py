@@ -167,9 +167,7 @@ def _canonical(request: Request) -> Response | None:
     path: str = request.scope["path"]
     written: bytes = request.scope.get("raw_path", b"").partition(b"?")[0]
     bare, raw = path.rstrip("/"), written.rstrip(b"/")
-    slashes = len(path) - len(bare)
-    # An escaped slash at the end belongs to a name.
-    if not bare or not slashes or slashes != len(written) - len(raw) or raw.startswith(b"//"):
+    if not bare or bare == path or raw.startswith(b"//"):
         return None
     scope = {**request.scope, "path": bare}
     if all(route.matches(scope)[0] is Match.NONE for route in request.app.router.routes):

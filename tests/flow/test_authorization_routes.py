@@ -111,6 +111,25 @@ def test_a_decision_names_what_it_is_about(office: Any) -> None:
     assert office.get(ANN, Role.OFFICE_VIEWER).json()["version"] == 1
 
 
+def test_a_third_party_may_have_a_slash_in_its_name(office: Any) -> None:
+    """``Nord A/S`` is a company of Denmark; ``Ann/certificate`` would be Ann's certificate."""
+    ledger, now = office.desk.hub.ledger, office.desk.now
+    for name in ("Nord A/S", "Nord A", "Ann/certificate"):
+        ledger.clients.add(name="a", third_party=name, at=now, by="test")
+    path = f"{BASE}/Nord%20A%2fS"
+    send = {"json": proposal(["stakeholder"]), "headers": {"If-Match": '"0"'}}
+    assert office.call("PUT", path, Role.OFFICE_AUTHORIZER, **send).status_code == 200
+    (only,) = ledger.authorizations.list()
+    assert only.thirdParty == "Nord A/S"
+    assert office.get(path, Role.OFFICE_VIEWER).json()["thirdParty"] == "Nord A/S"
+    shown = office.post(f"{path}/preview", Role.OFFICE_AUTHORIZER, json=proposal())
+    assert shown.status_code == 200
+    over = {"json": {"reason": "over"}, "headers": {"If-Match": '"1"'}}
+    assert office.post(f"{path}/revoke", Role.OFFICE_AUTHORIZER, **over).status_code == 200
+    put(office, proposal(), 0)
+    assert office.get(f"{ANN}%2Fcertificate", Role.OFFICE_VIEWER).status_code == 404, "shares none"
+
+
 def test_any_version_is_none_where_there_is_none(office: Any) -> None:
     """RFC 9110 §13.1.1: ``*`` fails where there is nothing yet."""
     anything = {"If-Match": "*"}

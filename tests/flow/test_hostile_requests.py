@@ -204,6 +204,16 @@ def test_a_path_with_something_added_is_another_path(attacked: Any, token: str, 
         assert is_refusal(answer), path
 
 
+def test_an_escaped_slash_parts_no_names(attacked: Any, token: str) -> None:
+    headers = {"Authorization": f"Bearer {token}"}
+    for template in attacked.app.openapi()["paths"]:
+        path = attacked.path(template).partition("?")[0]
+        for escaped in (path[0] + path[1:].replace("/", "%2F"), "%2f".join(path.rsplit("/", 1))):
+            if "%2" in escaped:
+                answer = attacked.http.get(escaped, headers=headers)
+                assert answer.status_code == 404, escaped
+
+
 @pytest.mark.parametrize("added", ["/", "//"])
 def test_every_path_with_a_slash_at_its_end_leads_to_the_one_without(
     attacked: Any, added: str
