@@ -18,7 +18,7 @@ async def is_alive() -> Response:
     return _answer("ok")
 
 
-@router.get("/readyz", openapi_extra=openapi.HEALTH)
+@router.get("/readyz", openapi_extra=openapi.READINESS)
 async def is_ready(request: Request) -> Response:
     """Answer when the ledger and the serving store do; otherwise 503."""
     service = service_of(request)

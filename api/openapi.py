@@ -38,6 +38,7 @@ from api.openapi_parts import (
     object_schema,
     operation,
     path_parameter,
+    problem_answer,
     query_parameter,
     reference,
 )
@@ -156,6 +157,7 @@ DOCS: Document = {
     }
 }
 HEALTH: Document = {"responses": {"200": json_answer({"type": "object"}, "It is")}}
+READINESS: Document = {"responses": HEALTH["responses"] | {"503": problem_answer("503")}}
 
 SCHEMAS: Document = {
     "Problem": object_schema(

@@ -1,6 +1,13 @@
 """The description of the OAuth endpoints, which answer in OAuth's own form."""
 
-from api.openapi_parts import STRING, Document, json_answer, object_schema, reference
+from api.openapi_parts import (
+    STRING,
+    Document,
+    json_answer,
+    object_schema,
+    problem_answer,
+    reference,
+)
 
 _CREDENTIALS = {
     name: {"type": "string"}
@@ -17,6 +24,7 @@ _OAUTH_ERRORS = {
     "400": json_answer(reference("OAuthError"), "The request is malformed"),
     "401": json_answer(reference("OAuthError"), "Client authentication failed"),
     "429": json_answer(reference("OAuthError"), "Too many failed attempts from this address"),
+    "503": problem_answer("503"),
 }
 _DPOP: list[Document] = [
     {

@@ -28,6 +28,7 @@ PROBLEMS = {
     "422": "Readable, but not what you said it is",
     "428": "Say with `If-Match` which version you decide about",
     "429": "A quota of this client is used up; `Retry-After` says when to go on",
+    "503": "Busy, or in trouble; `Retry-After` says when to try again",
 }
 
 QUOTAS: Document = {
@@ -47,6 +48,10 @@ REQUEST_ID: Document = {
 }
 """Of every answer."""
 
+_RETRY_AFTER: Document = {
+    "Retry-After": {"description": "Seconds until you may go on", "schema": STRING}
+}
+
 HEADERS: dict[str, Document] = {
     "401": {
         "WWW-Authenticate": {
@@ -54,7 +59,8 @@ HEADERS: dict[str, Document] = {
             "schema": STRING,
         }
     },
-    "429": {"Retry-After": {"description": "Seconds until you may go on", "schema": STRING}},
+    "429": _RETRY_AFTER,
+    "503": _RETRY_AFTER,
 }
 """Of answers with these statuses, beside those of every answer."""
 
@@ -69,6 +75,11 @@ def json_answer(
 ) -> Document:
     """Describe an answer in one form."""
     return {"description": description, "content": {media_type: {"schema": schema}}}
+
+
+def problem_answer(code: str) -> Document:
+    """Describe a problem."""
+    return json_answer(reference("Problem"), PROBLEMS[code], "application/problem+json")
 
 
 def query_parameter(name: str, description: str, schema: Document) -> Document:
@@ -90,10 +101,7 @@ def operation(
     answer: Document, *codes: str, parameters: list[Document] | None = None, status: str = "200"
 ) -> Document:
     """Describe a route by its answer, the problems it may answer and its parameters."""
-    problems = {
-        code: json_answer(reference("Problem"), PROBLEMS[code], "application/problem+json")
-        for code in (*codes, "429")
-    }
+    problems = {code: problem_answer(code) for code in (*codes, "429", "503")}
     described: Document = {"security": BEARER, "responses": {status: answer, **problems}}
     for response in described["responses"].values():
         response["headers"] = QUOTAS

@@ -88,8 +88,8 @@ def test_the_description_is_openapi() -> None:
 @pytest.mark.parametrize(
     "route", [r for r, operation in ROUTES.items() if operation.get("security")]
 )
-def test_whatever_needs_a_token_says_401_and_429(route: str) -> None:
-    assert {"401", "429"} <= ROUTES[route]["responses"].keys()
+def test_whatever_needs_a_token_says_401_429_and_503(route: str) -> None:
+    assert {"401", "429", "503"} <= ROUTES[route]["responses"].keys()
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -97,4 +97,4 @@ def test_headers_are_described_where_they_are_sent(route: str) -> None:
     for status, answer in ROUTES[route]["responses"].items():
         assert "X-Request-Id" in answer["headers"]
         assert ("WWW-Authenticate" in answer["headers"]) is (status == "401")
-        assert ("Retry-After" in answer["headers"]) is (status == "429")
+        assert ("Retry-After" in answer["headers"]) is (status in ("429", "503"))
