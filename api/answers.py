@@ -115,6 +115,12 @@ def etag_of(body: bytes, coding: str | None = None) -> str:
     return tag if coding is None else f"W/{tag}"
 
 
+def is_still(seen: str, etag: str) -> bool:
+    """Tell whether an ``If-Match`` names this ETag; a weak one names none (RFC 9110 §13.1.1)."""
+    tags = [tag.strip() for tag in seen.split(",")]
+    return etag in tags or "*" in tags
+
+
 def matches(known: str, etag: str) -> bool:
     """Tell whether an ``If-None-Match`` names this ETag (RFC 9110 §13.1.2)."""
     tags = [tag.strip().removeprefix("W/") for tag in known.split(",")]

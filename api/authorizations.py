@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from api import certificates
 from api import openapi_authorizations as openapi
-from api.answers import matches
+from api.answers import is_still
 from api.bodies import HEADERS, JSON, answer, read_raw
 from api.direct import ESCAPED_SLASH
 from api.negotiation import accepts_json, available
@@ -199,7 +199,7 @@ def _expected(request: Request, service: Service) -> int | Response:
     versions = _versions(service, request)
     etag = _etag(versions[-1]) if versions else NOTHING_YET
     # RFC 9110 §13.1.1: ``*`` is whatever there is, and where there is nothing it fails.
-    if not matches(seen, etag) or (seen.strip() == "*" and not versions):
+    if not is_still(seen, etag) or (seen.strip() == "*" and not versions):
         return refuse(request, "changed_meanwhile")
     return versions[-1].version if versions else 0
 

@@ -33,6 +33,19 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def refuse_encoding(request: Request) -> None:
+    """Refuse compressed content: what it expands to is only known when it is too late.
+
+    Raises:
+        UnsupportedMedia: there is a content coding.
+    """
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding != "identity":
+        raise UnsupportedMedia(
+            "Content-Encoding is not taken. Send it as it is; a ZIP is compressed already."
+        )
+
+
 async def read_document(request: Request, kind: type[T]) -> T:
     """Return the JSON document of a request.
 
@@ -54,10 +67,11 @@ async def read_raw(request: Request) -> bytes:
     """Return the bytes of a request that is said to be JSON.
 
     Raises:
-        UnsupportedMedia: it is not said to be JSON.
+        UnsupportedMedia: it is not said to be JSON, or to be compressed.
         OversizedDelivery: more than ``MAX_DOCUMENT_BYTES``.
         InvalidRequest: not UTF-8, or a member is there twice.
     """
+    refuse_encoding(request)
     if media_type(request) != JSON:
         raise UnsupportedMedia(f"Send {JSON}.")
     body = bytearray()

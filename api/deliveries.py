@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import openapi_offices as openapi
-from api.answers import matches
+from api.answers import is_still
 from api.bodies import JSON, Document, answer, read_document
 from api.negotiation import accepts_json, available
 from api.office_access import office_access
@@ -124,7 +124,7 @@ async def _decide(request: Request, decide: _Decide) -> Response:
     reason = read_reason((await read_document(request, Decision)).reason)
     events = service.ledger.deliveries.events(delivery.deliveryId)
     seen = request.headers.get("if-match")
-    if seen is not None and not matches(seen, _etag(delivery, events)):
+    if seen is not None and not is_still(seen, _etag(delivery, events)):
         return refuse(request, "changed_meanwhile")
     return _show(service, decide(service, access, delivery, reason))
 

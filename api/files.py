@@ -20,9 +20,9 @@ from starlette.responses import Response
 
 from api import openapi_offices as openapi
 from api.auth import authenticate
-from api.bodies import Document, answer, read_document
+from api.bodies import Document, answer, read_document, refuse_encoding
 from api.digests import check_digests, declared_digests
-from api.package_bodies import clean_name, refuse_encoding, too_long
+from api.package_bodies import clean_name, too_long
 from api.parameters import read_query
 from api.problems import problem, refuse
 from api.service import Service, service_of

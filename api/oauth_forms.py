@@ -72,6 +72,8 @@ async def read_form(request: Request) -> dict[str, str] | Refusal:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/x-www-form-urlencoded":
         return invalid_request("Send application/x-www-form-urlencoded")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        return invalid_request("Send the form as it is, without Content-Encoding")
     body = await _read(request)
     if body is None:
         return invalid_request(f"The form has more than {MAX_BODY_BYTES} bytes")

@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from api.bodies import JSON, Document, media_type, read_document
+from api.bodies import JSON, Document, media_type, read_document, refuse_encoding
 from api.digests import check_digests, declared_digests
 from api.multipart import Begin, Multipart
 from connectors.hub import Hub
@@ -84,19 +84,6 @@ async def receive_files(
         )
     clean = clean_name(named or f"package.{EXTENSIONS[kind]}".rstrip("."))
     return (await _one(request, hub.landing, clean, limit),)
-
-
-def refuse_encoding(request: Request) -> None:
-    """Refuse compressed content: what it expands to is only known when it is too late.
-
-    Raises:
-        UnsupportedMedia: there is a content coding.
-    """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
-        raise UnsupportedMedia(
-            "Content-Encoding is not taken. Send the file as it is; a ZIP is compressed already."
-        )
 
 
 def refuse_length(request: Request, limit: int) -> None:

@@ -108,6 +108,9 @@ def test_a_decision_names_what_it_is_about(office: Any) -> None:
         assert put(office, proposal(), version).status_code == 412
     assert put(office, proposal(), 0).status_code == 200
     assert put(office, proposal(["stakeholder"]), 0).status_code == 412
+    weak = {"If-Match": 'W/"1"'}
+    again = office.call("PUT", ANN, Role.OFFICE_AUTHORIZER, json=proposal(), headers=weak)
+    assert again.status_code == 412, "RFC 9110 §13.1.1: compared strongly"
     assert office.get(ANN, Role.OFFICE_VIEWER).json()["version"] == 1
 
 

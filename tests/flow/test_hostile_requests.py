@@ -4,6 +4,7 @@ What a hostile head, path, method or body gets is a problem document (or OAuth's
 with a status below 500, and nothing in it that the caller wrote.
 """
 
+import gzip
 import json
 import re
 import socket
@@ -80,6 +81,23 @@ def test_no_route_is_hurt_by_a_body(attacked: Any, junk: str) -> None:
             params=made.get("params") and {"kind": "test"},
         )
         assert is_refusal(answer), (route, answer.status_code, answer.text[:200])
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", "gzip, gzip"])
+def test_no_route_expands_what_it_is_sent(attacked: Any, coding: str) -> None:
+    bomb = gzip.compress(b'{"reason":"' + b"a" * 1_000_000 + b'"}')
+    for route in takes_json(attacked):
+        method, template = route.split()
+        who = next(who for part, who in reversed(WRITERS.items()) if part in template)
+        made = attacked.body(method, template)
+        path, headers = attacked.path(template), made.pop("headers", {})
+        coded = headers | {"Content-Encoding": coding, "Content-Type": "application/json"}
+        for sent in (made, {"content": bomb, "params": made.get("params")}):
+            answer = attacked.ask(method, path, who, headers=coded, **sent)
+            assert (answer.status_code, is_refusal(answer)) == (415, True), route
+    for path in ("/oauth2/token", "/oauth2/revoke", "/oauth2/introspect"):
+        answer = attacked.http.post(path, data={"a": "b"}, headers={"Content-Encoding": coding})
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
 
 
 @pytest.mark.parametrize("name", ["reason", "url", "office", "format", "fileIds", "version"])
