@@ -6,9 +6,11 @@ What a request may contain is the application's affair.
 """
 
 import asyncio
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from iphub.gathered_writes import GatheredWrites
 
 MAX_HEAD_BYTES = 65_536
 """Address and headers together: a token, a proof and a cursor take about 8,000."""
@@ -48,7 +50,8 @@ class GuardedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or turn it away when there are too many."""
-        super().connection_made(transport)
+        self._gathered = GatheredWrites(transport, self.loop)
+        super().connection_made(cast(asyncio.Transport, self._gathered))
         if len(self.connections) > MAX_CONNECTIONS:
             transport.write(BUSY)
             transport.close()
@@ -99,6 +102,7 @@ class GuardedHttp(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request; how long is uvicorn's keep-alive."""
         self._since = self._moved = self.loop.time()
+        self._gathered.flush()
         super().on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
