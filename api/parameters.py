@@ -183,7 +183,9 @@ def read_sort(
     Raises:
         InvalidRequest: records are not to be had in this order; the message says in which.
     """
-    keys = [key.strip() for key in values.get(SORT, "applicationNumber").split(",")]
+    if SORT not in values:
+        return False
+    keys = [key.strip() for key in values[SORT].split(",")]
     fields = {field.name for field in load_tables()[right].fields}
     withheld = fields - available_fields(right, allowed)
     if not withheld.isdisjoint(key.removeprefix("-") for key in keys):
