@@ -163,7 +163,7 @@ def impact(*, critical: int, receipt: Receipt | None, state: State | None) -> st
     if critical:
         parts.append(
             f"Third parties {would} the new version of {count_of(critical, 'record')} with a"
-            " critical finding. An earlier version without one stays visible."
+            " critical finding. Where there is an earlier version without one, it stays visible."
         )
     if receipt and receipt.rejected:
         parts.append(f"{count_of(receipt.rejected, 'record')} could not be read at all.")
@@ -194,13 +194,13 @@ def headline(
     if state is None:
         start = "This was a check only: nothing was delivered."
     elif state in (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS):
-        start = "The latest delivery is published."
+        start = "This delivery is published."
     else:
-        start = f"The latest delivery: {STATES[state][0].lower()}."
+        start = f"This delivery: {STATES[state][0].lower()}."
     if receipt is None:
         return start
     if not any(findings.values()):
-        return f"{start} Nothing was found; there is nothing to do."
+        return f"{start} Nothing was found in it; there is nothing to do about it."
     if not records:
         return f"{start} It had no records; see the findings about the files."
     if clean == records:

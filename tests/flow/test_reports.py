@@ -339,10 +339,14 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-@pytest.fixture
-def page(source: ReportSource, tmp_path: Path) -> Page:
+def written(source: ReportSource, tmp_path: Path) -> Page:
     write_html(source, tmp_path / "report.html")
     return Page((tmp_path / "report.html").read_text("utf-8"))
+
+
+@pytest.fixture
+def page(source: ReportSource, tmp_path: Path) -> Page:
+    return written(source, tmp_path)
 
 
 def test_the_page_needs_nothing_else(page: Page) -> None:
@@ -408,8 +412,25 @@ def test_the_page_shows_the_sum_and_the_first_findings(page: Page) -> None:
     assert text.count("KH/90099/2026") == 1
     assert "KH/90100/2026" not in text
     assert "All times in this report are UTC" in text
-    assert "This delivery is waiting for your decision" in text
+    assert "The latest delivery is waiting for your decision" in text
     assert "Newer: delivery KH-" in text
+
+
+def test_a_clean_delivery_does_not_hide_what_an_earlier_one_left_to_mend(tmp_path: Path) -> None:
+    hub = Hub.create(Settings(home=tmp_path / "hub"))
+    first = deliver(hub, 1, State.PUBLISHED_WITH_FINDINGS, RECEIPT, findings={"critical": 17})
+    clean = deliver(hub, 2, State.PUBLISHED, Receipt(recordsRead=1, accepted=1))
+    findings_file(hub.home.findings(first.deliveryId), COUNTS, WORDS)
+    findings_file(hub.home.findings(clean.deliveryId), {}, WORDS)
+    deliver(hub, 3, State.PUBLISHED, Receipt(recordsRead=1, accepted=1), right=Right.PATENTS)
+    source = office_report(hub, "KH", None, at=NOW, temporary=tmp_path / "spill")
+    shown = written(source, tmp_path)
+    hub.close()
+    text = re.sub(r"\s+", " ", "".join(shown.text))
+    told = "Nothing was found in it; there is nothing to do about it."
+    assert text.count(f"The latest delivery is published. {told}") == 4
+    assert text.count(f"{told} Earlier deliveries had findings.") == 1
+    assert len(re.findall("This delivery is published. [0-9]+ of [0-9]+ records have", text)) == 1
 
 
 # --- command and stores ----------------------------------------------------------------------
