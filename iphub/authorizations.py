@@ -123,6 +123,8 @@ def preview(
             out.out(f"{right['right']}: {then:,} records, {now:,} now")
             for element in right.get("withheldElements", ()):
                 out.out(f"  without {element['element']} ({element['because']})")
+            if names := [element["element"] for element in right.get("mayNamePersons", ())]:
+                out.out(f"  may name persons: {', '.join(names)}")
             for item in right["items"]:
                 out.out(item["content"])
         out.out(f"{made['retractions']:,} records would be retracted")

@@ -102,6 +102,24 @@ def test_a_client_is_revoked(command: Command) -> None:
     assert "revoked" in command("third-party", "list", text=True)
 
 
+def test_a_preview_says_what_may_name_persons(command: Command) -> None:
+    command("third-party", "add", "Ann")
+    shown = (
+        "authorization",
+        "preview",
+        *PAIR,
+        "--rights",
+        "trademarks",
+        "--withhold",
+        "stakeholder",
+    )
+    told = command(*shown, text=True)
+    assert "  without applicants (stakeholder)\n" in told
+    assert "  may name persons: markVerbalElements, " in told
+    assert ", statusEvents.officeText" in told
+    assert ", statusEvents.officeText" not in command(*shown, "--drop-free-text", text=True)
+
+
 def test_an_authorization_is_set_shown_and_revoked(command: Command) -> None:
     command("third-party", "add", "Ann")
     until = ("--valid-until", "2999-12-31")
