@@ -20,11 +20,13 @@ from pipelines.workers import end_dead_runs, is_dead
 
 INSTANCE = {
     "telemetry": {"enabled": False},
+    "nux": {"enabled": False},
     "concurrency": {"runs": {"max_concurrent_runs": 2}},
     "retention": {"sensor": {"purge_after_days": {"skipped": 2, "success": 30}}},
     "run_monitoring": {"enabled": True},
 }
-"""``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere."""
+"""``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere, and
+no form before the first page that asks operators for their address."""
 
 MAX_ROUNDS = 100
 """Rounds of one ``process`` command: new deliveries may arrive meanwhile, but not for ever."""
