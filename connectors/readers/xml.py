@@ -84,10 +84,9 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
         raise translated(exc, source) from exc
 
 
-def has_too_much_markup(data: bytes, start: int = 0, end: int | None = None) -> bool:
+def has_too_much_markup(data: bytes) -> bool:
     """Tell whether there is more markup than one record may have."""
-    size = (len(data) if end is None else end) - start
-    return size > COUNTED_ABOVE and _markup(data, start, end) > RECORD_MARKUP
+    return len(data) > COUNTED_ABOVE and _markup(data) > RECORD_MARKUP
 
 
 def safe_parser() -> etree.XMLParser:
@@ -227,9 +226,9 @@ class _Metered:
         return chunk
 
 
-def _markup(data: bytes, start: int = 0, end: int | None = None) -> int:
+def _markup(data: bytes) -> int:
     """Count, without parsing, what every tag and every attribute has one of."""
-    return data.count(b"<", start, end) + data.count(b"=", start, end)
+    return data.count(b"<") + data.count(b"=")
 
 
 def _refuse_namespace_errors(errors: etree._ListErrorLog) -> None:

@@ -109,7 +109,8 @@ class DocumentReader:
     def _salvage(self, source: BinaryIO, already_read: int, trouble: DeliveryError) -> None:
         """Take the good records of a broken document, and say what is wrong with it."""
         found, rejected = already_read, self.report.rejected
-        for record in salvage(source, self.mapping.format, already_read):
+        scratch = self.part.directory
+        for record in salvage(source, self.mapping.format, already_read, scratch):
             self._take(record)
             found += 1
         if found == 0:

@@ -1,6 +1,7 @@
 """The good records of a broken document: which are found, which are rejected, and where."""
 
 import io
+from pathlib import Path
 
 import pytest
 
@@ -123,10 +124,55 @@ def test_lines_of_salvaged_elements_are_those_of_the_file() -> None:
     assert [record.element.sourceline, *(part.sourceline for part in record.element)] == [4, 5, 6]
 
 
-def test_a_document_too_large_to_cut_up_is_refused_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_SALVAGE_BYTES", 20)
-    with pytest.raises(OversizedDelivery, match="too large"):
-        salvaged(b"<T><Mark>1</Mark><Mark>&</Mark></T>")
+def test_lines_are_known_however_far_down_they_are() -> None:
+    """lxml takes no line beyond 65,535 from us."""
+    data = b"<T>" + b"\n" * 70_000 + b"<Mark>&</Mark>\n<Mark>\n<a>1</a></Mark></T>"
+    rejected, record = salvage(io.BytesIO(data), FORMAT, 0)
+    assert isinstance(rejected, Rejected)
+    assert isinstance(record, Record)
+    assert rejected.line == 70_001
+    assert [record.element.sourceline, record.element[0].sourceline] == [70_002, 70_003]
+
+
+@pytest.mark.parametrize("is_file", [True, False], ids=["file", "member"])
+def test_a_large_document_is_cut_up_where_it_lies(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_file: bool
+) -> None:
+    marks = [f"<Mark>\n{n}{'&' if n == 20 else ''}</Mark>\n" for n in range(100)]
+    data = f"<T>\n{''.join(marks)}</T>".encode()
+    path = tmp_path / "large.xml"
+    path.write_bytes(data)
+    expected = salvaged(data)
+    assert expected[19:22] == ["\n19", "line 43", "\n21"]
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", 50)
+    monkeypatch.setattr(module, "STEP_BYTES", 7)
+    with path.open("rb") as file:
+        source = file if is_file else io.BytesIO(data)
+        found = [
+            "".join(one.element.itertext()) if isinstance(one, Record) else f"line {one.line}"
+            for one in salvage(source, FORMAT, 0, tmp_path)
+        ]
+    assert found == expected
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"<T><Mark>1</Mark><Mark>&</Mark></T>" + b" " * 60, "more than 90 bytes"),
+        (b"<T><Mark>" + b"1" * 60 + b"</Mark></T>", "in one record or between two"),
+        (b"<T>" + b"1" * 60 + b"<Mark>1</Mark></T>", "in one record or between two"),
+        ("<T><Mark>1</Mark><Mark>&</Mark></T>".encode("utf-16"), "more than 50 bytes"),
+    ],
+    ids=["whole", "record", "between", "UTF-16"],
+)
+def test_what_is_too_large_to_cut_up_is_refused(
+    monkeypatch: pytest.MonkeyPatch, data: bytes, words: str
+) -> None:
+    monkeypatch.setattr(module, "IN_MEMORY_BYTES", 50)
+    monkeypatch.setattr(module, "MAX_SALVAGE_BYTES", 90)
+    with pytest.raises(OversizedDelivery, match=words):
+        salvaged(data)
 
 
 def test_utf_16_that_is_not_is_refused() -> None:
