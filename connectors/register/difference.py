@@ -17,7 +17,7 @@ from connectors.register.engine import literal, number, parquet
 from connectors.register.incoming import Arriving, define_incoming
 from connectors.register.lateness import Counts, define_effects, measured_amendments
 from connectors.register.manifests import write_manifest
-from connectors.register.ordering import ranked
+from connectors.register.ordering import ever_there, ranked
 from connectors.register.store import RegisterStore
 from ipregister.deliveries import Receipt
 from ipregister.model import Disclosure
@@ -93,7 +93,8 @@ def _define_before(con: duckdb.DuckDBPyConnection, store: RegisterStore, arrivin
     """
     if arriving.newer:  # the base has forgotten what was before
         store.define_log(con, arriving.right, arriving.office, "log")
-        define_state(con, f"(SELECT * FROM log WHERE officeOrder < {literal(arriving.order)})")
+        before = f"(SELECT * FROM log WHERE officeOrder < {literal(arriving.order)})"
+        define_state(con, ever_there(before))
     else:
         folded = store.define_history(con, arriving.right, arriving.office, "history")
         if not arriving.is_full:

@@ -21,3 +21,15 @@ def ranked(rows: str) -> str:
             FROM (SELECT DISTINCT officeOrder FROM {rows})
         ) o USING (officeOrder)
     """
+
+
+def ever_there(rows: str) -> str:
+    """Return the SQL that keeps the rows of records of which one says that they are there.
+
+    Where only a reverted delivery had brought a record, a newer one's row that it vanished is
+    left: it must not make a record that never was one that comes back.
+    """
+    return f"""
+        (SELECT * FROM {rows}
+         SEMI JOIN (SELECT recordId FROM {rows} WHERE op <> 'vanish') USING (recordId))
+    """

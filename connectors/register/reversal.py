@@ -19,7 +19,7 @@ from connectors.register.difference import define_state
 from connectors.register.engine import literal, parquet
 from connectors.register.incoming import Arriving
 from connectors.register.lateness import Counts, define_effects, measured_amendments
-from connectors.register.ordering import ranked
+from connectors.register.ordering import ever_there, ranked
 from connectors.register.store import RegisterStore
 from connectors.rendering import render_fragments
 from connectors.schema import canonical_fields
@@ -59,7 +59,8 @@ def plan_reversal(
     mine = literal(taken_out.delivery_id)
     with store.connect() as con:
         _define_log(con, store, taken_out)
-        define_state(con, f"(SELECT * FROM log WHERE officeOrder < {literal(taken_out.order)})")
+        before = f"(SELECT * FROM log WHERE officeOrder < {literal(taken_out.order)})"
+        define_state(con, ever_there(before))
         con.execute(
             f"""
             CREATE TEMP TABLE own AS

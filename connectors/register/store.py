@@ -26,7 +26,7 @@ from deltalake import (
 from connectors.faults import reach
 from connectors.register import engine
 from connectors.register.engine import literal, number, parquet
-from connectors.register.ordering import ranked
+from connectors.register.ordering import ever_there, ranked
 from connectors.schema import log_schema
 from ipregister.errors import StoreError
 from ipregister.model import Right
@@ -131,12 +131,13 @@ class RegisterStore:
             ones of their record, unless it is held or has a newer row.
         """
         folded = self._folded_through(con, right, office)
+        log = f"({self._select(right, 'log', office)})"
         con.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW {name} AS
             SELECT * EXCLUDE ({FOLDED_THROUGH}) FROM ({self._select(right, "base", office)})
             UNION ALL BY NAME
-            SELECT * FROM ({self._select(right, "log", office)}) WHERE changeSeq > {folded}
+            SELECT * FROM {log if folded else ever_there(log)} WHERE changeSeq > {folded}
             """
         )
         return folded
@@ -218,19 +219,21 @@ class RegisterStore:
             reach("fold.begun")
             define = self.define_log if afresh else self.define_history
             define(con, right, office, "history")
+            # The base has no more than the last row of a record that is gone.
+            rows = ever_there("history") if afresh else "history"
             through = number(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
             con.execute(
                 f"""
                 CREATE TEMP TABLE kept AS
                 SELECT changeSeq
-                FROM (SELECT recordId, changeSeq, held, rank FROM ({ranked("history")}))
+                FROM (SELECT recordId, changeSeq, held, rank FROM ({ranked(rows)}))
                 QUALIFY row_number() OVER (PARTITION BY recordId ORDER BY rank DESC) = 1
                      OR (NOT held AND row_number() OVER (
                             PARTITION BY recordId, held ORDER BY rank DESC) = 1)
                 """
             )
             columns = ", ".join(f'"{field.name}"' for field in log_schema(right))
-            rows = con.sql(
+            folded = con.sql(
                 f"""
                 SELECT {columns}, {through}::BIGINT AS {FOLDED_THROUGH}
                 FROM history SEMI JOIN kept USING (changeSeq)
@@ -238,7 +241,7 @@ class RegisterStore:
             ).to_arrow_reader(BATCH_ROWS)
             write_deltalake(
                 self._open(right, "base"),
-                _cast(rows, _base_schema(right)),
+                _cast(folded, _base_schema(right)),
                 mode="overwrite",
                 predicate=f"office = {literal(office)}",
                 writer_properties=_WRITER,

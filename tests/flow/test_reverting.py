@@ -144,6 +144,26 @@ def test_in_any_order_it_is_as_if_it_had_never_come(
             assert words(desk) == registered(desk) == words(other_desk), (seed, step, plans)
 
 
+@pytest.mark.parametrize("folded", [False, True])
+def test_a_record_only_the_reverted_delivery_had_is_new_when_it_comes(
+    folded: bool, desk: Any, other_desk: Any, ipas: Any
+) -> None:
+    victim = send(desk, ipas, {0: "A", 1: "A"}, UPDATE, DAYS[0])
+    plans = [({1: "A"}, FULL, DAYS[2]), ({0: "B"}, UPDATE, DAYS[4]), ({0: "C"}, UPDATE, DAYS[1])]
+    receipts = []
+    for each in (desk, other_desk):
+        made = [send(each, ipas, *plans[0])]
+        if each is desk:
+            take_back(desk, victim)
+        for plan in plans[1:]:
+            if folded:
+                each.hub.register.fold(MARKS, "KH")
+            made.append(send(each, ipas, *plan))
+        receipts.append([each.hub.ledger.deliveries.get(one.deliveryId).receipt for one in made])
+    assert receipts[0] == receipts[1]
+    assert words(desk) == registered(desk) == words(other_desk) == {0: "B", 1: "A"}
+
+
 STEPS = [
     "plan_reversal", "append_to_register", "publish_reversal", "measured_reversal",
 ]  # fmt: skip
