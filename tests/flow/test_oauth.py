@@ -2,13 +2,22 @@
 
 import base64
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from starlette.requests import Request
 from structlog.testing import capture_logs
+
+from api import client_assertions
+from api.oauth import _asked, scopes_of
+from api.oauth_forms import Refusal
+from ipregister.roles import Role
 
 PUBLIC = "http://hub.test"
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -88,6 +97,26 @@ def test_scope_is_told_when_asked_and_refused_when_unknown(world: World) -> None
     assert "changes:read" in asked["scope"].split()
     refused = world.token(post(world) | {"scope": "admin"})
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_scope")
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_scope_is_given_that_is_not_the_clients(data: st.DataObject) -> None:
+    """Whatever is asked: what is given was asked for, and is of the client's role."""
+    role, das = data.draw(st.sampled_from(list(Role))), data.draw(st.booleans())
+    client = replace(client_assertions._NOBODY, role=role, dasCompat=das)
+    everything = {word for each in Role for word in scopes_of(replace(client, role=each))}
+    words = st.sampled_from(sorted(everything)) | st.text("abc:*", min_size=1, max_size=9)
+    asked = data.draw(st.lists(words | st.just("data:read:*"), max_size=12))
+    form = {"grant_type": "client_credentials", "scope": " ".join(asked)}
+    found = _asked(Request({"type": "http", "headers": []}), client, form)
+    own = set(scopes_of(client))
+    if isinstance(found, Refusal):
+        assert found.error == "invalid_scope"
+        assert asked
+        assert not own & set(asked)
+    else:
+        assert set(found) == own & set(asked)
 
 
 def test_a_token_opens_no_more_than_the_scope_it_was_asked_for(world: World) -> None:
