@@ -45,8 +45,8 @@ class Entry(_Strict):
 
     ``field`` is a canonical path whose lists were opened by an ``item`` entry on an
     ancestor or on this element; ``set`` gives constants to the item it opens. ``withholds``
-    names elements beside this one (``*``: all) that are not read when this one says yes, or
-    anything but no: what the office itself does not publish.
+    names elements beside this one (``*``: all) that are not read when this one has a text but
+    no, or elements of its own: what the office itself does not publish.
     """
 
     field: str | None = None

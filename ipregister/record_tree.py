@@ -277,7 +277,7 @@ def _published(children: list[Any], withholding: dict[str, frozenset[str]]) -> l
         name
         for child in children
         for name in withholding.get(local_name(child.tag), ())
-        if (child.text or "").strip().casefold() not in _NO
+        if len(child) or (child.text or "").strip().casefold() not in _NO
     }
     if "*" in hidden:
         return []

@@ -155,3 +155,32 @@ def test_one_confidential_designer_of_two_is_not_read() -> None:
     before = mapping_for("VN", Right.DESIGNS).apply(root, {}, {}).row
     bag.insert(0, secret)
     assert mapping_for("VN", Right.DESIGNS).apply(root, {}, {}).row == before
+
+
+@pytest.mark.parametrize(
+    ("path", "role", "person"),
+    [
+        ("vn/designs/single.xml", "applicants", "{*}ApplicantBag/{*}Applicant"),
+        ("vn/designs/single.xml", "designers", ".//{*}Designer"),
+        ("th/patents/single.xml", "applicants", ".//{*}Applicant"),
+        ("th/patents/single.xml", "inventors", ".//{*}Inventor"),
+    ],
+)
+def test_a_contact_for_publication_stands_instead_of_the_full_one(
+    path: str, role: str, person: str
+) -> None:
+    office, right = path.split("/")[:2]
+    mapping = mapping_for(office.upper(), Right(right))
+    root = etree.parse(FIXTURES / path).getroot()
+    [first, *_] = root.iterfind(person)
+    full = next(first.iter("{*}Contact"))
+    address = next(full.iter("{*}PostalStructuredAddress"))
+    etree.SubElement(address, f"{COMMON}AddressLineText").text = "12 Hidden Lane"
+    assert "12 Hidden Lane" in mapping.apply(root, {}, {}).row[role][0]["addressLines"]
+    limited = etree.SubElement(first, f"{COMMON}PublicationContact")
+    limited.append(etree.fromstring(etree.tostring(next(full.iter("{*}Name")))))
+    etree.SubElement(limited, f"{COMMON}CityName").text = "Elsewhere"
+    unknown: dict = {}
+    party = mapping.apply(root, {}, unknown).row[role][0]
+    assert (party["cityName"], "addressLines" in party, unknown) == ("Elsewhere", False, {})
+    assert party["names"]
