@@ -16,6 +16,7 @@ class Transport:
         self.ended: str | None = None
 
     def write(self, data: bytes) -> None:
+        assert self.ended is None
         self.sent.append(data)
 
     def writelines(self, parts: list[bytes]) -> None:
