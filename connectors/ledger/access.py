@@ -61,7 +61,7 @@ class Access:
 MOST_REMEMBERED = 4_096
 """Tokens of a worker, from one address each."""
 
-MOST_SECONDS = 1.0
+MOST_SECONDS = 0.1
 """How long something is remembered: for what writes a ledger and is no part of the hub."""
 
 

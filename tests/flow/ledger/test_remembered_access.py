@@ -63,7 +63,7 @@ def test_nothing_is_asked_again_until_the_hub_writes(
     assert ledger.access(HASH, AT + SECOND) is None
 
 
-def test_what_another_program_wrote_counts_after_a_second(
+def test_what_another_program_wrote_counts_a_moment_later(
     ledger: Ledger, client: Client, tamper: Tamper, clock: Clock
 ) -> None:
     assert _seen(ledger)
