@@ -41,6 +41,8 @@ class GatheredWrites:
         if not held:
             return
         self._held, self._size = [], 0
+        if self.is_closing():  # the reader has gone: nobody is there to send it to
+            return
         if size > MOST_HELD_BYTES:
             self._transport.writelines(held)
         else:  # one copy is cheaper than a list of buffers

@@ -96,3 +96,14 @@ def test_a_closed_connection_has_said_everything_an_aborted_one_nothing_more(
         assert gathered.get_extra_info("peername") == "peername"
 
     _run(check)
+
+
+def test_a_reader_that_has_gone_is_sent_nothing() -> None:
+    async def check() -> None:
+        gathered, transport = _gathered()
+        gathered.write(b"too late")
+        transport.close()  # by itself, as when the other side resets the connection
+        gathered.flush()
+        assert not transport.sent
+
+    _run(check)
