@@ -30,6 +30,17 @@ MEDIA_TYPES = (
 OFFICE_FILES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """Beginnings of office files, new and old; archives in the archive are opened, not attached."""
 
+DATA_FILES = (
+    *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".ndjson"),
+    *(".sql", ".mdb", ".accdb", ".dbf"),
+)
+"""Ends of names of files in which records may stand that nobody here reads."""
+
+
+def is_data(path: str) -> bool:
+    """Tell by its name whether a file that no record names may hold records of its own."""
+    return path.lower().endswith(DATA_FILES)
+
 
 def media_type(head: bytes) -> str:
     """Return the media type by the first bytes, never by the name."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from connectors.faults import reach
 from connectors.findings import FindingBook, code_of
 from connectors.readers.archives import Delivered, Member
-from connectors.staging.attachments import Attachments, refuse_other_data
+from connectors.staging.attachments import Attachments, is_data, refuse_other_data
 from connectors.staging.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
 from connectors.staging.parts import PartWriter, cycle_collector_paused
 from connectors.staging.pool import POOL_ABOVE_BYTES, reading_pool
@@ -28,7 +28,8 @@ __all__ = ["WRONG_OFFICE", "Staged", "StagedFile", "stage"]
 PART_BYTES = 16 << 20
 """XML per part, in bytes: some 3,000 records, half a second of work."""
 
-NO_RECORDS, UNUSED_IMAGE, UNKNOWN_ELEMENT = "ALL.PKG.010", "ALL.PKG.012", "ALL.PKG.015"
+NO_RECORDS, UNKNOWN_ELEMENT = "ALL.PKG.010", "ALL.PKG.015"
+UNUSED_IMAGE, UNREAD_DATA = "ALL.PKG.012", "ALL.PKG.018"
 
 
 @dataclass(slots=True)
@@ -196,7 +197,7 @@ def _note_whole_delivery(
     attachments: dict[str, list[str]],
     files: Sequence[StagedFile],
 ) -> None:
-    """Write what only all parts together show: emptiness, unknown elements, unused images."""
+    """Write what only all parts together show: emptiness, unknown elements, unused files."""
     first = files[0].name if files else ""
     if total.read == 0:
         notes.note(NO_RECORDS, file=first)
@@ -209,4 +210,4 @@ def _note_whole_delivery(
     for name, paths in attachments.items():
         for path in paths:
             if (file := f"{name}!{path}") not in total.used:
-                notes.note(UNUSED_IMAGE, file=file, value=path)
+                notes.note(UNREAD_DATA if is_data(path) else UNUSED_IMAGE, file=file, value=path)

@@ -302,6 +302,12 @@ def test_images_are_found_missing_ambiguous_or_anothers(desk: Any, ipas: Any) ->
     }
 
 
+def test_data_beside_the_documents_of_an_archive_is_told_as_not_read(desk: Any, ipas: Any) -> None:
+    members = {"a.xml": ipas.marks(ipas.mark()), "b/NEW.CSV": "n,w\n1,A\n", "a.txt": "hello"}
+    done = desk.deliver(ipas.zipped(members))
+    assert [desk.found(done, f"ALL.PKG.0{n}")["value"] for n in (18, 12)] == ["b/NEW.CSV", "a.txt"]
+
+
 def test_a_record_without_a_number_is_rejected_with_its_place(desk: Any, ipas: Any) -> None:
     done = desk.deliver(ipas.marks(ipas.mark("KH/90001/2019"), ipas.mark("")))
     finding = desk.found(done, "ALL.CMP.001")
