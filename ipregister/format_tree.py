@@ -91,9 +91,13 @@ class FormatTree:
                 around.withholding[parts[-1]] = frozenset(entry.withholds)
             if entry.item:
                 self._compile_item(entry, node, opened[:-1])
+            for part in entry.parts:
+                node.child(part).ignore = True
+            node.parts |= entry.parts
             if entry.field:
                 setters.append(self._compile_field(entry, path, opened))
-                self._sources.setdefault(entry.field, path)
+                if not entry.parts:
+                    self._sources.setdefault(entry.field, path)
 
     def _compile_item(self, entry: Entry, node: Node, opened: list[str]) -> None:
         assert entry.item is not None  # noqa: S101 narrowed by the caller

@@ -46,7 +46,8 @@ class Entry(_Strict):
     ``field`` is a canonical path whose lists were opened by an ``item`` entry on an
     ancestor or on this element; ``set`` gives constants to the item it opens. ``withholds``
     names elements beside this one (``*``: all) that are not read when this one has a text but
-    no, or elements of its own: what the office itself does not publish.
+    no, or elements of its own: what the office itself does not publish. ``parts`` are the
+    elements inside that make up this one's text together, each with what stands before it.
     """
 
     field: str | None = None
@@ -58,6 +59,7 @@ class Entry(_Strict):
     issue: str | None = None
     ignore: bool = False
     withholds: tuple[str, ...] = ()
+    parts: dict[str, str] = Field(default_factory=dict)
 
 
 class Derivation(_Strict):

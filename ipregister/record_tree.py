@@ -125,7 +125,8 @@ class Node:
     ``setters`` and ``attributes`` hold for each setter which open object receives the value
     (0: the row itself). ``settle`` makes of them what the walk uses: ``take``, which starts
     from the innermost open object, and ``leaf``, the same for elements that hold a text only.
-    ``withholding`` has the children that say of others that they are not to be read.
+    ``withholding`` has the children that say of others that they are not to be read, ``parts``
+    those that are the text together, each with what stands before it.
     """
 
     __slots__ = (
@@ -139,6 +140,7 @@ class Node:
         "item_depth",
         "leaf",
         "outwards",
+        "parts",
         "path",
         "setters",
         "take",
@@ -157,6 +159,7 @@ class Node:
         self.item_depth = 0
         self.constants: dict[str, str] = {}
         self.ignore = False
+        self.parts: dict[str, str] = {}
         self.withholding: dict[str, frozenset[str]] = {}
         self.leaf: Setter | None = None
         self.is_wrapper = False
@@ -243,7 +246,7 @@ def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
 def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None:
     """Read the children of one element into the innermost open object."""
     by_tag = node.by_tag
-    if node.take is None and (text := element.text) and not text.isspace():
+    if (node.take is None or node.parts) and (text := element.text) and not text.isspace():
         _note_unknown(walk, node, "text()", element)
     # lxml makes a list of all children in half the time of one after the other.
     children = element[:]
@@ -291,10 +294,18 @@ def _take(walk: Walk, level: Level, element: Element, node: Node) -> None:
             take(walk, level, value, element)
     if node.take is not None:
         text = element.text if node.children or not len(element) else _inner_text(element)
+        if node.parts:
+            text = _joined(element, node.parts)
         if text and (text := text.strip()):
             node.take(walk, level, text, element)
     if node.children or (len(element) and not node.setters):
         walk_element(walk, level, element, node)
+
+
+def _joined(element: Element, parts: dict[str, str]) -> str:
+    """Return the texts of an element's parts as one, in the format's order."""
+    texts = {local_name(child.tag): (child.text or "").strip() for child in element[:]}
+    return "".join(f"{before}{texts[name]}" for name, before in parts.items() if texts.get(name))
 
 
 def _inner_text(element: Element) -> str:

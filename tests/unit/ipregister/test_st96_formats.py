@@ -184,3 +184,43 @@ def test_a_contact_for_publication_stands_instead_of_the_full_one(
     party = mapping.apply(root, {}, unknown).row[role][0]
     assert (party["cityName"], "addressLines" in party, unknown) == ("Elsewhere", False, {})
     assert party["names"]
+
+
+def classified(inside: str) -> Mapped:
+    """Return a patent of Thailand with the classifications of one bag alone."""
+    root = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    bag = next(root.iter("{*}PatentClassificationBag"))
+    parsed = etree.fromstring(
+        f"<Bag xmlns='http://www.wipo.int/standards/XMLSchema/ST96/Patent'>{inside}</Bag>"
+    )
+    bag[:] = parsed[:]
+    unknown: dict = {}
+    patent = mapping_for("TH", Right.PATENTS).apply(root, {}, unknown)
+    assert unknown == {}
+    return patent
+
+
+IPC_PARTS = "<Section>G</Section><Class>06</Class><Subclass>K</Subclass>"
+
+
+def test_a_symbol_may_come_in_parts() -> None:
+    told = "<ClassificationVersionDate>20060101</ClassificationVersionDate>"
+    group = "<MainGroup>9</MainGroup><Subgroup>00</Subgroup>"
+    ipc = f"<IPCRClassification>{told}{IPC_PARTS}{group}</IPCRClassification>"
+    cpc = ipc.replace("IPCR", "CPC").replace("Section>", "CPCSection>")
+    patent = classified(
+        f"<IPCRClassificationBag>{ipc}</IPCRClassificationBag>"
+        f"<CPCClassificationBag><MainCPC>{cpc}</MainCPC><FurtherCPC>{cpc}</FurtherCPC></CPCClassificationBag>"
+    )
+    read = {"symbol": "G06K 9/00", "versionDate": date(2006, 1, 1)}
+    assert patent.row["classifications"] == [
+        {"scheme": scheme} | read for scheme in ("ipc", "cpc", "cpc")
+    ]
+    assert patent.issues == []
+
+
+def test_a_symbol_in_parts_without_its_groups_is_reported() -> None:
+    ipc = f"<IPCRClassification>{IPC_PARTS}</IPCRClassification>"
+    patent = classified(f"<IPCRClassificationBag>{ipc}</IPCRClassificationBag>")
+    assert "classifications" not in patent.row
+    assert [(issue.code, issue.value) for issue in patent.issues] == [("PT.CNF.001", "G06K")]
