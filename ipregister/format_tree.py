@@ -91,6 +91,8 @@ class FormatTree:
                 around.withholding[parts[-1]] = frozenset(entry.withholds)
             if entry.item:
                 self._compile_item(entry, node, opened[:-1])
+            if entry.expects:
+                setters.append(self._compile_expectation(entry, path))
             for part in entry.parts:
                 node.child(part).ignore = True
             node.parts |= entry.parts
@@ -98,6 +100,12 @@ class FormatTree:
                 setters.append(self._compile_field(entry, path, opened))
                 if not entry.parts:
                     self._sources.setdefault(entry.field, path)
+
+    def _compile_expectation(self, entry: Entry, path: str) -> tuple[int, Setter]:
+        about = entry.of or ""
+        self._member(about, path)
+        words = frozenset(map(steps.folded, entry.expects))
+        return 0, setters.expecting(words, entry.issue or UNMAPPED, about)
 
     def _compile_item(self, entry: Entry, node: Node, opened: list[str]) -> None:
         assert entry.item is not None  # noqa: S101 narrowed by the caller

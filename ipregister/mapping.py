@@ -20,7 +20,7 @@ from ipregister.profiles import Format, Route, load_profile
 from ipregister.record_tree import Element, Issue, Level, Row, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
-ONCE_PER_RECORD = frozenset({"ALL.CNF.005", setters.DUPLICATE_LINE})
+ONCE_PER_RECORD = frozenset({"ALL.CNF.005", "TM.CNF.008", setters.DUPLICATE_LINE})
 """Issues an exporter repeats in every element of a record: the first of each value says it all."""
 
 PARTIES = ("applicants", "representatives", "inventors", "designers")

@@ -48,6 +48,8 @@ class Entry(_Strict):
     names elements beside this one (``*``: all) that are not read when this one has a text but
     no, or elements of its own: what the office itself does not publish. ``parts`` are the
     elements inside that make up this one's text together, each with what stands before it.
+    ``expects`` are the words another value is read by: a different one is noted as ``issue``
+    about ``of``, and kept nowhere.
     """
 
     field: str | None = None
@@ -60,6 +62,8 @@ class Entry(_Strict):
     ignore: bool = False
     withholds: tuple[str, ...] = ()
     parts: dict[str, str] = Field(default_factory=dict)
+    expects: tuple[str, ...] = ()
+    of: str | None = None
 
 
 class Derivation(_Strict):

@@ -7,7 +7,7 @@ is fixed. What one text means is ``steps``; who calls them is ``record_tree``.
 from typing import Any
 
 from ipregister.record_tree import Element, Issue, Level, Setter, Walk, attribute
-from ipregister.steps import Step
+from ipregister.steps import Step, folded
 
 DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"
 
@@ -72,6 +72,16 @@ def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
             level.lines.setdefault(name, element.sourceline)
 
     return append
+
+
+def expecting(words: frozenset[str], code: str, name: str) -> Setter:
+    """Return what notes a word that says other values mean something else than they are read as."""
+
+    def expect(walk: Walk, level: Level, text: str, element: Element) -> None:
+        if folded(text) not in words:
+            _note(walk, code, level, name, text, element)
+
+    return expect
 
 
 def localised(

@@ -162,6 +162,32 @@ def test_words_in_another_language_or_case_are_other_words() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "code", "expected"),
+    [
+        ("Nice", "Vienna", []),
+        ("NICE", "vienna", []),
+        ("Domestic", "National", ["Domestic", "National"]),
+    ],
+)
+def test_classes_of_another_classification_are_told_once(
+    kind: str, code: str, expected: list[str]
+) -> None:
+    goods = (
+        f"<GoodsServices><ClassificationKindCode>{kind}</ClassificationKindCode></GoodsServices>"
+    )
+    symbols = f"<MarkImageCategory><CategoryKind>{code}</CategoryKind></MarkImageCategory>"
+    image = f"<MarkImage>{symbols}</MarkImage>"
+    record = etree.fromstring(
+        f"<TradeMark><GoodsServicesDetails>{goods * 2}</GoodsServicesDetails>"
+        f"<MarkImageDetails>{image * 2}</MarkImageDetails></TradeMark>"
+    )
+    issues = mapping_for("KH", Right.TRADEMARKS).apply(record, {}, {}).issues
+    assert [(issue.code, issue.value) for issue in issues] == [
+        ("TM.CNF.008", value) for value in expected
+    ]
+
+
 def test_a_second_value_of_a_single_field_is_told_and_the_first_stays() -> None:
     record = mapped("<Number>1</Number><Number>2</Number><Number>1</Number>")
     assert record.row["applicationNumber"] == "1"
