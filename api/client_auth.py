@@ -21,7 +21,13 @@ from api import client_assertions, limits
 from api.addresses import client_address, subscriber
 from api.client_assertions import REPLAYED, Audiences
 from api.jws import Disbelieved
-from api.oauth_forms import INVALID_CLIENT, Refusal, invalid_request, too_many_failures
+from api.oauth_forms import (
+    INVALID_CLIENT,
+    Refusal,
+    invalid_request,
+    too_many_calls,
+    too_many_failures,
+)
 from api.service import Service
 from connectors.ledger import Client
 from connectors.ledger.tokens import Use
@@ -66,6 +72,15 @@ class Authenticated:
     def believe(self) -> None:
         """Note that the credential was right."""
         limits.credential_was_right(self.service.limits, *self.who)
+        limits.count_oauth(self.service.limits, self.client, self.who[2])
+
+    def too_often(self) -> Refusal | None:
+        """Return the refusal of a client that called too often in this minute."""
+        wait = limits.try_oauth(self.service.limits, self.client, self.who[2])
+        if not wait:
+            return None
+        limits.credential_was_right(self.service.limits, *self.who)
+        return too_many_calls(wait)
 
     def disbelieve(self) -> Refusal:
         """Return the refusal of an assertion that was used before."""
@@ -93,7 +108,10 @@ def authenticate_client(
         client, use = believed if believed is not None else (None, None)
     else:
         client = _by_secret(presented, service)
-    return INVALID_CLIENT if client is None else Authenticated(client, service, who, use)
+    if client is None:
+        return INVALID_CLIENT
+    found = Authenticated(client, service, who, use)
+    return found.too_often() or found
 
 
 def _presented(request: Request, form: Mapping[str, str]) -> Presented | Refusal:

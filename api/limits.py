@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from api.problems import problem
 from connectors.buckets import Buckets, Pair, Rate
-from connectors.ledger import Access
+from connectors.ledger import Access, Client
 
 WINDOW_SECONDS = 60
 
@@ -31,6 +31,9 @@ MAX_FAILURES = 10
 A_SECRET, AN_ASSERTION = 1.0, 0.1
 """What a failure counts. A signature cannot be guessed, so a signed assertion is refused for a
 mistake: whoever learns to sign them may make ten times as many before having to wait."""
+
+LEAST_CALLS, REQUESTS_A_CALL = 60, 10
+"""Calls of OAuth's endpoints a minute: each writes to the ledger, and a token lasts for minutes."""
 
 _FAILURES = Rate((MAX_FAILURES, 1), (MAX_FAILURES / WINDOW_SECONDS, 1))
 _ONE: Pair = (1.0, 0.0)
@@ -169,6 +172,32 @@ def credential_was_right(
     if limits is not None:
         name = limits.failures.name(f"{address} {client_id}")
         limits.failures.take(name, _FAILURES, at.timestamp(), needed=_ANY, taken=(-weight, 0.0))
+
+
+def try_oauth(limits: Limits | None, client: Client, at: datetime) -> int:
+    """Return in how many seconds a client may call OAuth's endpoints again; 0 for now.
+
+    Counted apart from its requests: who has used those up still gets a token.
+    """
+    return _take_oauth(limits, client, at, _NOTHING)
+
+
+def count_oauth(limits: Limits | None, client: Client, at: datetime) -> None:
+    """Count a call of OAuth's endpoints by a client that was believed, and no other.
+
+    Who caught a signed assertion that was used before must not use the client's calls up.
+    """
+    _take_oauth(limits, client, at, _ONE)
+
+
+def _take_oauth(limits: Limits | None, client: Client, at: datetime, taken: Pair) -> int:
+    if limits is None:
+        return 0
+    requests = client.requestsPerMinute or limits.requests
+    rate = _rate(max(LEAST_CALLS, requests // REQUESTS_A_CALL), limits.rows)
+    name = limits.quotas.name(f"oauth {client.clientId}")
+    enough, levels = limits.quotas.take(name, rate, at.timestamp(), needed=_ONE, taken=taken)
+    return 0 if enough else max(1, seconds_until(rate, levels, _ONE)[0])
 
 
 def seconds_until(rate: Rate, levels: Pair, wanted: Pair) -> tuple[int, int]:

@@ -50,6 +50,17 @@ def too_many_failures(wait: int) -> Refusal:
     )
 
 
+def too_many_calls(wait: int) -> Refusal:
+    """Return the refusal of a client that calls OAuth's endpoints too often."""
+    return Refusal(
+        "temporarily_unavailable",
+        "This client has used up its calls of this minute. Keep a token until it expires; "
+        f"try again in {wait} s",
+        429,
+        {"Retry-After": str(wait)},
+    )
+
+
 def invalid_request(description: str) -> Refusal:
     """Return the refusal of a malformed request."""
     return Refusal("invalid_request", description)

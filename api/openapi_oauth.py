@@ -23,7 +23,9 @@ def _form(properties: Document, required: list[str]) -> Document:
 _OAUTH_ERRORS = {
     "400": json_answer(reference("OAuthError"), "The request is malformed"),
     "401": json_answer(reference("OAuthError"), "Client authentication failed"),
-    "429": json_answer(reference("OAuthError"), "Too many failed attempts from this address"),
+    "429": json_answer(
+        reference("OAuthError"), "Too many calls, or too many failed attempts from this address"
+    ),
     "503": problem_answer("503"),
 }
 _DPOP: list[Document] = [

@@ -126,6 +126,37 @@ def test_me_tells_the_quota(world: World, token: str) -> None:
     }
 
 
+def statuses(world: World, form: dict[str, str], times: int) -> list[int]:
+    return [world.token(form).status_code for _ in range(times)]
+
+
+def test_tokens_are_limited_too_and_counted_apart(world: World) -> None:
+    form = {"client_id": world.client_id, "client_secret": world.secret}
+    limit(world, requestsPerMinute=3)
+    token = world.token(form).json()["access_token"]
+    assert statuses(world, form, 61) == [200] * 59 + [429] * 2
+    refused = world.http.post("/oauth2/introspect", data=form | {"token": "x"})
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
+    assert refused.json()["error"] == "temporarily_unavailable"
+    assert refused.headers["cache-control"] == "no-store"
+    assert get(world, token).status_code == 200
+    # It was no failed attempt, and other clients are not held back.
+    assert statuses(world, form, 12) == [429] * 12
+    assert statuses(world, form | {"client_secret": "wrong"}, 1) == [401]
+    assert world.token(world.signed()).status_code == 200
+    world.now[0] += timedelta(seconds=1)
+    assert statuses(world, form, 2) == [200, 429]
+    limit(world, requestsPerMinute=6_000)
+    world.now[0] += timedelta(seconds=1)
+    assert statuses(world, form, 11) == [200] * 10 + [429]
+
+
+def test_a_used_assertion_uses_up_no_calls_of_its_client(world: World) -> None:
+    caught = world.signed()
+    assert statuses(world, caught, 90) == [200] + [401] * 89
+    assert statuses(world, world.signed("j2"), 1) == [200]
+
+
 def test_one_client_does_not_use_up_anothers_quota(world: World, token: str) -> None:
     limit(world, requestsPerMinute=1)
     other = world.token(world.signed()).json()["access_token"]
