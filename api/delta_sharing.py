@@ -83,6 +83,7 @@ async def read_share(request: Request) -> Response:
     if isinstance(opened, Response):
         return opened
     _, share, _ = opened
+    read_query(request.scope["query_string"], allowed=frozenset())
     return answer({"share": {"name": share, "id": share}})
 
 

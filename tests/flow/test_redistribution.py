@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, count
 from pathlib import Path
 from typing import Any
@@ -431,6 +431,8 @@ def test_every_answer_has_its_request_id_and_safe_headers(hub: Hub) -> None:
     for path in ("/healthz", "/v1/me", "/nothing", "/v1/offices/KH/trademarks/records"):
         answer = hub.get(path)
         assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "strict-transport-security" not in answer.headers, "http://"
         assert len(answer.headers["x-request-id"]) == 16
         if answer.status_code != 200:
             assert answer.json()["requestId"] == answer.headers["x-request-id"]
@@ -439,6 +441,14 @@ def test_every_answer_has_its_request_id_and_safe_headers(hub: Hub) -> None:
         == "given-by-us"
     )
     assert len(hub.get("/healthz", **{"X-Request-Id": "a b"}).headers["x-request-id"]) == 16
+
+
+def test_who_came_by_https_is_told_to_stay_there(hub: Hub) -> None:
+    service = replace(hub.http.app.state.service, public_url="https://hub.example")  # type: ignore[attr-defined]
+    with TestClient(create_app(service)) as http:
+        for path in ("/healthz", "/v1/me", "/nothing"):
+            stays = http.get(path).headers["strict-transport-security"]
+            assert int(stays.partition("=")[2].partition(";")[0]) >= 31_536_000
 
 
 def test_head_is_get_without_a_body(hub: Hub) -> None:
