@@ -97,12 +97,14 @@ def worked(tmp_path_factory: pytest.TempPathFactory, ipas: Any) -> Iterator[Any]
     # Late: one record was overtaken by a newer delivery, one only an older extraction had.
     late = ipas.marks(ipas.mark("KH90001", "LATE"), ipas.mark("KH91111", "LATE"))
     desk.deliver(late, names=("KH_20200101.xml",))
-    iphub("third-party", "add", "Reader", "--home", folder / "hub")
+    given = iphub("third-party", "add", "Reader", "--home", folder / "hub")
     shares = ("--office", "KH", "--third-party", "Reader", "--rights", "trademarks", "--by", "Dara")
     iphub("authorization", "set", "--home", folder / "hub", *shares)
     desk.hub.ledger.proofs.use("a proof of possession", until=NOW, at=NOW)  # kept in a file
     made = iphub("backup", "--home", folder / "hub", "--output", folder)
-    yield SimpleNamespace(desk=desk, hub=desk.hub, made=made, file=Path(made["path"]))
+    yield SimpleNamespace(
+        desk=desk, hub=desk.hub, made=made, file=Path(made["path"]), secret=given["clientSecret"]
+    )
     desk.hub.close()
 
 
@@ -126,6 +128,12 @@ def test_a_backup_holds_keys_and_is_for_its_owner_alone(worked: Any, tmp_path: P
         assert (tmp_path / "new" / name).stat().st_mode & 0o777 == 0o600
     assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
     assert Home(tmp_path / "new").pepper() == worked.hub.home.pepper()
+
+
+def test_a_backup_holds_nothing_to_present_as_a_client(worked: Any) -> None:
+    content = worked.file.read_bytes()
+    assert b"Reader" in content
+    assert worked.secret.encode() not in content
 
 
 def test_the_digest_tells_hubs_apart(worked: Any, tmp_path: Path, ipas: Any) -> None:

@@ -221,6 +221,18 @@ def test_an_assertion_opens_once_even_when_sent_many_times_at_once(world: World)
     assert sorted(answers) == [200] + [401] * 39
 
 
+@pytest.mark.parametrize("steps", [(60, -60), (-60, 60), (59, -60, 1), (-60, -60, 120)])
+def test_an_assertion_opens_once_also_after_the_clock_was_set(
+    world: World, steps: tuple[int, ...]
+) -> None:
+    form = world.signed(exp=int(world.now[0].timestamp()) + 1)
+    assert world.token(form).status_code == 200
+    for step in steps:
+        world.now[0] += timedelta(seconds=step)
+        world.service.ledger.tokens.purge(world.now[0])
+        assert world.token(form).status_code == 401
+
+
 def test_an_assertion_for_one_endpoint_is_of_no_use_at_the_other(world: World) -> None:
     form = world.signed(aud=f"{PUBLIC}/oauth2/token") | {"token": "x"}
     assert world.http.post("/oauth2/revoke", data=form).status_code == 401

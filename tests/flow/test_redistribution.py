@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from itertools import combinations, count
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,21 @@ def test_a_cursor_belongs_to_its_query(hub: Hub) -> None:
     ):
         assert hub.get(f"{base}?{query}").json()["code"] == "invalid_request"
     assert hub.get(f"/v1/changes?cursor={cursor}").status_code == 400
+
+
+def test_a_cursor_is_for_one_client(hub: Hub) -> None:
+    hub.share("KH", {TM: frozenset()})
+    hub.publish("KH", TM, *[simple(f"r{n}") for n in range(5)])
+    other, _ = hub.ledger.clients.add(name="two", third_party="Acme", at=NOW, by="test")
+    expires = NOW + dt.timedelta(minutes=5)
+    hub.ledger.tokens.issue(other.clientId, sha256(b"theirs").digest(), expires, NOW)
+    theirs = {"Authorization": "Bearer theirs"}
+    for path in ("/v1/offices/KH/trademarks/records", "/v1/changes"):
+        cursor = hub.get(f"{path}?limit=2").json()["nextCursor"]
+        assert hub.get(f"{path}?limit=2&cursor={cursor}").status_code == 200
+        assert hub.http.get(f"{path}?limit=2", headers=theirs).status_code == 200
+        refused = hub.http.get(f"{path}?limit=2&cursor={cursor}", headers=theirs)
+        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_request")
 
 
 def test_filters_and_search(hub: Hub) -> None:
