@@ -143,6 +143,31 @@ def test_kinds_of_marks(office, header, kind_mark, kind):
 
 
 @pytest.mark.parametrize(
+    ("office", "header", "said"),
+    [
+        ("ID", {"code": "Merek Jasa"}, "Merek Jasa"),
+        ("ID", {"code": "Merek Dagang & Jasa"}, "Merek Dagang & Jasa"),
+        ("ID", {"code": "Trademark - Madrid (DCP)"}, None),
+        ("KH", {"sub_code": "Domestic Service Mark"}, "Domestic Service Mark"),
+        ("KH", {"sub_code": "Something New"}, None),
+        ("LA", {"sub_code": "TM Collective - Renewal"}, "TM Collective - Renewal"),
+        ("LA", {"code": "Trademark - Individual"}, "Trademark - Individual"),
+        ("MY", {"code": "COLLECTIVE MARK"}, "COLLECTIVE MARK"),
+        ("TH", {"code": "Service mark"}, "Service mark"),
+        ("TH", {"code": "Something new"}, None),
+    ],
+)
+def test_the_kind_a_header_names_is_kept_in_its_words(office, header, said):
+    assert trademark(office, **header).row.get("officeMarkKind") == said
+    assert trademark(office, **header, KindMark="Own").row["officeMarkKind"] == "Own"
+
+
+def test_the_philippines_name_the_part_of_the_register():
+    assert trademark("PH", sub_code="Part A").row["registerPart"] == "Part A"
+    assert "registerPart" not in trademark("PH", sub_code="National").row
+
+
+@pytest.mark.parametrize(
     ("office", "word", "feature"),
     [
         ("BN", "3-D", "three_dimensional"),
