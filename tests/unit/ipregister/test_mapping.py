@@ -188,6 +188,24 @@ def test_classes_of_another_classification_are_told_once(
     ]
 
 
+@pytest.mark.parametrize(
+    ("element", "role"), [("Applicant", "applicants"), ("Representative", "representatives")]
+)
+def test_a_person_may_be_named_in_parts(element: str, role: str) -> None:
+    person = "<FirstName>Dara</FirstName><LastName>Sok</LastName>"
+    name = f"{person}<OrganizationName>Sok &amp; Co</OrganizationName>"
+    book = f"<Name><FormattedName>{name}</FormattedName></Name>"
+    book = f"<FormattedNameAddress>{book}</FormattedNameAddress>"
+    party = f"<{element}><{element}AddressBook>{book}</{element}AddressBook></{element}>"
+    record = etree.fromstring(
+        f"<TradeMark><{element}Details>{party}</{element}Details></TradeMark>"
+    )
+    unknown: dict[str, list[Any]] = {}
+    row = mapping_for("KH", Right.TRADEMARKS).apply(record, {}, unknown).row
+    assert row[role] == [{"names": [{"text": "Dara Sok"}, {"text": "Sok & Co"}]}]
+    assert unknown == {}
+
+
 def test_a_second_value_of_a_single_field_is_told_and_the_first_stays() -> None:
     record = mapped("<Number>1</Number><Number>2</Number><Number>1</Number>")
     assert record.row["applicationNumber"] == "1"
