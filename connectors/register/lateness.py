@@ -8,6 +8,7 @@ differs becomes an amendment. A delivery that is the newest has no such effects.
 
 import duckdb
 
+from connectors.register.engine import literal
 from connectors.register.incoming import Arriving
 from connectors.register.manifests import define_mentions
 from connectors.schema import SOURCE_SQL
@@ -159,9 +160,10 @@ def _define_timeline(con: duckdb.DuckDBPyConnection, name: str, condition: str) 
 def _find_corrections(
     con: duckdb.DuckDBPyConnection, arriving: Arriving, after: str, before: str
 ) -> None:
-    """Fill ``corrections``: changes of newer deliveries of which the log has no row yet.
+    """Fill ``corrections``: changes of newer deliveries of which the log has no row.
 
-    What they change to was unchanged before, so the log has its content already.
+    What they change to was unchanged before, so the log has its content already; or its row
+    is one that this delivery had brought about, and counts no more with it.
     """
     con.execute(
         """
@@ -201,9 +203,14 @@ def _find_corrections(
         JOIN {before} o USING (recordId, place)
         JOIN newer n USING (place)
         JOIN touched t USING (recordId)
+        LEFT JOIN (
+            SELECT DISTINCT recordId, deliveryId FROM log SEMI JOIN touched USING (recordId)
+            WHERE coalesce(amendedBy, '') <> {literal(arriving.delivery_id)}
+        ) l ON l.recordId = w.recordId AND l.deliveryId = n.deliveryId
         LEFT JOIN contents c ON c.recordId = w.recordId AND c.contentHash = w.contentHash
         LEFT JOIN contents s ON s.recordId = w.recordId AND s.contentHash = w.seen
-        WHERE w.op NOT IN ('unchanged', 'unknown') AND o.op IN ('unchanged', 'unknown')
+        WHERE w.op NOT IN ('unchanged', 'unknown')
+          AND (o.op IN ('unchanged', 'unknown') OR l.deliveryId IS NULL)
         """
     )
 

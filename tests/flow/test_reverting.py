@@ -164,6 +164,21 @@ def test_a_record_only_the_reverted_delivery_had_is_new_when_it_comes(
     assert words(desk) == registered(desk) == words(other_desk) == {0: "B", 1: "A"}
 
 
+def test_what_two_late_deliveries_brought_about_stays_when_one_is_taken_back(
+    desk: Any, other_desk: Any, ipas: Any
+) -> None:
+    plans = [({4: "B"}, FULL, DAYS[2]), ({0: "A"}, UPDATE, DAYS[0]), ({0: "B"}, UPDATE, DAYS[1])]
+    made = [send(desk, ipas, *plan) for plan in plans]
+    take_back(desk, made[1])
+    expected = [send(other_desk, ipas, *plan) for plan in (plans[0], plans[2])]
+    receipts = [
+        [each.hub.ledger.deliveries.get(one.deliveryId).receipt for one in sent]
+        for each, sent in ((desk, (made[0], made[2])), (other_desk, expected))
+    ]
+    assert receipts[0] == receipts[1]
+    assert words(desk) == registered(desk) == words(other_desk) == {4: "B"}
+
+
 STEPS = [
     "plan_reversal", "append_to_register", "publish_reversal", "measured_reversal",
 ]  # fmt: skip
