@@ -19,7 +19,7 @@ from api.previews import withheld_elements
 from connectors.ledger import Head
 from connectors.signing_keys import ALGORITHM, SigningKeys
 from ipregister.authorizations import NOTHING, Authorization
-from ipregister.errors import InvalidRequest
+from ipregister.errors import ContentMismatch
 from ipregister.model import Right
 
 TYPE = "restriction-certificate+jwt"
@@ -64,20 +64,20 @@ def verify(text: str, published: str) -> dict[str, Any]:
         published: a JWK Set, as ``/oauth2/jwks`` gave it.
 
     Raises:
-        InvalidRequest: it is no certificate, was changed, or is signed by somebody else; the
+        ContentMismatch: it is no certificate, was changed, or is signed by somebody else; the
             message says which.
     """
     parts = jws.read(text.strip())
     if parts is None or parts[0].get("typ") != TYPE:
-        raise InvalidRequest("This is not a restriction certificate.")
+        raise ContentMismatch("This is not a restriction certificate.")
     header, claims = parts
     wanted = [key for key in _keys(published) if key.get("kid") == header.get("kid")]
     if not wanted:
-        raise InvalidRequest(
+        raise ContentMismatch(
             "None of these keys signed it: take the JWK Set of the hub that issued it."
         )
     if not jws.is_signed(text.strip(), wanted[0], ALGORITHM):
-        raise InvalidRequest("It was changed after it was signed.")
+        raise ContentMismatch("It was changed after it was signed.")
     return claims
 
 
@@ -85,8 +85,8 @@ def _keys(published: str) -> list[Mapping[str, Any]]:
     try:
         document = json.loads(published)
     except ValueError as exc:
-        raise InvalidRequest("The keys are not a JWK Set (JSON with a list `keys`).") from exc
+        raise ContentMismatch("The keys are not a JWK Set (JSON with a list `keys`).") from exc
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):
-        raise InvalidRequest("The keys are not a JWK Set (JSON with a list `keys`).")
+        raise ContentMismatch("The keys are not a JWK Set (JSON with a list `keys`).")
     return [key for key in keys if isinstance(key, dict)]

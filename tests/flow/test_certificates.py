@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from api.certificates import verify
 from iphub.cli import app
-from ipregister.errors import InvalidRequest
+from ipregister.errors import ContentMismatch
 from ipregister.model import Disclosure, Right
 from ipregister.roles import Role
 
@@ -73,14 +73,14 @@ def test_what_was_changed_or_signed_by_others_is_not_believed(shared: Any) -> No
     forged = jwt.utils.base64url_encode(
         jwt.utils.base64url_decode(claims).replace(b"stakeholder", b"examination")
     ).decode()
-    with pytest.raises(InvalidRequest, match="changed after it was signed"):
+    with pytest.raises(ContentMismatch, match="changed after it was signed"):
         verify(f"{head}.{forged}.{signature}", published)
-    with pytest.raises(InvalidRequest, match="None of these keys"):
+    with pytest.raises(ContentMismatch, match="None of these keys"):
         verify(text, '{"keys": []}')
-    with pytest.raises(InvalidRequest, match="not a JWK Set"):
+    with pytest.raises(ContentMismatch, match="not a JWK Set"):
         verify(text, "[]")
     for wrong in ("", "a.b.c", jwt.encode({"sub": "x"}, "k" * 32, algorithm="HS256")):
-        with pytest.raises(InvalidRequest, match="not a restriction certificate"):
+        with pytest.raises(ContentMismatch, match="not a restriction certificate"):
             verify(wrong, published)
 
 
@@ -103,5 +103,5 @@ def test_the_command_line_issues_and_verifies(shared: Any, tmp_path: Path) -> No
     checked = run(app, ["certificate", "verify", str(made), "--jwks", str(keys)])
     assert (checked.exit_code, "withheld stakeholder" in checked.stdout) == (0, True)
     made.write_text(made.read_text()[:-5] + "AAAA\n")
-    with pytest.raises(InvalidRequest):
+    with pytest.raises(ContentMismatch):
         run(app, ["certificate", "verify", str(made), "--jwks", str(keys)], catch_exceptions=False)
