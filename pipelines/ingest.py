@@ -162,6 +162,8 @@ def _check_and_publish(journey: Journey) -> Delivery:
         keep_manifest(changes.plan.with_name(MANIFEST), manifest_of(hub, delivery))
         return move(journey, State.HELD, receipt, findings, hold.reason, hold=hold)
     reach("compare.finished")
+    # Once it is visible it is too late to find that it cannot be told.
+    hub.ledger.deliveries.refuse_wrong_sums(changes.receipt, changes.amendments)
     decided = Decided(
         plan=changes.plan,
         rows=tuple(checked.staged.rows),

@@ -40,24 +40,53 @@ def amend(
         UnknownDelivery: there is none of this identifier.
         StoreError: the amended receipt does not add up.
     """
+    state, before, after = _amended(connection, delivery_id, change)
     mine = deliveries.c.delivery_id == delivery_id
-    query = select(deliveries.c.state, deliveries.c.receipt).where(mine).with_for_update()
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise unknown(delivery_id)
-    before = asdict(Receipt(**(row.receipt or {})))
-    after = before | {name: before[name] + count for name, count in change.items()}
-    if not Receipt(**after).adds_up() or min(after.values()) < 0:
-        raise StoreError(f"the amended receipt of {delivery_id} does not add up: {after}")
     connection.execute(update(deliveries).where(mine).values(receipt=after))
     told = ", ".join(f"{name} {before[name]:,} → {after[name]:,}" for name in sorted(change))
     return {
         "delivery_id": delivery_id,
-        "state": State(row.state),
+        "state": state,
         "reason": f"amended: delivery {because_of} {because} ({told})",
-        "before": State(row.state),
+        "before": state,
         "results": {"receipt": after},
     }
+
+
+def refuse_wrong_sums(
+    connection: Connection, receipt: Receipt, amendments: Mapping[str, Mapping[str, int]]
+) -> None:
+    """Refuse a receipt, or the change of another, that does not add up.
+
+    Raises:
+        UnknownDelivery: there is no delivery of this identifier.
+        StoreError: one of them does not add up.
+    """
+    if not _adds_up(receipt):
+        raise StoreError(f"the receipt does not add up: {receipt}")
+    for delivery_id, change in amendments.items():
+        _amended(connection, delivery_id, change)
+
+
+def _amended(
+    connection: Connection, delivery_id: str, change: Mapping[str, int]
+) -> tuple[State, dict[str, int], dict[str, int]]:
+    """Return the state of a delivery, its receipt and what that will be."""
+    query = select(deliveries.c.state, deliveries.c.receipt).where(
+        deliveries.c.delivery_id == delivery_id
+    )
+    row = connection.execute(query.with_for_update()).one_or_none()
+    if row is None:
+        raise unknown(delivery_id)
+    before = asdict(Receipt(**(row.receipt or {})))
+    after = before | {name: before[name] + count for name, count in change.items()}
+    if not _adds_up(Receipt(**after)):
+        raise StoreError(f"the amended receipt of {delivery_id} does not add up: {after}")
+    return State(row.state), before, after
+
+
+def _adds_up(receipt: Receipt) -> bool:
+    return receipt.adds_up() and min(asdict(receipt).values()) >= 0
 
 
 def remark(connection: Connection, delivery_id: str, at: datetime, by: str, reason: str) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, false, insert, or_, select, update
 
 from connectors.ledger import idempotency
-from connectors.ledger.amendments import amend, remark
+from connectors.ledger.amendments import amend, refuse_wrong_sums, remark
 from connectors.ledger.columns import utc
 from connectors.ledger.counters import next_numbers
 from connectors.ledger.delivery_rows import one, unknown, with_files
@@ -31,7 +31,7 @@ from connectors.ledger.records import (
 )
 from connectors.ledger.schema import deliveries, delivery_events, delivery_files
 from ipregister.deliveries import UNFINISHED, Kind, Receipt, State, identity
-from ipregister.errors import InvalidRequest, StoreError
+from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 
 LEASE = timedelta(minutes=30)
@@ -267,8 +267,6 @@ class Deliveries:
             LedgerConflict: it is not (any more) where this step begins, or another works on it.
             StoreError: the receipt does not add up.
         """
-        if receipt is not None and (not receipt.adds_up() or min(asdict(receipt).values()) < 0):
-            raise StoreError(f"the receipt of {delivery_id} does not add up: {receipt}")
         values: dict[str, Any] = {"state": to, "reason": reason}
         results = {
             "receipt": None if receipt is None else asdict(receipt),
@@ -285,6 +283,8 @@ class Deliveries:
             if row is None:
                 raise unknown(delivery_id)
             refuse_wrong_step(row, to, expected, worker)
+            if receipt is not None:
+                refuse_wrong_sums(connection, receipt, {})
             connection.execute(update(deliveries).where(mine).values(values))
             amended = [
                 amend(connection, other, change, delivery_id)
@@ -304,6 +304,18 @@ class Deliveries:
             for step in amended:
                 note_step(connection, at=at, by=by, **step)
             return one(connection, delivery_id)
+
+    def refuse_wrong_sums(
+        self, receipt: Receipt, amendments: Mapping[str, Mapping[str, int]]
+    ) -> None:
+        """Refuse what ``move`` would refuse, while nobody has seen what it is about.
+
+        Raises:
+            UnknownDelivery: an amendment is of a delivery that is not there.
+            StoreError: a receipt does not add up, or would not when it is amended.
+        """
+        with self._database.read() as connection:
+            refuse_wrong_sums(connection, receipt, amendments)
 
     def remark(self, delivery_id: str, at: datetime, by: str, reason: str) -> None:
         """Note in a delivery's history what leaves its state as it is.

@@ -5,7 +5,7 @@ The oracle keeps two dictionaries: what every record is, and what third parties 
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -14,8 +14,10 @@ from deltalake.exceptions import DeltaError
 import connectors.changes as changes
 import connectors.log_rows as log_rows
 import pipelines.ingest as ingest
+from connectors.between_steps import is_decided
 from connectors.register.difference import Difference, difference
 from ipregister.deliveries import Kind, Receipt, State
+from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
@@ -404,3 +406,24 @@ def test_a_good_version_that_comes_after_its_held_one_is_seen(desk: Any, ipas: A
     assert desk.served()[A.number]["markVerbalElements"][0]["text"] == "GOOD"
     desk.hub.register.fold(MARKS, "KH")
     assert A.number in registered(desk)
+
+
+@pytest.mark.parametrize("wrong", ["receipt", "amendments"])
+def test_what_does_not_add_up_is_never_visible(
+    wrong: str, desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = desk.deliver(ipas.marks(ipas.mark("KH1", "ONE")))
+    seen = desk.served_bytes()
+
+    def miscounted(*args: Any) -> Difference:
+        found = difference(*args)
+        if wrong == "receipt":
+            return replace(found, receipt=replace(found.receipt, accepted=7))
+        return replace(found, amendments={first.deliveryId: {"inserted": -7}})
+
+    monkeypatch.setattr(ingest, "difference", miscounted)
+    second = desk.hand_in(ipas.marks(ipas.mark("KH2", "TWO")), kind=UPDATE)
+    with pytest.raises(StoreError, match="does not add up"):
+        desk.process(second)
+    assert desk.served_bytes() == seen
+    assert not is_decided(desk.hub, second.deliveryId)
