@@ -12,7 +12,7 @@ from functools import cache
 
 from connectors.serving.feed_page import Changes, Told, lead, quoted
 from connectors.serving.marks import Mark, Mode, Target, adjust, arrive
-from connectors.serving.reading import column_of
+from connectors.serving.reading import column_of, joined_of
 from connectors.serving.rows import FREE_TEXT, Space
 from connectors.serving.schema import FRAGMENT_OF_RECORD
 from connectors.serving.walks import Spot, Walk, mark_of, target_of, walk_of
@@ -136,7 +136,7 @@ def _read_alike(
     """
     first, middle, end = _lead_of(connection, walk, kind) + b'"', b'","record":', b"}"
     statement = _statement(_joined, walk.mark.mask & ~FREE_TEXT, inclusive=walk.start.half)
-    around = (end + changes.between + first, middle, end)
+    around = (end, end + changes.between + first, middle)
     names, bodies, joined = connection.execute(statement, (*around, *reached)).fetchone()
     records = names.split(" ")
     if joined != len(records):
@@ -223,23 +223,27 @@ ORDER BY r.record_id LIMIT ?
 """Dead records end at the publication that touched their core last."""
 
 
-def _kinds(_mask: int, changes: str) -> str:
+_LOOKED_UP = f"LEFT JOIN fragment f ON {FRAGMENT_OF_RECORD.replace('r.', 'c.')} AND c.alive = 1"
+"""Outer joins are not reordered: SQLite walks ``change`` in order and looks the fragments up."""
+
+
+def _kinds(_mask: int, walked: str) -> str:
+    kinds = f"SELECT c.publication << 1 | c.alive AS kind FROM change c {walked}"
+    return f"SELECT count(*), min(kind), max(kind) FROM ({kinds})"
+
+
+def _rows(mask: int, walked: str) -> str:
+    columns = f"c.publication << 1 | c.alive, c.record_id, {column_of(mask, end='?')}"
+    return f"SELECT {columns} FROM change c {_LOOKED_UP} {walked}"
+
+
+def _joined(mask: int, walked: str) -> str:
+    # What stands between two bodies is named for each row, and the fragments are looked up outside
+    # of what is walked: each saves a copy of the body.
     return (
-        "SELECT count(*), min(kind), max(kind) "
-        f"FROM (SELECT c.publication << 1 | c.alive AS kind {changes})"
-    )
-
-
-def _rows(mask: int, changes: str) -> str:
-    return f"SELECT c.publication << 1 | c.alive, c.record_id, {column_of(mask, end='?')} {changes}"
-
-
-def _joined(mask: int, changes: str) -> str:
-    # What stands between two bodies is named for each row: that saves a copy of the body.
-    return (
-        "SELECT group_concat(record_id, ' '), "
-        "CAST(group_concat(body, ? || record_id || ?) AS BLOB), count(body) "
-        f"FROM (SELECT c.record_id, {column_of(mask, end='?')} AS body {changes})"
+        f"SELECT group_concat(c.record_id, ' '), CAST(group_concat({joined_of(mask, end='?')}, "
+        "? || c.record_id || ?) AS BLOB), count(f.id) "
+        f"FROM (SELECT c.record_id, c.id, c.alive FROM change c {walked}) c {_LOOKED_UP}"
     )
 
 
@@ -247,13 +251,10 @@ def _joined(mask: int, changes: str) -> str:
 def _statement(asked: Callable[[int, str], str], mask: int, *, inclusive: bool) -> str:
     """Return a statement that reads a feed in order, for readers of some classes.
 
-    A record stands at the last place that touched one of these classes. Outer joins are not
-    reordered: SQLite walks ``change`` in order and looks the fragments up.
+    A record stands at the last place that touched one of these classes.
     """
-    fragment = FRAGMENT_OF_RECORD.replace("r.", "c.")
     return asked(
         mask,
-        f"FROM change c LEFT JOIN fragment f ON {fragment} AND c.alive = 1 "
         f"WHERE c.space = ? AND (c.publication, c.record_id) {'>=' if inclusive else '>'} (?, ?) "
         "AND (c.touched & ?) != 0 AND (c.later & ?) = 0 AND (c.alive = 1 OR c.publication > ?) "
         "ORDER BY c.publication, c.record_id LIMIT ?",

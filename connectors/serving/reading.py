@@ -121,18 +121,23 @@ def count(connection: sqlite3.Connection, space: int) -> int:
 
 
 @cache
-def column_of(mask: int, *, end: str = "'}'") -> str:
-    """Return the column that is a record of some classes, as a JSON object; ``end`` closes it.
+def joined_of(mask: int, *, end: str = "'}'") -> str:
+    """Return the expression that joins some classes of a row to a JSON object; ``end`` closes it.
 
     Each column of a row costs what three looks at a lock cost, so SQLite joins the classes. It
-    copies what it has at each of them, so it begins with the small ones at the end. A cast of
-    bytes alters none of them.
+    copies what it has at each of them, so it begins with the small ones at the end.
     """
     joined = end
     for name, bit in reversed(BITS.items()):
         if bit & mask:
             joined = f"{FRAGMENT_COLUMNS[name]} || ({joined})"
-    return f"CAST({joined} AS BLOB)"
+    return joined
+
+
+@cache
+def column_of(mask: int, *, end: str = "'}'") -> str:
+    """Return the same as a column of bytes; the cast alters none of them."""
+    return f"CAST({joined_of(mask, end=end)} AS BLOB)"
 
 
 @cache
