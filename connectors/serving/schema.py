@@ -4,6 +4,8 @@
 filters scan; ``posting`` status and classification symbols in page order; ``change`` the feed:
 which classes of a record a publication touched, which of its classes were touched later, and
 whether it lives, so that the feed is read without ``record``.
+``ix_record_order`` has ``alive`` in it, though it is always the same there: SQLite looks at it, and
+would look every record of a page up for it.
 Each of them belongs to a space: an office's right as it is, or a view of it (``spaces``).
 The store is derived: it can be rebuilt from the register, so there are no migrations, only
 ``VERSION``.
@@ -15,7 +17,7 @@ from pathlib import Path
 from ipregister.errors import ConfigurationError
 from ipregister.model import Disclosure
 
-VERSION = 4
+VERSION = 5
 
 FRAGMENT_COLUMNS = {name: f"f.{name}" for name in Disclosure}
 """Column of each class, for a ``fragment`` called ``f``."""
@@ -61,7 +63,7 @@ CREATE TABLE record (
     application_number TEXT, registration_number TEXT, {", ".join(FACTS)},
     postings TEXT NOT NULL, search_text TEXT NOT NULL);
 CREATE UNIQUE INDEX uq_record_id ON record (space, record_id);
-CREATE INDEX ix_record_order ON record (space, sort_key, record_id) WHERE alive = 1;
+CREATE INDEX ix_record_order ON record (space, sort_key, record_id, alive) WHERE alive = 1;
 CREATE INDEX ix_record_number ON record (space, application_number) WHERE alive = 1;
 CREATE INDEX ix_record_registration ON record (space, registration_number)
     WHERE alive = 1 AND registration_number IS NOT NULL;
