@@ -89,8 +89,8 @@ def test_work_that_ends_by_itself_answers_or_fails_as_without_us() -> None:
     assert ended.stderr.rstrip().endswith("KeyError: 'missing'")
 
 
-def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> None:
-    home = tmp_path / "hub"
+def running_dagster(home: Path) -> subprocess.Popen[str]:
+    """Start Dagster on a new hub and wait until its web server answers."""
     iphub = [sys.executable, "-m", "iphub"]
     subprocess.run([*iphub, "init", "--home", str(home)], check=True, capture_output=True)
     port = free_port()
@@ -98,6 +98,11 @@ def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> Non
     while not answers(port):
         assert process.poll() is None, "it ended by itself"
         time.sleep(0.2)
+    return process
+
+
+def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> None:
+    process = running_dagster(tmp_path / "hub")
 
     assert stopped(process, signal.SIGTERM) == 0
     given_up = time.monotonic() + PATIENCE_SECONDS
@@ -107,14 +112,7 @@ def test_a_signal_ends_dagsters_server_and_all_it_started(tmp_path: Path) -> Non
 
 
 def test_dagster_that_ends_by_itself_has_failed(tmp_path: Path) -> None:
-    home = tmp_path / "hub"
-    iphub = [sys.executable, "-m", "iphub"]
-    subprocess.run([*iphub, "init", "--home", str(home)], check=True, capture_output=True)
-    port = free_port()
-    process = start(*iphub, "dagster", "--home", str(home), "--port", str(port), ignoring=True)
-    while not answers(port):
-        assert process.poll() is None, "it ended by itself"
-        time.sleep(0.2)
+    process = running_dagster(tmp_path / "hub")
 
     (daemon,) = pids(process.pid, "dagster._daemon")
     os.kill(daemon, signal.SIGKILL)
