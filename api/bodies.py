@@ -33,14 +33,18 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def is_encoded(request: Request) -> bool:
+    """Tell whether a request says that its content is compressed."""
+    return request.headers.get("content-encoding", "identity").strip().lower() != "identity"
+
+
 def refuse_encoding(request: Request) -> None:
     """Refuse compressed content: what it expands to is only known when it is too late.
 
     Raises:
         UnsupportedMedia: there is a content coding.
     """
-    coding = request.headers.get("content-encoding", "identity").strip().lower()
-    if coding != "identity":
+    if is_encoded(request):
         raise UnsupportedMedia(
             "Content-Encoding is not taken. Send it as it is; a ZIP is compressed already."
         )

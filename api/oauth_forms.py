@@ -13,6 +13,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.bodies import is_encoded, media_type
+
 MAX_BODY_BYTES = 32_768
 """A form with an RSA-4096 assertion has about 1,500."""
 
@@ -80,10 +82,9 @@ async def read_form(request: Request) -> dict[str, str] | Refusal:
         return invalid_request("Use POST")
     if request.scope["query_string"]:
         return invalid_request("Send parameters in the body, not in the URL")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/x-www-form-urlencoded":
+    if media_type(request) != "application/x-www-form-urlencoded":
         return invalid_request("Send application/x-www-form-urlencoded")
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if is_encoded(request):
         return invalid_request("Send the form as it is, without Content-Encoding")
     body = await _read(request)
     if body is None:
