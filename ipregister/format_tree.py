@@ -1,6 +1,6 @@
 """One office's format, compiled against the canonical table into a tree.
 
-The tree follows the source elements, so a record is read in one pass (``record_tree``); what is
+The tree follows the source elements, so a record is read in one pass (``record_walk``); what is
 made of what was read is ``mapping``. A format that does not fit the table is refused here, before
 any record is read.
 """

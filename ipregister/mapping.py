@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from ipregister import record_tree, setters, steps
+from ipregister import record_walk, setters, steps
+from ipregister.elements import Element, attribute
 from ipregister.format_tree import FormatTree
 from ipregister.identifiers import derive_st13, record_key
 from ipregister.model import Right, load_tables
 from ipregister.profiles import Format, Route, load_profile
-from ipregister.record_tree import Element, Issue, Level, Row, Unknown, Walk
+from ipregister.record_tree import Issue, Level, Row, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 ONCE_PER_RECORD = frozenset({"ALL.CNF.005", "TM.CNF.008", setters.DUPLICATE_LINE})
@@ -79,7 +80,7 @@ class RecordMapping:
         row: Row = {}
         lines: dict[str, Any] = {"": record.sourceline}
         walk = Walk(unknown)
-        record_tree.read_record(walk, Level(row, lines), record, self._tree.root)
+        record_walk.read_record(walk, Level(row, lines), record, self._tree.root)
         mapped = Mapped(row, lines, walk.issues)
         for route in self.format.route:
             _send(route, mapped)
@@ -100,7 +101,7 @@ class RecordMapping:
     def _says_removal(self, record: Element, row: Row, header: Mapping[str, str]) -> bool:
         for source, words in self._removals:
             if source.startswith("@"):
-                value = record_tree.attribute(record, source[1:])
+                value = attribute(record, source[1:])
             else:
                 value = row.get(source) or header.get(source)
             if isinstance(value, str) and steps.folded(value) in words:

@@ -1,12 +1,13 @@
 """Setters: put one verbatim text into the open object of a row, or note why not.
 
 Made once per element of a format and called for every record, so they are closures over what
-is fixed. What one text means is ``steps``; who calls them is ``record_tree``.
+is fixed. What one text means is ``steps``; who calls them is ``record_walk``.
 """
 
 from typing import Any
 
-from ipregister.record_tree import Element, Issue, Level, Setter, Walk, attribute
+from ipregister.elements import Element, attribute
+from ipregister.record_tree import Issue, Level, Setter, Walk
 from ipregister.steps import Step, folded
 
 DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"

@@ -10,8 +10,8 @@ from typing import BinaryIO
 from lxml import etree
 
 from connectors.readers.raw_xml import closes_root
+from ipregister.elements import local_name
 from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableDelivery
-from ipregister.record_tree import local_name
 
 _NUMBERS = (
     *("ApplicationNumber", "RegistrationNumber", "DesignApplicationNumber"),

@@ -14,9 +14,9 @@ from lxml import etree
 
 from connectors.readers.raw_xml import PROLOG_BYTES, internal_subset, refuse_internal_subset
 from connectors.readers.unread import MalformedDocument, translated
+from ipregister.elements import local_name
 from ipregister.errors import OversizedDelivery
 from ipregister.profiles import Format
-from ipregister.record_tree import local_name
 
 RECORD_BYTES = 64 << 20
 """XML read without meeting the end of a record; beyond it a document could fill the memory."""

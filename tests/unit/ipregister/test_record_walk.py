@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 from lxml import etree
 
-from ipregister import record_tree
+from ipregister import elements
 from ipregister.mapping import RecordMapping
 from ipregister.model import Right
 from ipregister.profiles import Format
@@ -138,6 +138,6 @@ def test_a_record_nested_in_itself_is_unknown_not_endless() -> None:
 
 def test_the_walk_takes_elements_of_the_standard_library_too() -> None:
     element: Any = ElementTree.fromstring("<Mark a='1'/>")
-    assert record_tree.attribute(element, "a") == "1"
-    assert record_tree.attribute(element, "b") is None
-    assert record_tree.local_name("{urn:a}Mark") == record_tree.local_name("Mark") == "Mark"
+    assert elements.attribute(element, "a") == "1"
+    assert elements.attribute(element, "b") is None
+    assert elements.local_name("{urn:a}Mark") == elements.local_name("Mark") == "Mark"

@@ -1,0 +1,56 @@
+"""The part of an XML element that reading a record needs, and how elements are named.
+
+ElementTree and lxml offer it alike.
+"""
+
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+
+class Element(Protocol):
+    """The part of an XML element the walk uses."""
+
+    @property
+    def tag(self) -> Any:
+        """The name, with its namespace in braces."""
+
+    @property
+    def text(self) -> str | None:
+        """The text before the first child."""
+
+    @property
+    def tail(self) -> str | None:
+        """The text behind the element, up to the next one."""
+
+    def get(self, key: str, /) -> str | None:
+        """Return an attribute by its name, with its namespace in braces."""
+
+    def keys(self) -> Any:
+        """Return the names of the attributes."""
+
+    @property
+    def sourceline(self) -> Any:
+        """The line of the opening tag, from 1, where the parser knows it."""
+
+    def itertext(self) -> Iterator[Any]:
+        """Yield all text inside, in document order."""
+
+    def __getitem__(self, children: Any, /) -> Any:
+        """Return a list of children for a slice (which lxml's stubs do not know)."""
+
+    def __len__(self) -> int: ...
+
+
+def local_name(tag: str) -> str:
+    """Return an element's name without its namespace."""
+    return tag.rpartition("}")[2]
+
+
+def attribute(element: Element, name: str) -> str | None:
+    """Return an attribute by local name: plain in ST.66 and ST.86, namespaced in ST.96."""
+    value = element.get(name)
+    if value is None:
+        for key in element.keys():  # noqa: SIM118 an element is not a mapping
+            if key.endswith(f"}}{name}"):
+                return element.get(key)
+    return value

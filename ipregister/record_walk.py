@@ -1,0 +1,110 @@
+"""The one walk that reads a record along the tree of its format.
+
+It runs once per element of every record, some seventy times a record. The tree is
+``record_tree``.
+"""
+
+from typing import Any
+
+from ipregister.elements import Element, attribute, local_name
+from ipregister.record_tree import Level, Node, Row, Walk
+
+_NO = frozenset({"", "false", "0", "no", "n"})
+
+
+def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
+    """Read one record element, its own attributes included, into its row."""
+    _take(walk, level, record, root)
+
+
+def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None:
+    """Read the children of one element into the innermost open object."""
+    by_tag = node.by_tag
+    if (node.take is None or node.parts) and (text := element.text) and not text.isspace():
+        _note_unknown(walk, node, "text()", element)
+    # lxml makes a list of all children in half the time of one after the other.
+    children = element[:]
+    if node.withholding:
+        children = _published(children, node.withholding)
+    for child in children:
+        tag = child.tag
+        try:
+            target = by_tag[tag]
+        except KeyError:
+            target = by_tag[tag] = node.children.get(local_name(tag))
+        if target is None:
+            _note_unknown(walk, node, local_name(tag), child)
+        elif (take := target.leaf) is not None:
+            text = _inner_text(child) if len(child) else child.text
+            if text and (text := text.strip()):
+                take(walk, level, text, child)
+        elif target.is_wrapper:
+            walk_element(walk, level, child, target)
+        elif target.item is not None:
+            _open_item(walk, level, child, target, target.item)
+        elif not target.ignore:
+            _take(walk, level, child, target)
+        if (tail := child.tail) and not tail.isspace():
+            _note_unknown(walk, node, "text()", child)
+
+
+def _published(children: list[Any], withholding: dict[str, frozenset[str]]) -> list[Any]:
+    """Return the children but those that another one says are not open for publication."""
+    hidden = {
+        name
+        for child in children
+        for name in withholding.get(local_name(child.tag), ())
+        if len(child) or (child.text or "").strip().casefold() not in _NO
+    }
+    if "*" in hidden:
+        return []
+    return [child for child in children if local_name(child.tag) not in hidden]
+
+
+def _take(walk: Walk, level: Level, element: Element, node: Node) -> None:
+    for name, take in node.take_attributes:
+        value = attribute(element, name)
+        if value and (value := value.strip()):
+            take(walk, level, value, element)
+    if node.take is not None:
+        text = element.text if node.children or not len(element) else _inner_text(element)
+        if node.parts:
+            text = _joined(element, node.parts)
+        if text and (text := text.strip()):
+            node.take(walk, level, text, element)
+    if node.children or (len(element) and not node.setters):
+        walk_element(walk, level, element, node)
+
+
+def _joined(element: Element, parts: dict[str, str]) -> str:
+    """Return the texts of an element's parts as one, in the format's order."""
+    texts = {local_name(child.tag): (child.text or "").strip() for child in element[:]}
+    return "".join(f"{before}{texts[name]}" for name, before in parts.items() if texts.get(name))
+
+
+def _inner_text(element: Element) -> str:
+    """Return the text of an element that holds mark-up or parts nobody maps on their own."""
+    return " ".join(" ".join(element.itertext()).split())
+
+
+def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str) -> None:
+    parent = level.outwards(node.outwards) if node.outwards else level
+    constants = node.constants
+    item: Row = constants.copy()
+    lines: dict[str, Any] = {"": element.sourceline}
+    inside = Level(item, lines, parent, name, True, level)
+    if node.take is not None or node.take_attributes:
+        _take(walk, inside, element, node)
+    else:
+        walk_element(walk, inside, element, node)
+    if len(item) > len(constants):
+        if name in parent.row:
+            parent.row[name].append(item)
+            parent.lines[name].append(lines)
+        else:
+            parent.row[name], parent.lines[name] = [item], [lines]
+
+
+def _note_unknown(walk: Walk, node: Node, name: str, where: Element) -> None:
+    path = f"{node.path}/{name}".lstrip("/")
+    walk.unknown.setdefault(path, [0, where.sourceline])[0] += 1
