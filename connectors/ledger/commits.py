@@ -21,7 +21,8 @@ class Commits:
         """Map the file beside ``ledger``, which is made when it is not there."""
         path = ledger.with_name(f"{ledger.name}-commits")
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.truncate(self._file, _NUMBERS.size)
+        # Writing to a page for which a full disk has no room kills the process.
+        os.posix_fallocate(self._file, 0, _NUMBERS.size)
         self._map = mmap.mmap(self._file, _NUMBERS.size)
 
     def close(self) -> None:
