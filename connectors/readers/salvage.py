@@ -43,6 +43,7 @@ MAX_PREFIXES = 256
 
 _DECLARED = re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.-]+)")
 _NAMESPACE = re.compile(rb"(xmlns(?::[\w.-]+)?)\s*=\s*(\"[^\"<]*\"|'[^'<]*')")
+_ASIDE = re.compile(rb"(?P<aside><!--|<!\[CDATA\[|<\?)")
 _ASIDES = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 
 
@@ -117,6 +118,7 @@ class _Envelope:
         Raises:
             OversizedDelivery: more than ``MAX_PREFIXES`` are declared there.
         """
+        text = _plain(text)
         self.namespaces |= dict(_NAMESPACE.findall(text))
         if len(self.namespaces) > MAX_PREFIXES:
             raise OversizedDelivery(
@@ -188,28 +190,44 @@ def _pieces(data: _Document, format: Format) -> Iterator[tuple[int, int]]:
     names = (format.record,) if isinstance(format.record, str) else format.record
     record = rb"(?:[\w.-]+:)?(?:%s)" % b"|".join(re.escape(name.encode()) for name in names)
     mark = re.compile(
-        rb"(?P<aside><!--|<!\[CDATA\[|<\?)|(?P<open><%s(?=[\s/>]))|(?P<close></%s\s*>)"
-        % (record, record)
+        rb"%s|(?P<open><%s(?=[\s/>]))|(?P<close></%s\s*>)" % (_ASIDE.pattern, record, record)
     )
-    unclosed: set[bytes] = set()
-    position, start = 0, None
-    while found := mark.search(data, position):
-        position = found.end()
-        if aside := found["aside"]:
-            end = -1 if aside in unclosed else data.find(_ASIDES[aside], position)
-            if end < 0:
-                unclosed.add(aside)  # looked for once: a second search would find as little
-            else:
-                position = end
-        elif found["open"]:
+    start = None
+    for found, end in _outside(data, mark):
+        if found["open"]:
             if start is not None:
                 yield start, found.start()
             start = found.start()
-        elif start is not None:
-            yield start, position
+        elif found["close"] and start is not None:
+            yield start, end
             start = None
     if start is not None:
         yield start, len(data)
+
+
+def _plain(text: bytes) -> bytes:
+    """Return a text without its comments, sections and instructions: nothing in them counts."""
+    kept, position = [], 0
+    for found, end in _outside(text, _ASIDE):
+        kept.append(text[position : found.start()])
+        position = end
+    return b"".join((*kept, text[position:]))
+
+
+def _outside(data: _Document, mark: re.Pattern[bytes]) -> Iterator[tuple[re.Match[bytes], int]]:
+    """Yield what is marked outside of asides, and these as a whole, with where it ends."""
+    unclosed: set[bytes] = set()
+    position = 0
+    while found := mark.search(data, position):
+        position = found.end()
+        if aside := found["aside"]:
+            close = _ASIDES[aside]
+            end = -1 if aside in unclosed else data.find(close, position)
+            if end < 0:
+                unclosed.add(aside)  # looked for once: a second search would find as little
+                continue
+            position = end + len(close)
+        yield found, position
 
 
 class _Parsing:

@@ -101,6 +101,17 @@ def test_namespaces_and_header_of_the_envelope_still_count() -> None:
     assert isinstance(third, Rejected)
 
 
+@pytest.mark.parametrize("aside", ["<!-- %s -->", "<![CDATA[%s]]>", "<?old %s?>"])
+def test_what_a_comment_says_of_the_envelope_does_not_count(aside: str) -> None:
+    old = aside % '<Code xmlns:x="urn:old">OLD</Code></Content><Content>'
+    text = f"<T>{old}<Content>{old}<Code>A</Code>{old}<Mark>1</Mark></Content><Mark>2</Mark>&</T>"
+    one, two = salvage(io.BytesIO(text.encode()), FORMAT, 0)
+    assert isinstance(one, Record)
+    assert isinstance(two, Record)
+    assert (one.header, two.header) == ({"code": "A"}, {})
+    assert "x" not in one.element.nsmap
+
+
 @pytest.mark.parametrize(
     ("encoding", "declared"),
     [("utf-8", "UTF-8"), ("cp874", "windows-874"), ("utf-16", "UTF-16"), ("utf-16-be", "UTF-16BE")],
