@@ -78,8 +78,12 @@ def _take(walk: Walk, level: Level, element: Element, node: Node) -> None:
 
 def _joined(element: Element, parts: dict[str, str]) -> str:
     """Return the texts of an element's parts as one, in the format's order."""
-    texts = {local_name(child.tag): (child.text or "").strip() for child in element[:]}
-    return "".join(f"{before}{texts[name]}" for name, before in parts.items() if texts.get(name))
+    texts: dict[str, list[str]] = {}
+    for child in element[:]:
+        text = _inner_text(child) if len(child) else child.text
+        if text and (text := text.strip()):
+            texts.setdefault(local_name(child.tag), []).append(text)
+    return "".join(before + text for name, before in parts.items() for text in texts.get(name, ()))
 
 
 def _inner_text(element: Element) -> str:

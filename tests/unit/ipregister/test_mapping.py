@@ -206,6 +206,18 @@ def test_a_person_may_be_named_in_parts(element: str, role: str) -> None:
     assert unknown == {}
 
 
+def test_a_part_of_a_name_that_stands_twice_is_there_twice() -> None:
+    parts = "<LastName>Sok</LastName><FirstName>Dara</FirstName><FirstName>Anna</FirstName>"
+    book = f"<Name><FormattedName>{parts}<MiddleName><b>M</b>.</MiddleName></FormattedName></Name>"
+    book = f"<FormattedNameAddress>{book}</FormattedNameAddress>"
+    party = f"<Applicant><ApplicantAddressBook>{book}</ApplicantAddressBook></Applicant>"
+    record = etree.fromstring(
+        f"<TradeMark><ApplicantDetails>{party}</ApplicantDetails></TradeMark>"
+    )
+    row = mapping_for("KH", Right.TRADEMARKS).apply(record, {}, {}).row
+    assert row["applicants"] == [{"names": [{"text": "Dara Anna M . Sok"}]}]
+
+
 def test_a_second_value_of_a_single_field_is_told_and_the_first_stays() -> None:
     record = mapped("<Number>1</Number><Number>2</Number><Number>1</Number>")
     assert record.row["applicationNumber"] == "1"
