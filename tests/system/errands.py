@@ -83,10 +83,11 @@ def prepare(home: Path, _at: datetime) -> None:
 
 
 def keep(home: Path, _at: datetime) -> None:
-    """Write a backup, named by the instant, beside the home."""
+    """Write a backup beside the home; a second one may follow within the second."""
     hub, folder = Hub.open(Settings(home=home)), home.with_suffix(".backups")
     folder.mkdir(exist_ok=True)
-    back_up(hub, folder, at=datetime.now(UTC))
+    now = datetime.now(UTC)
+    back_up(hub, folder / f"iphub-{now:%Y%m%dT%H%M%S.%fZ}.tar", at=now)
     hub.close()
 
 
