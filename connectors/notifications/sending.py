@@ -6,6 +6,7 @@ are not followed, and of the answer only the status matters.
 Standard: Standard Webhooks 1.0 (``webhook-id``, ``webhook-timestamp``, ``webhook-signature``).
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,9 @@ from connectors.notifications.addresses import (
 from ipregister.errors import InvalidRequest
 
 TIMEOUT_SECONDS = 15.0
-"""Standard Webhooks' advice; a receiver queues what it gets and answers at once."""
+"""For an attempt from connecting to the status, however alive the receiver seems meanwhile: one
+that sends a byte now and then must not keep everybody else's notifications waiting. Standard
+Webhooks' advice; a receiver queues what it gets and answers at once."""
 
 USER_AGENT = "asean-ip-hub/1"
 GONE = 410
@@ -76,8 +79,8 @@ def send(
         "webhook-signature": " ".join(signatures),
     }
     try:
-        status = _post(target, body.encode(), headers)
-    except httpx.TimeoutException:
+        status = asyncio.run(_post(target, body.encode(), headers))
+    except (TimeoutError, httpx.TimeoutException):
         return Outcome(False, trouble=f"no answer within {TIMEOUT_SECONDS:g} s")
     except httpx.TransportError as exc:
         return Outcome(False, trouble=f"no connection ({type(exc).__name__})")
@@ -86,14 +89,15 @@ def send(
     return Outcome(False, is_gone=status == GONE, trouble=f"the receiver answered {status}")
 
 
-def _post(target: Target, body: bytes, headers: dict[str, str]) -> int:
+async def _post(target: Target, body: bytes, headers: dict[str, str]) -> int:
     address = f"[{target.address}]" if ":" in target.address else target.address
     url = f"{target.scheme}://{address}:{target.port}{target.path}"
     # The name for TLS: the certificate must be of the host, not of its address.
     extensions = {"sni_hostname": target.host}
-    with (
+    async with (
+        asyncio.timeout(TIMEOUT_SECONDS),  # httpx itself bounds each wait for bytes, not all
         # Without the environment: a proxy set there would resolve the name anew.
-        httpx.Client(timeout=TIMEOUT_SECONDS, trust_env=False, follow_redirects=False) as client,
+        httpx.AsyncClient(timeout=None, trust_env=False, follow_redirects=False) as client,  # noqa: S113
         client.stream("POST", url, content=body, headers=headers, extensions=extensions) as answer,
     ):
         return answer.status_code

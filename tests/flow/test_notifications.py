@@ -3,10 +3,12 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from standardwebhooks import Webhook as Receiver
 from connectors.ledger import Ledger
 from connectors.ledger.webhook_records import Webhook
 from connectors.networks import read_networks
+from connectors.notifications import sending
 from connectors.notifications.addresses import judge
 from connectors.notifications.dispatching import WAITS, Pass, dispatch
 from connectors.notifications.noticing import notice
@@ -178,6 +181,29 @@ def test_what_does_not_arrive_is_tried_again_in_its_order(world: World, inbox: I
     names = [headers["webhook-id"] for headers, _ in inbox.came]
     assert (names[0] == names[1] == names[2], names[3] != names[2]) == (True, True)
     assert len(inbox.came) == 4  # the redirect was not followed
+
+
+def test_a_receiver_that_answers_drop_by_drop_holds_nobody_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Dripping(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            with suppress(OSError):  # the hub has hung up
+                for byte in b"HTTP/1.1 200 OK\r\nX: " + b"x" * 40 + b"\r\n\r\n":
+                    self.wfile.write(bytes([byte]))
+                    sleep(0.05)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    monkeypatch.setattr(sending, "TIMEOUT_SECONDS", 0.5)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Dripping)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{server.server_address[1]}/hook"
+    outcome = sending.send(url, "msg-1", "{}", [world.secret], at=NOW, inside=INSIDE)
+    server.shutdown()
+    server.server_close()
+    assert outcome == sending.Outcome(False, trouble="no answer within 0.5 s")
 
 
 def test_after_three_days_a_notification_is_given_up_and_the_next_has_its_turn(
