@@ -21,13 +21,14 @@ from starlette.responses import Response
 from api.answers import caching, matches
 from api.limits import count_rows
 from api.problems import problem, refuse
-from api.receipting import note
+from api.receipting import asks_for_head, note
 from api.service import Service
 from api.streams import Streamed
 from connectors.exports.tasks import FILE_TYPES, SUFFIXES, Snapshot
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
 from connectors.serving.rows import BITS
+from ipregister.errors import StoreError
 
 PIECE_BYTES = 1 << 20
 """What is read at a time: smaller costs a change of threads too often, larger only memory."""
@@ -62,7 +63,7 @@ def send_file(
         note(request, service, access, route, space, snapshot=found.sha256)
         # Whether the file is still the one begun with is between the client and nginx.
         asked = _part(request, found, request.headers.get("if-range", ""))
-        count_rows(request, _rows(found, asked))
+        _count(request, found, asked)
         accel = {"X-Accel-Redirect": f"{service.accel_prefix}{found.file}"}
         return Response(None, 200, headers | accel)
     headers |= {"ETag": etag}
@@ -75,25 +76,28 @@ def send_file(
             f"The file has {found.bytes} bytes.",
             headers={"Content-Range": f"bytes */{found.bytes}"},
         )
-    count_rows(request, _rows(found, part))
     headers["Content-Length"] = str(part.end - part.start)
     whole = part == Part(0, found.bytes)
     if not whole:
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{found.bytes}"
-    note(request, service, access, route, space, snapshot=found.sha256)
     try:
         opened = os.open(folder / found.file, os.O_RDONLY)
     except FileNotFoundError:  # removed since its manifest was read
         return refuse(request, "snapshot_expired")
+    try:
+        note(request, service, access, route, space, snapshot=found.sha256)
+    except StoreError:
+        os.close(opened)
+        raise
+    _count(request, found, part)
     status = 200 if whole else 206
     return Streamed(_Reader(opened, part), partial(os.close, opened), headers, status=status)
 
 
-def _rows(found: Snapshot, part: Part | None) -> int:
-    """Return how many rows a part counts as: its share, so that parts cost what the whole does."""
-    if part is None or not found.bytes:
-        return 0
-    return ceil(found.records * (part.end - part.start) / found.bytes)
+def _count(request: Request, found: Snapshot, part: Part | None) -> None:
+    """Count the rows of a part: its share, so that parts cost what the whole does."""
+    if part is not None and found.bytes and not asks_for_head(request):
+        count_rows(request, ceil(found.records * (part.end - part.start) / found.bytes))
 
 
 def file_name(found: Snapshot) -> str:

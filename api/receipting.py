@@ -30,13 +30,20 @@ def note(
 ) -> None:
     """Write down that a third party gets records of one office and right.
 
+    Who asks by HEAD how long a file is has read nothing of it.
+
     Raises:
         StoreError: it cannot be written down; the answer must not be given.
     """
-    if records or snapshot:
+    if records or (snapshot and not asks_for_head(request)):
         service.receipts.append(
             _receipt(request, service, access, route, space, records, (), snapshot=snapshot)
         )
+
+
+def asks_for_head(request: Request) -> bool:
+    """Tell whether an answer goes out without its body."""
+    return request.scope.get("sentMethod") == "HEAD"
 
 
 def note_changes(

@@ -1,10 +1,9 @@
 """Bulk over HTTP: files of what a client sees, resumed, refused, read by others' programs."""
 
-import datetime as dt
 import json
 import os
+import runpy
 import subprocess
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -16,101 +15,21 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-import uvicorn
 
 from api import prepared_files, record_stream
-from api.app import create_app
-from api.service import Service
-from connectors.cursors import Cursors
+from api.limits import Limits
+from connectors.buckets import Buckets
 from connectors.exports import mapped
-from connectors.exports.builder import drain
 from connectors.exports.preparing import Exports
-from connectors.exports.store import ExportStore
-from connectors.ledger import Ledger
-from connectors.receipts.journal import Journal
-from connectors.rendering import render_fragments
-from connectors.serving_store import Publication, ServingRow, ServingStore
+from connectors.exports.tasks import Snapshot
+from connectors.receipts.journal import Receipt, journals, read_journal
 from ipregister.model import Disclosure, Right, load_tables
 
+_WORLD: Any = runpy.run_path(str(Path(__file__).with_name("bulk_world.py")))
+Running, mark, now = _WORLD["Running"], _WORLD["mark"], _WORLD["now"]
 TM = Right.TRADEMARKS
 EVERYTHING: frozenset[Disclosure] = frozenset()
 NO_PERSONS = frozenset({Disclosure.STAKEHOLDER})
-
-
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-def mark(number: int, applicant: str = "Dara", status: str = "filed") -> ServingRow:
-    row = {
-        "recordId": f"r{number:03d}",
-        "applicationNumber": f"KH/{number:03d}",
-        "applicationDate": f"20{number:02d}-01-02",
-        "markVerbalElements": [{"text": f"ដំរី {number}", "languageCode": "km"}],
-        "applicants": [{"identifier": applicant}],
-        "status": status,
-    }
-    fragments = render_fragments(load_tables()[TM], row)
-    number_text = str(row["applicationNumber"])
-    return ServingRow(f"r{number:03d}", 1, number_text, fragments, status=status)
-
-
-class AtOnce(Exports):
-    """Prepares in this process what is asked for; a process for each test would take minutes."""
-
-    def start(self) -> None:
-        drain(self.serving, self.store, self.receipts)
-
-
-class Running:
-    """A hub behind a real server, and clients of third parties."""
-
-    def __init__(self, root: Path, exports: type[Exports] = AtOnce) -> None:
-        self.ledger = Ledger.open(f"sqlite:///{root}/ledger.sqlite", pepper=b"p" * 32)
-        self.serving = ServingStore(root / "serving.sqlite")
-        self.exports = exports(self.serving.path, ExportStore(root / "exports"), root / "receipts")
-        self.receipts = root / "receipts"
-        self.deliveries = 0
-        config = uvicorn.Config("", port=0, log_level="error", lifespan="off")
-        self.socket = config.bind_socket()
-        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
-        self.service = Service(
-            *(self.ledger, self.serving, Cursors(b"k" * 32), self.url, now),
-            exports=self.exports,
-            receipts=Journal(self.receipts),
-        )
-        config.app = self.app = create_app(self.service)
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, args=([self.socket],))
-        self.thread.start()
-
-    def publish(self, *rows: ServingRow, office: str = "KH") -> None:
-        self.deliveries += 1
-        delivery = f"D{self.deliveries}"
-        self.serving.publish(Publication(delivery, office, TM, now(), rows))
-
-    def share(
-        self, withheld: frozenset[Disclosure], name: str = "Acme", office: str = "KH"
-    ) -> None:
-        self.ledger.authorizations.set(office, name, {TM: withheld}, None, now(), "test")
-
-    def client(self, name: str = "Acme", scope: str = "") -> httpx.Client:
-        added, secret = self.ledger.clients.add(name=name, third_party=name, at=now(), by="test")
-        form = {"grant_type": "client_credentials", "client_id": added.clientId}
-        form |= {"client_secret": str(secret), "scope": scope}
-        token = httpx.post(f"{self.url}/oauth2/token", data=form).json()["access_token"]
-        headers = {"Authorization": f"Bearer {token}"}
-        client = httpx.Client(base_url=self.url, headers=headers, timeout=60)
-        client.secret = str(secret)  # type: ignore[attr-defined]
-        return client
-
-    def stop(self) -> None:
-        self.server.should_exit = True
-        self.thread.join()
-        self.socket.close()
-        self.exports.close()
-        self.serving.close()
-        self.ledger.close()
 
 
 @pytest.fixture
@@ -215,6 +134,49 @@ def test_every_part_of_a_file_leaves_a_receipt(hub: Running, acme: httpx.Client)
     fetch(acme, job, Range="bytes=0-9")
     fetch(acme, job, Range="bytes=10-")
     assert receipts() == before + 2
+
+
+def journaled(hub: Running) -> list[Receipt]:
+    return [one for path in journals(hub.receipts).glob("*") for one in read_journal(path)]
+
+
+def metered(hub: Running, tmp_path: Path) -> None:
+    """Count requests and rows, as a hub at work does."""
+    quotas = Buckets(tmp_path / "quotas", key=b"k" * 32)
+    limits = Limits(quotas, Buckets(tmp_path / "failures", key=b"k" * 32), requests=1_000, rows=40)
+    hub.app.state.service = replace(hub.service, limits=limits)
+
+
+def rows_left(client: httpx.Client) -> int:
+    return int(client.get("/v1/me").json()["quota"]["rows"]["remaining"])
+
+
+def test_who_asks_how_long_a_file_is_has_read_nothing(
+    hub: Running, acme: httpx.Client, tmp_path: Path
+) -> None:
+    job = export(acme)
+    metered(hub, tmp_path)
+    for prefix in (None, "/_prepared/"):
+        hub.app.state.service = replace(hub.app.state.service, accel_prefix=prefix)
+        assert acme.head(job["downloads"][0]["url"]).status_code == 200
+    assert (rows_left(acme), journaled(hub)) == (40, [])
+
+
+def test_a_file_that_is_gone_before_it_is_opened_was_not_read(
+    hub: Running, acme: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = export(acme)
+    there = hub.exports.snapshot
+
+    def removed(key: str) -> Snapshot | None:
+        found = there(key)
+        assert found is not None
+        (hub.exports.store.files / found.file).unlink()
+        return found
+
+    monkeypatch.setattr(hub.exports, "snapshot", removed)
+    assert fetch(acme, job).json()["code"] == "snapshot_expired"
+    assert journaled(hub) == []
 
 
 def test_the_same_wish_is_the_same_job_until_something_visible_changes(
