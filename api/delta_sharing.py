@@ -23,6 +23,7 @@ from api.addresses import client_address
 from api.auth import authenticate, token_hash
 from api.bodies import HEADERS, Document, answer, read_document
 from api.exports import may_have
+from api.limits import admit
 from api.parameters import read_query
 from api.prepared_files import send_file
 from api.problems import refuse
@@ -194,6 +195,9 @@ async def read_file(request: Request) -> Response:
         return refuse(request, "not_found")
     if not may_have(service, access, address.task):
         return refuse(request, "not_found")
+    refused = admit(request, access, service.limits, now)
+    if refused is not None:
+        return refused
     found = exports.snapshot(address.task.key)
     if found is None:
         return refuse(request, "snapshot_expired")

@@ -179,6 +179,18 @@ def test_a_file_that_is_gone_before_it_is_opened_was_not_read(
     assert journaled(hub) == []
 
 
+def test_the_file_of_a_delta_table_is_paid_in_rows(
+    hub: Running, acme: httpx.Client, tmp_path: Path
+) -> None:
+    metered(hub, tmp_path)
+    url = query(acme)["url"]
+    with httpx.Client(timeout=60) as anybody:  # the address is the permission
+        assert [anybody.get(url).status_code for _ in range(3)] == [200, 200, 429]
+        assert anybody.get(url).json()["limits"] == ["rows"]
+    assert [one.route for one in journaled(hub)] == ["delta_sharing"] * 2
+    assert rows_left(acme) == 0
+
+
 def test_the_same_wish_is_the_same_job_until_something_visible_changes(
     hub: Running, acme: httpx.Client
 ) -> None:
