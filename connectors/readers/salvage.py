@@ -41,7 +41,7 @@ _Document = bytes | mmap.mmap
 MAX_PREFIXES = 256
 """Declared outside the records; each piece is parsed with all of them."""
 
-_DECLARED = re.compile(rb"<\?xml[^>]*encoding=[\"']([\w.-]+)")
+_DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([\w.-]+)")
 _NAMESPACE = re.compile(rb"(xmlns(?::[\w.-]+)?)\s*=\s*(\"[^\"<]*\"|'[^'<]*')")
 _ASIDE = re.compile(rb"(?P<aside><!--|<!\[CDATA\[|<\?)")
 _ASIDES = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}

@@ -124,6 +124,14 @@ def test_every_encoding_is_salvaged_without_a_change(encoding: str, declared: st
     assert salvaged(data) == ["ชา", "line 3", "ข้าว"]
 
 
+@pytest.mark.parametrize(
+    "head", ["<?xml version = '1.0' encoding = '%s'?>", "\n <?xml encoding='%s'?>"]
+)
+def test_an_encoding_is_found_however_it_is_declared(head: str) -> None:
+    data = (head % "windows-874" + "<T><Mark>ตรา</Mark><Mark>&</Mark></T>").encode("cp874")
+    assert salvaged(data)[0] == "ตรา"
+
+
 def test_a_byte_that_is_no_character_is_rejected_not_replaced() -> None:
     assert salvaged(b"<T><Mark>a\xffb</Mark><Mark>2</Mark></T>") == ["line 1", "2"]
 
