@@ -22,6 +22,9 @@ _TIME_OR_ZONE = re.compile(
     r" ?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?"
 )
 _UTC = frozenset({"Z", "+00:00", "+0000", "-00:00", "-0000"})
+_OTHER_UTC = re.compile(r"(:[0-9]{2}(?:\.[0-9]+)?) ?(?:UTC|GMT|[+-]00)$")
+"""How databases and programs write it; no date of ST.2, and read for the proposal only."""
+
 _NEXT_DAY_SOMEWHERE, _NEXT_DAY_EVERYWHERE = "15:00", "17:30"
 """From when on, in UTC, it is the next day in the first and in the last of ASEAN's time zones."""
 
@@ -86,7 +89,7 @@ def suggest_date(text: str) -> str | None:
     evenings of UTC, which are the next day here. Where day and month could be swapped, or the
     century is missing, there is no proposal.
     """
-    plain = _ascii_digits(text.strip())
+    plain = _OTHER_UTC.sub(r"\1Z", _ascii_digits(text.strip()))
     behind = _TIME_OR_ZONE.fullmatch(plain, 10)
     if behind and _is_of_next_day(behind):
         clock = behind["clock"]
