@@ -16,7 +16,7 @@ def notify(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -
         done = dispatch(
             hub.ledger,
             hub.serving,
-            at=datetime.now(UTC),
+            clock=lambda: datetime.now(UTC),
             inside=read_networks(hub.settings.notify_inside),
         )
     told = f"{done.noticed:,} new, {done.delivered:,} delivered, {done.failed:,} failed"

@@ -1,5 +1,6 @@
 """One pass: see what is new, send what is due, try again later what did not arrive."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -39,18 +40,25 @@ def dispatch(
     ledger: Ledger,
     serving: ServingStore,
     *,
-    at: datetime,
+    clock: Callable[[], datetime],
     inside: Networks = (),
     resolver: Resolve = resolve,
 ) -> Pass:
-    """Make one pass over all webhooks; several processes may do so at once."""
-    noticed = notice(ledger, serving, at=at)
+    """Make one pass over all webhooks; several processes may do so at once.
+
+    Each attempt is as of when it is made: receivers that do not answer take so long that those
+    behind them would refuse a notification signed at the beginning as too old.
+    """
+    began = clock()
+    noticed = notice(ledger, serving, at=began)
     delivered = failed = given_up = 0
     for _ in range(ROUNDS):
-        due = ledger.webhooks.due(at, BUSY_FOR)
+        # What fails in this pass is for a later one, however long this one takes.
+        due = ledger.webhooks.due(began, clock() - began + BUSY_FOR)
         if not due:
             break
         for webhook, notification in due:
+            at = clock()
             secrets = ledger.webhooks.secrets(webhook, at)
             body = canonical(notification.body)
             outcome = send(
@@ -59,7 +67,7 @@ def dispatch(
                 inside=inside,
                 resolver=resolver,
             )
-            ended = _settle(ledger, webhook, notification, outcome, at)
+            ended = _settle(ledger, webhook, notification, outcome, clock())
             delivered += outcome.is_delivered
             failed += not outcome.is_delivered
             given_up += ended

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import count
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -99,7 +100,7 @@ class World:
 
     def dispatch(self, later: timedelta = timedelta(0)) -> Pass:
         self.now += later
-        return dispatch(self.ledger, self.serving, at=self.now, inside=INSIDE)
+        return dispatch(self.ledger, self.serving, clock=lambda: self.now, inside=INSIDE)
 
 
 @pytest.fixture
@@ -204,6 +205,30 @@ def test_a_receiver_that_answers_drop_by_drop_holds_nobody_up(
     server.shutdown()
     server.server_close()
     assert outcome == sending.Outcome(False, trouble="no answer within 0.5 s")
+
+
+def test_who_is_told_after_others_that_took_long_gets_a_fresh_signature(
+    world: World, inbox: Inbox
+) -> None:
+    world.ledger.webhooks.add(world.webhook.clientId, inbox.url, at=NOW, by="test")
+    world.share()
+    world.publish()
+    slow = (NOW + timedelta(minutes=minute) for minute in count(step=6))
+    done = dispatch(world.ledger, world.serving, clock=lambda: next(slow), inside=INSIDE)
+    assert done == Pass(noticed=2, delivered=2)
+    first, second = (int(headers["webhook-timestamp"]) for headers, _ in inbox.came)
+    assert second - first >= 6 * 60
+
+
+def test_what_fails_waits_for_another_pass_however_long_this_one_takes(
+    world: World, inbox: Inbox
+) -> None:
+    world.share()
+    world.publish()
+    inbox.answers = [500]
+    slow = (NOW + timedelta(minutes=minute) for minute in count(step=6))
+    done = dispatch(world.ledger, world.serving, clock=lambda: next(slow), inside=INSIDE)
+    assert (done, len(inbox.came)) == (Pass(noticed=1, failed=1), 1)
 
 
 def test_after_three_days_a_notification_is_given_up_and_the_next_has_its_turn(
@@ -349,7 +374,8 @@ def test_a_public_address_is_called_by_the_address_that_was_judged() -> None:
 def test_a_name_that_moves_inside_later_reaches_nothing(world: World, inbox: Inbox) -> None:
     world.share()
     world.publish()
-    done = dispatch(world.ledger, world.serving, at=NOW, resolver=names("10.0.0.5"), inside=INSIDE)
+    world_of = (world.ledger, world.serving)
+    done = dispatch(*world_of, clock=lambda: NOW, resolver=names("10.0.0.5"), inside=INSIDE)
     assert done == Pass(noticed=1, failed=1)
     (waiting,) = world.ledger.webhooks.sent(world.webhook.webhookId)
     assert waiting.trouble == "url: this host is not known on the public internet."
