@@ -64,6 +64,7 @@ class Replica:
         Raises:
             HubProblem: the hub refuses; the copy stays as of the last page done.
             HubUnreachable: as above.
+            HubError: another program works on this copy and has begun it again.
         """
         restarted = False
         while True:
@@ -115,7 +116,10 @@ class Replica:
                         "DELETE FROM record WHERE office = ? AND ip_right = ? AND record_id = ?",
                         _key(change),
                     )
-            connection.execute("UPDATE state SET cursor = ?", (page.cursor,))
+            mine = "UPDATE state SET cursor = ? WHERE round = ?"
+            if not connection.execute(mine, (page.cursor, number)).rowcount:
+                # What we write now would look like left over from before, and be dropped.
+                raise HubError("another program has begun this copy again; synchronise anew")
 
     def _start_again(self) -> None:
         with closing(self._connect()) as connection, connection:

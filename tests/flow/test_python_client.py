@@ -4,11 +4,12 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from asean_ip_hub_client import (
     Synced,
     verify_notification,
 )
+from asean_ip_hub_client.changes import Change, Page
 from asean_ip_hub_client.credentials import Secret
 from asean_ip_hub_client.transport import Transport
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -221,6 +223,48 @@ def test_a_replica_begins_again_when_the_hub_asks_for_it(
     assert replica.sync(hub).restarted
     assert [record["recordId"] for record in replica.records()] == ["B", "C"]
     assert replica.sync(hub) == Synced()
+
+
+def test_two_programs_that_begin_a_replica_again_lose_no_record(tmp_path: Path) -> None:
+    """The first is overtaken in the middle, and goes on while the second is at its end."""
+    replica = Replica(tmp_path / "copy.sqlite")
+    may_go_on, has_gone_on = threading.Event(), threading.Event()
+
+    def hub_of(pause: Callable[[int], object]) -> Any:
+        def pages(cursor: str | None) -> Iterator[Page]:
+            for number in range(int(cursor or 0), 4):
+                pause(number)
+                change = Change("upsert", "source", "KH", "trademarks", f"r{number}", {"n": number})
+                yield Page([change], str(number + 1))
+            pause(4)
+
+        return SimpleNamespace(
+            changes=lambda cursor, **_: SimpleNamespace(pages=lambda: pages(cursor))
+        )
+
+    def first(number: int) -> None:
+        if number == 2:
+            replica._start_again()
+            thread.start()
+            may_go_on.wait(30)
+        if number == 3:
+            has_gone_on.set()
+            thread.join(30)
+
+    def second(number: int) -> None:
+        if number == 4:
+            may_go_on.set()
+            has_gone_on.wait(30)
+
+    thread = threading.Thread(target=replica.sync, args=[hub_of(second)])
+    replica._start_again()
+    try:
+        with pytest.raises(HubError, match="begun this copy again"):
+            replica.sync(hub_of(first))
+    finally:
+        has_gone_on.set()
+        thread.join(30)
+    assert [record["n"] for record in replica.records()] == [0, 1, 2, 3]
 
 
 def test_a_replica_file_is_of_one_office_and_right(tmp_path: Path) -> None:
