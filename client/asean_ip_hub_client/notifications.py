@@ -21,11 +21,11 @@ def verify_notification(
         secret: ``whsec_…``, as the hub showed it once.
 
     Raises:
-        HubError: it is not from the hub, was changed on the way, or is too old; or the package
-            ``standardwebhooks`` is not installed.
+        HubError: it is not from the hub, was changed on the way, or is too old; or the secret is
+            none, or the package ``standardwebhooks`` is not installed.
     """
     try:
-        library: Any = import_module("standardwebhooks")
+        library: Any = import_module("standardwebhooks.webhooks")
     except ImportError as exc:
         raise HubError("pip install 'asean-ip-hub-client[notifications]'") from exc
     lowered = {name.lower(): value for name, value in headers.items()}
@@ -33,4 +33,6 @@ def verify_notification(
         document: dict[str, Any] = library.Webhook(secret).verify(body, lowered)
     except (library.WebhookVerificationError, ValueError) as exc:  # not even text, or not signed
         raise HubError(f"not a notification of the hub: {exc}") from exc
+    except library.EmptyWebhookSecretError as exc:
+        raise HubError(str(exc)) from exc
     return document

@@ -59,6 +59,7 @@ class Transport:
         Raises:
             HubProblem: the hub refuses; its ``code`` says why.
             HubUnreachable: no answer after several attempts.
+            HubError: an answer that is not the hub's.
         """
         token = self.token()
         answer = self._get(path, parameters, token)
@@ -67,7 +68,11 @@ class Transport:
             answer = self._get(path, parameters, self.token())
         if not answer.is_success:
             raise problem_of(answer.status_code, _document(answer), _retry_after(answer))
-        return answer.json()
+        try:
+            return answer.json()
+        except ValueError as exc:  # a proxy's page
+            told = f"{self.base_url}{path} did not answer with JSON; is something between?"
+            raise HubError(told) from exc
 
     def token(self) -> str:
         """Return an access token that is good for a while, asking for one when needed."""

@@ -303,6 +303,8 @@ def misbehaving() -> Iterator[Any]:
 
             def _answer(self, status: int, headers: dict[str, str], document: object) -> None:
                 body = json.dumps(document).encode()
+                if "text/html" in headers.values():
+                    body = b"<p>Sign in</p>"
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -349,6 +351,13 @@ def test_refusals_that_do_not_end_are_told_after_five_attempts(misbehaving: Any)
     transport.close()
 
 
+def test_the_page_of_something_between_is_no_answer_of_the_hub(misbehaving: Any) -> None:
+    transport, _ = misbehaving((200, {"Content-Type": "text/html"}))
+    with pytest.raises(HubError, match="/v1/me did not answer with JSON"):
+        transport.get("/v1/me")
+    transport.close()
+
+
 def test_a_hub_that_is_away_is_unreachable() -> None:
     slept: list[float] = []
     transport = Transport("http://127.0.0.1:9", Secret("me", "s"), sleep=slept.append)
@@ -376,3 +385,5 @@ def test_only_what_the_hub_signed_is_believed() -> None:
         verify_notification(body, headers | {"Webhook-Timestamp": "1700000000"}, secret)
     with pytest.raises(HubError, match="not a notification"):
         verify_notification(body, {}, secret)
+    with pytest.raises(HubError, match="secret may not be empty"):
+        verify_notification(body, headers, "whsec_")
