@@ -21,9 +21,9 @@ from starlette.responses import Response
 from api.answers import caching, matches
 from api.limits import count_rows
 from api.problems import problem, refuse
-from api.receipting import asks_for_head, note
+from api.receipting import note
 from api.service import Service
-from api.streams import Streamed
+from api.streams import Streamed, goes_without_body
 from connectors.exports.tasks import FILE_TYPES, SUFFIXES, Snapshot
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
@@ -96,7 +96,7 @@ def send_file(
 
 def _count(request: Request, found: Snapshot, part: Part | None) -> None:
     """Count the rows of a part: its share, so that parts cost what the whole does."""
-    if part is not None and found.bytes and not asks_for_head(request):
+    if part is not None and found.bytes and not goes_without_body(request.scope):
         count_rows(request, ceil(found.records * (part.end - part.start) / found.bytes))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from starlette.requests import Request
 
 from api.service import Service
+from api.streams import goes_without_body
 from connectors.ledger import Access
 from connectors.ledger.columns import microseconds
 from connectors.receipts.journal import Receipt, Route, cursor_digest
@@ -35,15 +36,10 @@ def note(
     Raises:
         StoreError: it cannot be written down; the answer must not be given.
     """
-    if records or (snapshot and not asks_for_head(request)):
+    if records or (snapshot and not goes_without_body(request.scope)):
         service.receipts.append(
             _receipt(request, service, access, route, space, records, (), snapshot=snapshot)
         )
-
-
-def asks_for_head(request: Request) -> bool:
-    """Tell whether an answer goes out without its body."""
-    return request.scope.get("sentMethod") == "HEAD"
 
 
 def note_changes(

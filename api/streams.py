@@ -51,6 +51,11 @@ class Slots:
         self._free += 1
 
 
+def goes_without_body(scope: Scope) -> bool:
+    """Tell whether only the head of an answer is asked for; routes are told GET (``envelope``)."""
+    return scope.get("sentMethod") == "HEAD"
+
+
 class Streamed(Response):
     """An answer made while it is sent."""
 
@@ -81,7 +86,7 @@ class Streamed(Response):
                     "headers": self.raw_headers,
                 }
             )
-            if scope.get("sentMethod") != "HEAD":
+            if not goes_without_body(scope):
                 async with asyncio.timeout(WHOLE_SECONDS):
                     # The loop's own threads are sooner back than the framework's. Waiting for one
                     # is shielded: it goes on, whoever has stopped waiting, and is waited for below.
