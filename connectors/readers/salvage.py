@@ -43,8 +43,9 @@ MAX_PREFIXES = 256
 
 _DECLARED = re.compile(rb"\s*<\?xml[^>]*encoding\s*=\s*[\"']([\w.-]+)")
 _NAMESPACE = re.compile(rb"(xmlns(?::[\w.-]+)?)\s*=\s*(\"[^\"<]*\"|'[^'<]*')")
-_ASIDE = re.compile(rb"(?P<aside><!--|<!\[CDATA\[|<\?)")
 _ASIDES = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
+"""Nothing inside counts; one that is never closed is passed over: records behind it are wanted."""
+_ASIDE = re.compile(rb"(?P<aside>%s)" % b"|".join(map(re.escape, _ASIDES)))
 
 
 def salvage(
