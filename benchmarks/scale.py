@@ -128,8 +128,8 @@ def _parse_part(part: tuple[Path, int, int]) -> int:
     for member in delivered.documents[first:last]:
         with delivered.open(member) as source:
             for record in xml.records(source, mapping.format):
-                if isinstance(record, xml.Rejected):
-                    raise SystemExit(f"{member.path}: {record.reason}")
+                if not isinstance(record, xml.Record):
+                    raise SystemExit(f"{member.path}:{record.line}: {record}")
                 mapping.apply(record.element, record.header, {})
                 read += 1
     return read

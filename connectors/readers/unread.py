@@ -5,6 +5,8 @@ lift a limit. Reading is ``xml``; what is said without parsing is ``raw_xml``.
 """
 
 import re
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from lxml import etree
@@ -20,6 +22,8 @@ _NUMBERS = (
 )
 """Where ST.66 and ST.86, then ST.96 and ST.36 write the number of a record."""
 
+_NUMBER_TAGS = [f"{{*}}{name}" for name in _NUMBERS]
+
 _PLACE = re.compile(r",? line [0-9]+, column [0-9]+$")
 
 
@@ -32,6 +36,15 @@ class MalformedDocument(UnreadableDelivery):
         """Keep the line beside the sentence."""
         super().__init__(detail)
         self.line = line
+
+
+@dataclass(frozen=True, slots=True)
+class OtherRecord:
+    """An element beside the records that names one, as no record of the format does."""
+
+    line: int
+    name: str
+    number: str
 
 
 def root_name(source: BinaryIO) -> str:
@@ -64,7 +77,7 @@ def names_a_record(source: BinaryIO) -> bool:
     source.seek(0)
     numbers = etree.iterparse(
         source,
-        tag=[f"{{*}}{name}" for name in _NUMBERS],
+        tag=_NUMBER_TAGS,
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
@@ -72,6 +85,39 @@ def names_a_record(source: BinaryIO) -> bool:
     found = any((element.text or "").strip() for _, element in numbers)
     source.seek(0)
     return found
+
+
+def beside_records(root: etree._Element, records: Set[str]) -> Iterator[OtherRecord]:
+    """Yield what ``other_records`` finds in a document that has records."""
+    # Where there is one way down, it leads to them: most documents hold one, six levels down.
+    while local_name(root.tag) not in records:
+        inside = [child for child in root if len(child)]
+        if len(inside) != 1:
+            yield from other_records(root, records)
+            return
+        root = inside[0]
+
+
+def other_records(element: etree._Element, records: Set[str]) -> Iterator[OtherRecord]:
+    """Yield the outermost elements of a tree that hold a number, but no record and in none.
+
+    In an update they would be missed, in a full extraction what they tell of would vanish.
+
+    Args:
+        element: a part of a document in which records were found.
+        records: local names of the format's records.
+    """
+    if not len(element) or (name := local_name(element.tag)) in records or name in _NUMBERS:
+        return
+    if next(element.iter(*[f"{{*}}{record}" for record in records]), None) is not None:
+        for child in element:
+            yield from other_records(child, records)
+        return
+    for number in element.iter(*_NUMBER_TAGS):
+        if text := (number.text or "").strip():
+            around = next(e for e in number.iterancestors() if local_name(e.tag) not in _NUMBERS)
+            yield OtherRecord(int(str(around.sourceline)), local_name(around.tag), text)
+            return
 
 
 def translated(

@@ -6,14 +6,20 @@ elements hold records and envelope values is the format's YAML.
 """
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol
 
 from lxml import etree
 
 from connectors.readers.raw_xml import PROLOG_BYTES, internal_subset, refuse_internal_subset
-from connectors.readers.unread import MalformedDocument, translated
+from connectors.readers.unread import (
+    MalformedDocument,
+    OtherRecord,
+    beside_records,
+    other_records,
+    translated,
+)
 from ipregister.elements import local_name
 from ipregister.errors import OversizedDelivery
 from ipregister.profiles import Format
@@ -51,7 +57,7 @@ class Rejected:
     reason: str
 
 
-def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
+def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected | OtherRecord]:
     """Yield the records of one XML document in document order.
 
     Args:
@@ -61,7 +67,8 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
     Yields:
         Record elements as lxml elements; in a large document each is emptied when the next is
         asked for, so memory is bounded by ``WHOLE_BYTES`` and the largest record. One that
-        refers to an entity nobody declared is rejected: what it should say is unknown.
+        refers to an entity nobody declared is rejected: what it should say is unknown. Beside
+        records, elements that name one but are none.
 
     Raises:
         MalformedDocument: not well-formed; records before the fault were yielded when the
@@ -115,7 +122,7 @@ class _ThreadParser(threading.local):
 _of_thread = _ThreadParser()
 
 
-def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected]:
+def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected | OtherRecord]:
     """Read a document that is in memory whole: cheaper than by events, see ``WHOLE_BYTES``."""
     parser = _of_thread.parser
     root = etree.fromstring(document, parser)
@@ -124,9 +131,11 @@ def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected]:
     for element in root.iter(*_wanted(format)):
         if found := reading.take(element, errors):
             yield found
+    if reading.has_records:
+        yield from beside_records(root, reading.names)
 
 
-def _of_large(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
+def _of_large(source: BinaryIO, format: Format) -> Iterator[Record | Rejected | OtherRecord]:
     metered = _Metered(source)
     events = etree.iterparse(
         metered,
@@ -144,8 +153,10 @@ def _of_large(source: BinaryIO, format: Format) -> Iterator[Record | Rejected]:
     for _, element in events:
         if found := reading.take(element, events.error_log):
             yield found
-            _forget(element)
+            yield from _forget(element, reading.names)
             metered.since = metered.markup = 0
+    if reading.has_records:
+        yield from other_records(events.root, reading.names)
 
 
 def _wanted(format: Format) -> list[str]:
@@ -167,6 +178,7 @@ class _Reading:
         self.header: dict[str, str] = {}
         self.around: dict[str, str] = {}  # what stands outside every envelope
         self.has_doctype: bool | None = None
+        self.has_records = False
 
     def take(
         self, element: etree._Element, errors: etree._ListErrorLog
@@ -174,6 +186,7 @@ class _Reading:
         """Return the record an element is, or keep what it says of the envelope."""
         name = local_name(element.tag)
         if name in self.names:
+            self.has_records = True
             _refuse_namespace_errors(errors)
             if self.has_doctype is None:
                 self.has_doctype = _has_doctype(element)
@@ -269,11 +282,12 @@ def _undeclared_entity(element: etree._Element) -> "Rejected | None":
     return None
 
 
-def _forget(element: etree._Element) -> None:
-    """Free a record and everything before it, up to the root."""
+def _forget(element: etree._Element, names: Set[str]) -> Iterator[OtherRecord]:
+    """Free a record and everything before it, up to the root; tell what was no record there."""
     element.clear()
     node: etree._Element | None = element
     while node is not None and (parent := node.getparent()) is not None:
         while node.getprevious() is not None:
+            yield from other_records(parent[0], names)
             del parent[0]
         node = parent

@@ -16,7 +16,12 @@ from connectors.readers import xml
 from connectors.readers.archives import Member
 from connectors.readers.raw_xml import right_of
 from connectors.readers.salvage import salvage
-from connectors.readers.unread import MalformedDocument, names_a_record, root_name
+from connectors.readers.unread import (
+    MalformedDocument,
+    OtherRecord,
+    names_a_record,
+    root_name,
+)
 from connectors.staging.attachments import Attachments
 from connectors.staging.parts import PartWriter
 from ipregister.errors import DeliveryError, OversizedDelivery
@@ -29,11 +34,12 @@ NO_NUMBER, NOT_ST3 = "ALL.CMP.001", "ALL.CNF.004"
 DECLARED = "declaredRecords"
 """Name of the header in which a document says how many records it has."""
 
-NOT_WELL_FORMED, WRONG_OFFICE, WRONG_RIGHT, MISSING_IMAGE = (
+NOT_WELL_FORMED, WRONG_OFFICE, WRONG_RIGHT, MISSING_IMAGE, OTHER_FORMAT = (
     "ALL.PKG.004",
     "ALL.PKG.008",
     "ALL.PKG.009",
     "ALL.PKG.011",
+    "ALL.PKG.019",
 )
 
 
@@ -98,6 +104,9 @@ class DocumentReader:
         try:
             for record in xml.records(source, self.mapping.format):
                 reach("stage.record")
+                if isinstance(record, OtherRecord):
+                    self._reject_other(record)
+                    continue
                 self._take(record)
                 read += 1
         except (MalformedDocument, OversizedDelivery) as exc:
@@ -154,6 +163,24 @@ class DocumentReader:
         }
         self.writer.record(self.mapping, mapped, source, self.file)
 
+    def _reject_other(self, other: OtherRecord) -> None:
+        """Count and explain what stands beside the records and names one without being one."""
+        self.report.read += 1
+        self.report.rejected += 1
+        message = (
+            f"The element {other.name} with the number {other.number} is no record here and was "
+            f"left out; this office's {self.part.right} come as {self.mapping.format.record}."
+        )
+        self.writer.note(
+            OTHER_FORMAT,
+            file=self.file,
+            line=other.line,
+            applicationNumber=other.number,
+            elementPath=other.name,
+            value=other.name,
+            message=message,
+        )
+
     def _note_declared(self, header: Mapping[str, str]) -> None:
         """Add up how many records the documents say they have, where they say so."""
         said = header.get(DECLARED, "").strip()
@@ -194,7 +221,7 @@ class DocumentReader:
                 f"No record found: the root element is {root}; "
                 f"this office's {self.part.right} come as {wanted}."
             )
-            self.writer.note(NOT_WELL_FORMED, file=self.file, line=1, value=root, message=message)
+            self.writer.note(OTHER_FORMAT, file=self.file, line=1, value=root, message=message)
 
 
 def _named_files(mapped: Mapped) -> Iterator[tuple[str, dict[str, str], int | None]]:

@@ -68,7 +68,7 @@ UNREADABLE = {
         "ALL.PKG.005", "internal subset",
     ),
     "unknown root": (
-        lambda ipas: "<Brands>\n<Brand/></Brands>", "ALL.PKG.004", "the root element is Brands",
+        lambda ipas: "<Brands>\n<Brand/></Brands>", "ALL.PKG.019", "the root element is Brands",
     ),
     "another right": (
         lambda ipas: '<d:X xmlns:d="http://www.wipo.int/standards/XMLSchema/ST96/Design"/>',

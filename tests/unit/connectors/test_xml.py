@@ -9,7 +9,7 @@ import pytest
 
 from connectors.readers import raw_xml, xml
 from connectors.readers.salvage import salvage
-from connectors.readers.unread import MalformedDocument, root_name
+from connectors.readers.unread import MalformedDocument, OtherRecord, root_name
 from ipregister.errors import (
     DeliveryError,
     IncompleteDelivery,
@@ -36,10 +36,10 @@ def document(*marks: str, head: str = "") -> str:
     return f"{head}<T><Content><Code>A</Code>{''.join(marks)}</Content></T>"
 
 
-def read(data: bytes) -> list[tuple[str, dict[str, str]] | xml.Rejected]:
+def read(data: bytes) -> list[tuple[str, dict[str, str]] | xml.Rejected | OtherRecord]:
     return [
         record
-        if isinstance(record, xml.Rejected)
+        if not isinstance(record, xml.Record)
         else ("".join(record.element.itertext()), dict(record.header))
         for record in xml.records(io.BytesIO(data), FORMAT)
     ]
@@ -283,13 +283,36 @@ def test_records_of_large_documents_are_forgotten_when_the_next_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(xml, "WHOLE_BYTES", xml.PROLOG_BYTES)
-    records: Iterator[xml.Record | xml.Rejected] = xml.records(
+    records: Iterator[xml.Record | xml.Rejected | OtherRecord] = xml.records(
         io.BytesIO(document(*("<Mark><a/></Mark>" for _ in range(5_000))).encode()), FORMAT
     )
     first = next(records)
     assert isinstance(first, xml.Record)
     next(records)
     assert len(first.element) == 0
+
+
+@pytest.mark.parametrize("whole", [xml.WHOLE_BYTES, xml.PROLOG_BYTES])
+def test_what_names_a_record_beside_the_records_is_told(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xml, "WHOLE_BYTES", whole)
+    st13 = "<ST13ApplicationNumber>{}</ST13ApplicationNumber>"
+    other = f"\n<mark><ApplicationNumber>{st13}</ApplicationNumber></mark>"
+    one, two, three, four = map(other.format, range(1, 5))
+    envelope = f"<Content><Code>B</Code><Data>{three}</Data></Content>"
+    data = (
+        f"<T><x>{'x' * xml.PROLOG_BYTES}</x><Content><Code>A</Code><Mark>I</Mark>{one}</Content>"
+        f"{envelope}<Content><Sent><by>me</by></Sent>{two}<Mark><RegistrationNumber>9</RegistrationNumber>"
+        f"</Mark></Content>{four}<ApplicationNumber>of the file</ApplicationNumber></T>"
+    )
+    found = read(data.encode())
+    others = [each for each in found if isinstance(each, OtherRecord)]
+    assert sorted(others, key=lambda other: other.line) == [
+        OtherRecord(line, "mark", number)
+        for line, number in ((2, "1"), (3, "3"), (4, "2"), (5, "4"))
+    ]
+    assert [each[0] for each in found if isinstance(each, tuple)] == ["I", "9"]
 
 
 @pytest.mark.parametrize(
