@@ -3,7 +3,6 @@
 ElementTree and lxml offer it alike.
 """
 
-from collections.abc import Iterator
 from typing import Any, Protocol
 
 
@@ -31,9 +30,6 @@ class Element(Protocol):
     @property
     def sourceline(self) -> Any:
         """The line of the opening tag, from 1, where the parser knows it."""
-
-    def itertext(self) -> Iterator[Any]:
-        """Yield all text inside, in document order."""
 
     def __getitem__(self, children: Any, /) -> Any:
         """Return a list of children for a slice (which lxml's stubs do not know)."""

@@ -115,7 +115,8 @@ class RecordMapping:
             if "registrationNumber" not in row:
                 return
             number = f"R{row['registrationNumber']}"
-        elif self._number_shape and not self._number_shape.fullmatch(number):
+        # Where no shape is known: another script's digits or an invisible space look the same.
+        elif not (self._number_shape.fullmatch(number) if self._number_shape else number.isascii()):
             line = mapped.lines.get("applicationNumber")
             mapped.issues.append(Issue(UNKNOWN_SHAPE, "applicationNumber", number, line))
         mapped.key = record_key(self.office, self.right, number)

@@ -11,6 +11,10 @@ from ipregister.record_tree import Level, Node, Row, Walk
 
 _NO = frozenset({"", "false", "0", "no", "n"})
 
+_RAISED = frozenset({"sub", "sup"})
+_IN_WORDS = _RAISED | {"b", "i", "u", "o", "s", "em", "strong", "smallcaps", "font", "span"}
+"""Markup that may stand within a word, of HTML, ST.36 and ST.96; any other one parts words."""
+
 
 def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
     """Read one record element, its own attributes included, into its row."""
@@ -88,7 +92,25 @@ def _joined(element: Element, parts: dict[str, str]) -> str:
 
 def _inner_text(element: Element) -> str:
     """Return the text of an element that holds mark-up or parts nobody maps on their own."""
-    return " ".join(" ".join(element.itertext()).split())
+    return " ".join(_marked_text(element).split())
+
+
+def _marked_text(element: Element) -> str:
+    """Return all text inside: ``H<Sub>2</Sub>O`` is one word, ``tea<br/>rice`` two.
+
+    Two marked words behind one another are two: the parser drops the blank between them.
+    """
+    text, follows_another = element.text or "", False
+    for child in element[:]:
+        name, tail = local_name(child.tag).lower(), child.tail or ""
+        inside = _marked_text(child) if len(child) else child.text or ""
+        if name not in _IN_WORDS:
+            inside = f" {inside} "
+        elif follows_another and name not in _RAISED:
+            inside = f" {inside}"
+        text += inside + tail
+        follows_another = not tail
+    return text
 
 
 def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str) -> None:

@@ -33,6 +33,8 @@ OFFICE_FILES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 DATA_FILES = (
     *(".csv", ".tsv", ".xls", ".xlsx", ".ods", ".json", ".ndjson"),
     *(".sql", ".mdb", ".accdb", ".dbf"),
+    *(".rar", ".7z", ".tar", ".tgz", ".gz", ".bz2", ".xz"),
+    *(".xml.txt", ".xml.bak", ".xml.old", ".xml.tmp"),
 )
 """Ends of names of files in which records may stand that nobody here reads."""
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from ipregister.deliveries import Kind, Receipt, State
 
 
@@ -17,3 +19,11 @@ def test_a_record_under_another_name_is_told_and_does_not_vanish(desk: Any, ipas
     finding = desk.found(done, "ALL.PKG.019")
     assert (finding["applicationNumber"], finding["value"]) == (numbers[5], "Trademark")
     assert "is no record here" in finding["message"]
+
+
+@pytest.mark.parametrize(
+    "name", ["KH2.xml.gz", "new/KH2.XML.txt", "20261122.xml.rar", "KH2.xml.bak", "more.7z"]
+)
+def test_packed_and_renamed_records_are_no_images(name: str, desk: Any, ipas: Any) -> None:
+    done = desk.deliver(ipas.zipped({"a.xml": ipas.marks(ipas.mark()), name: "\x1f\x8b"}))
+    assert desk.found(done, "ALL.PKG.018")["value"] == name

@@ -215,7 +215,7 @@ def test_a_part_of_a_name_that_stands_twice_is_there_twice() -> None:
         f"<TradeMark><ApplicantDetails>{party}</ApplicantDetails></TradeMark>"
     )
     row = mapping_for("KH", Right.TRADEMARKS).apply(record, {}, {}).row
-    assert row["applicants"] == [{"names": [{"text": "Dara Anna M . Sok"}]}]
+    assert row["applicants"] == [{"names": [{"text": "Dara Anna M. Sok"}]}]
 
 
 def test_a_second_value_of_a_single_field_is_told_and_the_first_stays() -> None:
@@ -250,6 +250,14 @@ def test_a_number_of_an_unusual_shape_is_told_and_kept() -> None:
     record = mapped("<Number>X1</Number>", numberShapes=["^KH/[0-9]+$"])
     assert record.key == "KH/trademarks/X1"
     assert [issue.code for issue in record.issues] == ["ALL.CNF.001"]
+
+
+@pytest.mark.parametrize("number", ["๑๒๓", "12\u200b3", "4\u20132019", "К1"])  # noqa: RUF001
+def test_a_number_that_only_looks_like_another_is_told_of_any_office(number: str) -> None:
+    record = mapped(f"<Number>{number}</Number>")
+    assert record.row["applicationNumber"] == number
+    assert [(issue.code, issue.value) for issue in record.issues] == [("ALL.CNF.001", number)]
+    assert mapped("<Number>AB/12-3 (x)</Number>").issues == []
 
 
 def derived(inside: str, *entries: dict[str, Any], header: dict[str, str] | None = None) -> Mapped:
