@@ -9,7 +9,7 @@ not decided here.
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -130,8 +130,8 @@ class ServingStore:
 
     def is_gone(self, office: str, right: Right, record_id: str, grant: Grant) -> bool:
         """Tell whether a record was taken away that could be read under this grant."""
-        space = self._space(office, right, grant)
-        return reading.is_gone(self._reader(), space, record_id, grant.since)
+        with self._inside(office, right, grant) as (connection, space):
+            return reading.is_gone(connection, space, record_id, grant.since)
 
     def page(
         self,
@@ -150,10 +150,8 @@ class ServingStore:
         Raises:
             SearchTooSlow: they were not found, or not counted, in time.
         """
-        space = self._space(office, right, grant)
-        mask = mask_of(grant.allowed)
-        connection, seconds = self._reader(), self._search_seconds
-        with _one_state(connection) if count is not Count.NONE else nullcontext():
+        mask, seconds = mask_of(grant.allowed), self._search_seconds
+        with self._inside(office, right, grant) as (connection, space):
             with bounded(connection, seconds):
                 page = reading.read_page(
                     *(connection, space, mask, filters),
@@ -168,8 +166,7 @@ class ServingStore:
 
     def place(self, office: str, right: Right, grant: Grant) -> Place:
         """Return what a reader sees at this moment; the same value, the same records."""
-        space, connection = self._space(office, right, grant), self._reader()
-        with _one_state(connection):
+        with self._inside(office, right, grant) as (connection, space):
             return find_place(connection, space, mask_of(grant.allowed))
 
     def whole_place(self, office: str, right: Right, grant: Grant) -> Place:
@@ -188,9 +185,13 @@ class ServingStore:
         count: Count = Count.NONE,
     ) -> Reading:
         """Return a reading of the allowed parts of all records, in one state; close it."""
-        space = self._space(office, right, grant)
-        connection = connect(self._path, writer=False)
-        mask = mask_of(grant.allowed)
+        connection, mask = connect(self._path, writer=False), mask_of(grant.allowed)
+        try:
+            connection.execute("BEGIN")
+            space = located(connection, (office, right), view_of(grant))
+        except BaseException:
+            connection.close()
+            raise
         return Reading(
             *(connection, space, mask, filters), after=after, descending=descending, count=count
         )
@@ -223,7 +224,8 @@ class ServingStore:
         """
         places = {}
         for space, grant in grants.items():
-            target = target_of(self._reader(), space, grant)
+            with _one_state(self._reader()) as connection:
+                target = target_of(connection, space, grant)
             if target is not None:
                 granted = f"{target.mask} {target.key.hex()} {target.since}".encode()
                 counts = ".".join(map(str, target.latest))
@@ -232,22 +234,29 @@ class ServingStore:
 
     def count(self, office: str, right: Right, grant: Grant) -> int:
         """Return how many records a reader may see."""
-        return reading.count(self._reader(), self._space(office, right, grant))
+        with self._inside(office, right, grant) as (connection, space):
+            return reading.count(connection, space)
 
     def totals(self) -> dict[Space, int]:
         """Return how many records are published, by office and right: for offices only."""
         rows = self._reader().execute("SELECT office, ip_right, records FROM space WHERE view = ''")
         return {(office, Right(right)): count for office, right, count in rows}
 
-    def _space(self, office: str, right: Right, grant: Grant) -> int:
-        """Return the number of a grant's space, 0 when nothing was published there yet.
+    @contextmanager
+    def _inside(
+        self, office: str, right: Right, grant: Grant
+    ) -> Iterator[tuple[sqlite3.Connection, int]]:
+        """Lend a connection in one state, with the number of a grant's space in this very state.
 
-        Asked every time: a store that was made anew in this file counts its spaces anew.
+        A store that is made anew in this file counts its spaces anew: a number looked up a
+        moment before may be another office's. 0 when nothing was published there yet.
 
         Raises:
             StoreError: its view is not prepared.
         """
-        return located(self._reader(), (office, right), view_of(grant))
+        connection = self._reader()
+        with _one_state(connection):
+            yield connection, located(connection, (office, right), view_of(grant))
 
     def _reader(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
@@ -258,10 +267,10 @@ class ServingStore:
 
 
 @contextmanager
-def _one_state(connection: sqlite3.Connection) -> Iterator[None]:
+def _one_state(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Let several statements see the same state."""
     connection.execute("BEGIN")
     try:
-        yield
+        yield connection
     finally:
         connection.execute("COMMIT")

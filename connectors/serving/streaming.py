@@ -42,11 +42,12 @@ class Reading:
     ) -> None:
         """Start reading ``space`` on a connection that nobody else uses.
 
+        It is in a transaction, so that what is counted is what is read, and ``space`` the number
+        it has there.
+
         Raises:
             SearchTooSlow: counting took too long; the connection is closed.
         """
-        if count is not Count.NONE:
-            connection.execute("BEGIN")  # what is counted is what is read
         try:
             self.count = count_records(connection, space, filters, count)
         except BaseException:

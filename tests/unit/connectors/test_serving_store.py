@@ -9,10 +9,12 @@ from dataclasses import replace
 from itertools import combinations, product
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
 
+from connectors import serving_store
 from connectors.serving import counting, reading, schema, streaming
 from connectors.serving_store import Count, Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
@@ -404,3 +406,50 @@ def test_a_search_that_takes_too_long_is_given_up(tmp_path: Path) -> None:
         hasty.page("KH", TM, ALL, Filters(q="not there"), limit=3)
     assert len(hasty.page("KH", TM, ALL, Filters(), limit=3).bodies) == 3
     hasty.close()
+
+
+ASKED = {
+    "a page": lambda store: store.page("KH", TM, ALL, Filters(), limit=9).records,
+    "a stream": lambda store: read_all(store.reading("KH", TM, ALL, Filters())),
+    "a number": lambda store: ["ofKH"] * store.count("KH", TM, ALL),
+    "a place": lambda store: [store.place("KH", TM, ALL).state],
+    "a removal": lambda store: ["ofKH"] * store.is_gone("KH", TM, "left", ALL),
+}
+
+
+def read_all(opened: streaming.Reading) -> list[str]:
+    with closing(opened):
+        return [record for piece in iter(opened.read, None) for record in piece.records]
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_store_made_anew_meanwhile_gives_nothing_of_another_office(
+    store: ServingStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    """Its spaces have other numbers: one that was looked up just before is another office's."""
+
+    def publish(into: ServingStore, office: str, *records: str, gone: tuple[str, ...] = ()) -> None:
+        rows = [row(record) for record in records]
+        made = delivery(1, *rows, gone=gone)
+        into.publish(replace(made, deliveryId=f"of{office}{'-2' * bool(gone)}", office=office))
+
+    with closing(ServingStore(tmp_path / "anew.sqlite")) as anew:
+        publish(anew, "PH", "ofPH", "andPH")
+        publish(anew, "KH", "ofKH", "left")
+        publish(anew, "KH", gone=("left",))
+    publish(store, "KH", "ofKH", "left")
+    publish(store, "KH", gone=("left",))
+    look_up = serving_store.located
+
+    def put_in_place(*about: Any) -> int:
+        number = look_up(*about)
+        with (
+            closing(sqlite3.connect(tmp_path / "anew.sqlite")) as made,
+            closing(sqlite3.connect(store.path)) as target,
+        ):
+            made.backup(target)
+        return number
+
+    monkeypatch.setattr(serving_store, "located", put_in_place)
+    expected = "ofKH-2" if asked == "a place" else "ofKH"
+    assert ASKED[asked](store) == [expected]
