@@ -83,7 +83,7 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Not cancelled here",
         "A package is a delivery: POST …/deliveries/{deliveryId}/withdraw takes it back.",
     ),
-    "busy": (503, "Busy", "Too many streams at this moment. Try again in a few seconds."),
+    "busy": (503, "Busy", "Too much of this at this moment. Try again in a few seconds."),
     "internal_error": (
         500,
         "Internal error",

@@ -38,7 +38,8 @@ class Service:
 
     Without ``limits`` nobody is counted, without ``keys`` nothing is signed; ``proxies`` are
     whose word about a caller's address is taken, and ``counting`` is where the workers of a
-    host count together what they answer.
+    host count together what they answer. ``calling`` are the clients for whom an address outside
+    is just being looked up or called.
     """
 
     ledger: Ledger
@@ -57,6 +58,7 @@ class Service:
     accel_prefix: str | None = None
     hub: Hub | None = None
     notify_inside: Networks = ()
+    calling: set[str] = field(default_factory=set)
     # Keyword-only and without a default: nobody may forget that reads leave receipts.
     receipts: Journal = field(kw_only=True)
 

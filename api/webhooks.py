@@ -4,6 +4,9 @@ Notifications say that there is something and never what: the feed has it. What 
 when is ``connectors.notifications``.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -24,6 +27,9 @@ from connectors.notifications.sending import send
 from ipregister.roles import Role
 
 router = APIRouter(prefix="/v1/me/webhooks", tags=["Webhooks"])
+
+
+RETRY = {"Retry-After": "5"}
 
 
 class Wanted(Document, frozen=True):
@@ -47,14 +53,18 @@ async def list_webhooks(request: Request) -> Response:
 async def add_webhook(request: Request) -> Response:
     """Add a webhook: an https address on the public internet.
 
-    The secret verifies what we send (Standard Webhooks); it is shown this once.
+    The secret verifies what we send (Standard Webhooks); it is shown this once. One at a time:
+    while an address of yours is looked up or tested, the next is answered `503`.
     """
     service = service_of(request)
     access = _third_party(request, service)
     if isinstance(access, Response):
         return access
     wanted = await read_document(request, Wanted)
-    await run_in_threadpool(judge, wanted.url, inside=service.notify_inside)
+    with _alone(service, access.clientId) as alone:
+        if not alone:
+            return refuse(request, "busy", headers=RETRY)
+        await run_in_threadpool(judge, wanted.url, inside=service.notify_inside)
     webhook, secret = service.ledger.webhooks.add(
         access.clientId, wanted.url, at=service.clock(), by=access.clientId
     )
@@ -108,10 +118,30 @@ async def send_test(request: Request) -> Response:
     body = canonical({"type": "webhook.test", "timestamp": instant(at), "data": {}})
     secrets = service.ledger.webhooks.secrets(found, at)
     name = f"test-{request.scope['requestId']}"
-    outcome = await run_in_threadpool(
-        send, found.url, name, body, secrets, at=at, inside=service.notify_inside
-    )
+    with _alone(service, found.clientId) as alone:
+        if not alone:
+            return refuse(request, "busy", headers=RETRY)
+        outcome = await run_in_threadpool(
+            send, found.url, name, body, secrets, at=at, inside=service.notify_inside
+        )
     return answer({"delivered": outcome.is_delivered, "trouble": outcome.trouble})
+
+
+@contextmanager
+def _alone(service: Service, client_id: str) -> Iterator[bool]:
+    """Tell whether a worker does nothing else outside for this client, and keep it so.
+
+    How long names and receivers take is their client's choice: with as many of them as there are
+    threads it would keep everybody else's searches, files and streams waiting.
+    """
+    if client_id in service.calling:
+        yield False
+        return
+    service.calling.add(client_id)
+    try:
+        yield True
+    finally:
+        service.calling.discard(client_id)
 
 
 def _webhook(request: Request, service: Service) -> Webhook | Response:

@@ -1,5 +1,8 @@
 """A third party sets its own webhooks; nobody else's, and nobody else does."""
 
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 
 import pytest
@@ -52,3 +55,30 @@ def test_nobody_but_third_parties_has_webhooks(callers: Any) -> None:
             assert callers.get(PATH, role).status_code == 403
             assert callers.post(PATH, role, **GIVEN).status_code == 403
     assert callers.http.get(PATH).status_code == 401
+
+
+def test_a_client_has_one_address_called_at_a_time(inside: Any) -> None:
+    """Receivers that do not answer must not take the threads that others' answers are made in."""
+    asked, may_answer = Event(), Event()
+
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection:
+            connection.recv(65_536)
+            asked.set()
+            may_answer.wait(10)
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(2) as pool:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        one = f"{PATH}/{inside.post(PATH, ANN, json={'url': url}).json()['webhookId']}"
+        pool.submit(answer, listening)
+        first = pool.submit(inside.post, f"{one}/test", ANN)
+        assert asked.wait(10)
+        for path, given in ((f"{one}/test", {}), (PATH, GIVEN)):
+            refused = inside.post(path, ANN, **given)
+            assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+            assert refused.json()["code"] == "busy"
+        may_answer.set()
+        assert first.result().json() == {"delivered": True, "trouble": None}
+    assert inside.post(PATH, ANN, **GIVEN).status_code == 201
