@@ -78,8 +78,13 @@ def preview(
     """Return what saving ``proposed`` would mean, as a JSON document."""
     holds = saved is not None and saved.decision.holds(on)
     now = saved.grants if saved is not None and holds else {}
+    # One that begins later or is over leaves nothing today, whatever it opens on its days.
+    at_once = proposed.grants if proposed.holds(on) else {}
     rights = [
-        _right(serving, office, right, now.get(right), proposed.grants.get(right), wish)
+        _right(
+            *(serving, office, right, now.get(right), proposed.grants.get(right), wish),
+            at_once=at_once.get(right),
+        )
         for right in Right
         if right in now or right in proposed.grants
     ]
@@ -99,12 +104,14 @@ def _right(
     now: Grant | None,
     then: Grant | None,
     wish: Wish,
+    *,
+    at_once: Grant | None,
 ) -> dict[str, Any]:
     with serving.preview(office, right) as made:
         document: dict[str, Any] = {
             "right": right,
             "records": {"now": made.count(now), "then": made.count(then)},
-            "retractions": made.lost(now, then) if now else 0,
+            "retractions": made.lost(now, at_once) if now else 0,
         }
         if then is None:
             return document | {"shared": False, "items": []}

@@ -248,6 +248,21 @@ def test_the_preview_counts_what_changes(office: Any) -> None:
     assert (other["rights"][0]["records"], other["retractions"]) == ({"now": 2, "then": 2}, 1)
 
 
+def test_the_preview_counts_everything_as_given_back_where_it_begins_later(
+    office: Any,
+) -> None:
+    later = proposal() | {"validFrom": "2999-01-01"}
+    put(office, proposal(), 0)
+    seen = preview(office, later)
+    assert (seen["retractions"], seen["rights"][0]["retractions"]) == (3, 3)
+    assert seen["rights"][0]["records"] == {"now": 3, "then": 3}
+    feed = "/v1/changes?office=KH&right=trademarks"
+    cursor = office.get(feed, Role.THIRD_PARTY).json()["nextCursor"]
+    assert put(office, later, 1).status_code == 200
+    items = office.get(f"{feed}&cursor={cursor}", Role.THIRD_PARTY).json()["items"]
+    assert [item["changeType"] for item in items] == ["retract"] * 3
+
+
 def test_the_preview_shows_the_records_asked_for(office: Any) -> None:
     def shown(**sample: Any) -> list[str]:
         document = proposal(["stakeholder"], rows={"publishedOnly": True})
