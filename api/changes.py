@@ -68,6 +68,8 @@ async def list_changes(request: Request) -> Response:
         between = b"\n" if kind is Format.NDJSON else b","
         changes = service.serving.changes(grants, marks, limit, between=between)
     except PlaceUnknown:
+        # It has done what the page before said, whatever has become of the store since.
+        note_changes(request, service, access, {}, came_with=came_with, left_with="")
         return refuse(request, "resync_required")
     count_rows(request, changes.count)
     cursor = service.cursors.seal(_encode(changes.marks), bound_to)

@@ -4,6 +4,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from connectors.receipts.journal import Journal, read_journal
 from connectors.receipts.reading import Asked, Receipts
 from connectors.receipts.sealing import open_journals
 from connectors.rendering import render_fragments
+from connectors.serving.gaps import forget_places
+from connectors.serving.schema import connect
 from connectors.serving_store import Publication, ServingRow, ServingStore
 from ipregister.model import Disclosure, Right, load_tables
 
@@ -219,6 +222,22 @@ def test_what_is_taken_back_counts_as_done_when_the_reader_comes_back(world: Wor
     assert (read.records, retraction.retracted, retraction.acknowledgedAt) == (2, 2, None)
     world.get("Acme", f"/v1/changes?cursor={second['nextCursor']}")
     assert receipts.find(Asked("KH"), limit=10)[0].acknowledgedAt == NOW
+
+
+def test_what_is_taken_back_counts_as_done_also_where_the_feed_begins_anew(world: World) -> None:
+    """Its cursor says that it has dropped them, whatever store there is meanwhile."""
+    world.share("KH", "Acme")
+    world.publish("KH", Right.TRADEMARKS, "R1", "R2")
+    first = world.get("Acme", "/v1/changes").json()["nextCursor"]
+    world.publish("KH", Right.TRADEMARKS, gone=("R1",))
+    second = world.get("Acme", f"/v1/changes?cursor={first}").json()
+    assert [item["changeType"] for item in second["items"]] == ["delete"]
+    with closing(connect(world.serving.path, writer=True)) as rebuilt:
+        forget_places(rebuilt, NOW, whole=True)
+    again = world.get("Acme", f"/v1/changes?cursor={second['nextCursor']}")
+    assert (again.status_code, again.json()["code"]) == (410, "resync_required")
+    (usage,) = Receipts(world.receipts).usage(Asked("KH"))
+    assert usage.retractionsOpen == 0
 
 
 def test_an_answer_that_cannot_be_written_down_is_not_given(world: World) -> None:
