@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from connectors.ledger.columns import from_microseconds, microseconds
 from connectors.receipts.journal import read_journal
-from connectors.receipts.sealing import FILES, open_journals, seals
+from connectors.receipts.sealing import FILES, held_by, open_journals, seals
 from connectors.receipts.snapshots import contents, contents_of, size_of
 from connectors.receipts.tables import NAMED, REQUESTS, tables_of
 from connectors.register import engine
@@ -216,14 +216,17 @@ class Receipts:
     @contextmanager
     def _views(self, asked: Asked) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a connection with the views ``requests`` and ``named`` over the asked days."""
-        sealed = [folder for folder in seals(self.root) if _may_hold(folder.name, asked)]
+        # Seals last: a day that is sealed meanwhile is told once, by its seal.
         opened = [path for path in open_journals(self.root) if _may_hold(path.name, asked)]
-        loose = [tables_of(path.name, read_journal(path)) for path in opened]
+        tables = {path.name: made for path in opened if (made := _tables(path)) is not None}
+        sealed = [folder for folder in seals(self.root) if _may_hold(folder.name, asked)]
+        held = {name for folder in sealed for name in held_by(folder)} if tables else set()
+        loose = [made for name, made in tables.items() if name not in held]
         con = engine.connect(temporary=self.root / ".spill")
         try:
             for place, (name, schema) in enumerate((("requests", REQUESTS), ("named", NAMED))):
-                tables = [pair[place] for pair in loose] or [schema.empty_table()]
-                con.register(f"open_{name}", pa.concat_tables(tables))
+                parts = [pair[place] for pair in loose] or [schema.empty_table()]
+                con.register(f"open_{name}", pa.concat_tables(parts))
                 view = f"SELECT * FROM open_{name}"
                 if sealed:
                     files = parquet([folder / FILES[place] for folder in sealed])
@@ -232,6 +235,14 @@ class Receipts:
             yield con
         finally:
             con.close()
+
+
+def _tables(journal: Path) -> tuple[pa.Table, pa.Table] | None:
+    """Return what a journal holds; nothing of one that went because a seal holds it."""
+    try:
+        return tables_of(journal.name, read_journal(journal))
+    except FileNotFoundError:
+        return None
 
 
 def _may_hold(name: str, asked: Asked) -> bool:

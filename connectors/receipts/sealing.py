@@ -63,7 +63,7 @@ def finish_seals(root: Path, ledger: Ledger, *, at: datetime, by: str) -> None:
             seal = _seal_of(folder)
             after = {name: seal[name] for name in ("requests", "named", "sha256")}
             ledger.audit.note(at=at, by=by, action=SEALED, subject=folder.name, after=after)
-        for name in _seal_of(folder)["journals"]:
+        for name in held_by(folder):
             (journals(root) / name).unlink(missing_ok=True)
 
 
@@ -72,9 +72,15 @@ def seals(root: Path) -> list[Path]:
     return sorted(path for path in (root / "sealed").glob("*.*") if (path / SEAL).exists())
 
 
+def held_by(folder: Path) -> list[str]:
+    """Return the names of the journals that a seal holds."""
+    names: list[str] = _seal_of(folder)["journals"]
+    return names
+
+
 def open_journals(root: Path) -> list[Path]:
     """Return the journals no seal holds, oldest first."""
-    held = {name for folder in seals(root) for name in _seal_of(folder)["journals"]}
+    held = {name for folder in seals(root) for name in held_by(folder)}
     found = journals(root).glob("*") if journals(root).exists() else ()
     return sorted(path for path in found if path.name not in held)
 

@@ -11,6 +11,7 @@ import pytest
 
 from connectors.ledger import Ledger
 from connectors.ledger.columns import microseconds
+from connectors.receipts import reading
 from connectors.receipts.journal import Journal, Receipt, Route, cursor_digest, read_journal
 from connectors.receipts.reading import Asked, Receipts
 from connectors.receipts.sealing import broken_seals, open_journals, seal_days, seals
@@ -207,6 +208,23 @@ def test_sealing_loses_and_doubles_nothing_wherever_it_stopped(
     assert seal_days(journal.root, ledger, at=THURSDAY, by="test") == []
     assert not monday.exists()
     assert [r.document() for r in Receipts(journal.root).find(Asked("KH"), limit=10)] == before
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the list", "after the list"])
+def test_a_day_that_is_sealed_while_it_is_asked_about_is_told_once(
+    journal: Journal, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, first: bool
+) -> None:
+    journal.append(read("A"))
+    journal.append(read("B", at=THURSDAY, request="r2"))
+
+    def listed(root: Path) -> list[Path]:
+        before = open_journals(root)
+        assert seal_days(root, ledger, at=THURSDAY, by="test") == ["2026-11-23.1"]
+        return open_journals(root) if first else before
+
+    monkeypatch.setattr(reading, "open_journals", listed)
+    found = Receipts(journal.root).find(Asked("KH"), limit=10)
+    assert [receipt.requestId for receipt in found] == ["r2", "r1"]
 
 
 def test_a_late_journal_of_a_sealed_day_gets_a_seal_of_its_own(
