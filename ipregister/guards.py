@@ -276,7 +276,7 @@ def _mass_change(measures: Measures, limits: GuardLimits) -> Trouble | None:
     Only updates: an extraction that rewrites every record in another form is what offices do
     when they renew a system; what is wrong in such a file, the guards of fields see.
     """
-    if measures.kind is not Kind.UPDATE or measures.had < limits.small_collection:
+    if measures.kind is not Kind.UPDATE or measures.had < max(1, limits.small_collection):
         return None
     share = measures.updated / measures.had
     if share <= limits.change_share:

@@ -168,6 +168,11 @@ def test_an_office_may_have_other_limits(limits: dict[str, float], measures: Mea
     assert judge(measures, GuardLimits.model_validate(limits)) is None
 
 
+def test_a_first_update_goes_on_however_small_a_collection_may_be() -> None:
+    strictest = GuardLimits.model_validate({"smallCollection": 0, "vanishFloor": 0})
+    assert judge(update(0, 5, inserted=5), strictest) is None
+
+
 def test_the_document_has_what_a_person_decides_by() -> None:
     churn = IdChurn(298, 300, SPELT)
     hold = judge(full(1_000, 1_000, 300, inserted=300, churn=churn, dropped=EMPTIED))
