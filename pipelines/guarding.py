@@ -11,7 +11,7 @@ import structlog
 from connectors.checking import Checked, records_with
 from connectors.ledger import Delivery
 from connectors.register.difference import Difference
-from connectors.register.guard_measures import Compared, measure, write_missing
+from connectors.register.guard_measures import Compared, measure, still_lost, write_missing
 from connectors.staging.stage import WRONG_OFFICE
 from ipregister.deliveries import Kind, State
 from ipregister.errors import LedgerConflict
@@ -69,7 +69,7 @@ def _compared(
         rejected=receipt.rejected,
         foreign=records_with(WRONG_OFFICE, checked.findings),
         declared=checked.staged.declared,
-        lost_before=_lost_before(journey, limits),
+        lost_before=_lost_before(journey, limits) if receipt.vanished else 0,
     )
 
 
@@ -124,13 +124,14 @@ def _lost_before(journey: Journey, limits: GuardLimits) -> int:
         states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
     )
     recent = [
-        other.receipt
+        other.deliveryId
         for other in earlier
         if since < other.receivedAt < delivery.receivedAt
         and other.receipt is not None
+        and other.receipt.vanished
         and not _was_asked(journey, other)
     ]
-    return max(0, sum(receipt.vanished - receipt.restored for receipt in recent))
+    return still_lost(journey.hub.register, delivery.right, delivery.office, recent)
 
 
 def _was_asked(journey: Journey, other: Delivery) -> bool:

@@ -14,7 +14,7 @@ import duckdb
 
 from connectors.register import field_fills, respellings
 from connectors.register.earlier import earlier_rows
-from connectors.register.engine import literal, parquet
+from connectors.register.engine import literal, number, parquet
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.schema import staged_schema
@@ -97,6 +97,36 @@ def measure(store: RegisterStore, compared: Compared, limits: GuardLimits) -> Me
             churn=respellings.find(con, compared.office, compared.kind) if is_new else None,
             dropped=fields,
             collapsed=values,
+        )
+
+
+def still_lost(store: RegisterStore, right: Right, office: str, deliveries: Sequence[str]) -> int:
+    """Return how many records disappeared with some deliveries and are not back.
+
+    Records are looked at, not receipts: what comes back after an older or an announced loss
+    makes up for nothing that these deliveries lost.
+    """
+    if not deliveries:
+        return 0
+    by_these = f"op = 'vanish' AND deliveryId IN ({', '.join(map(literal, deliveries))})"
+    with store.connect() as con:
+        store.define_history(con, right, office, "history")
+        con.execute(
+            f"""
+            CREATE TEMP TABLE lost AS
+            SELECT recordId, deliveryId, op, held, officeOrder, changeSeq
+            FROM history SEMI JOIN (SELECT recordId FROM history WHERE {by_these}) USING (recordId)
+            """
+        )
+        return number(
+            con,
+            f"""
+            SELECT count(*) FROM (
+                SELECT arg_max(op, rank) AS op, arg_max(deliveryId, rank) AS deliveryId
+                FROM ({ranked("lost")}) WHERE NOT held GROUP BY recordId
+            )
+            WHERE {by_these}
+            """,
         )
 
 

@@ -232,6 +232,26 @@ def test_g08_many_small_losses_add_up(office: Office) -> None:
     assert office.send([*marks[:87], office.mark(500)]).state is not State.HELD
 
 
+def test_g08_what_comes_back_makes_up_for_no_other_loss(office: Office) -> None:
+    marks = office.everything()
+    released = office.send(marks[:40])
+    decisions.decide(
+        office.desk.hub,
+        released.deliveryId,
+        State.CHECKING,
+        by="Som",
+        reason="",
+        at=office.desk.now,
+    )
+    office.desk.process(released)
+    assert office.send(marks).receipt.restored == 60  # it was regretted
+    for left in (95, 90):  # the sixty that came back excuse none of these
+        assert office.send(marks[:left]).state is not State.HELD
+    held = office.send(marks[:88])
+    assert (held.state, held.hold["code"]) == (State.HELD, "rolling_vanish")
+    assert "with it 12 records (12.0%) would have disappeared within 7 days" in held.reason
+
+
 def test_g10_a_hold_nobody_decides_grows_urgent_and_stays(office: Office) -> None:
     held = office.send(office.everything()[:40])
     before = office.desk.served_bytes()
