@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
@@ -122,6 +123,10 @@ def run(app: Callable[[], object]) -> None:
     except OSError as exc:
         where = f" ({exc.filename})" if exc.filename else ""
         _tell("file_system", f"{exc.strerror or type(exc).__name__}{where}", {})
+        raise SystemExit(FAILED) from exc
+    except Exception as exc:  # Python's own end is 1, which says that there are findings
+        traceback.print_exception(exc)
+        _answer("internal", f"{type(exc).__name__}: a fault of the hub, told on standard error", {})
         raise SystemExit(FAILED) from exc
 
 

@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 Number = Annotated[str, typer.Argument(help="Application number, or recordId.")]
-Limit = Annotated[int, typer.Option(min=1, help="Records listed at most.")]
+Limit = Annotated[int, typer.Option(min=1, max=2**31, help="Records listed at most.")]
 
 
 @app.command()

@@ -61,7 +61,10 @@ def _instant(said: str) -> datetime | None:
     except ValueError:
         return None
     refuse_other_era(at.date())
-    return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    try:
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
+    except OverflowError:  # the end of the last year, said in an offset behind UTC
+        return None
 
 
 def define_known(

@@ -17,6 +17,7 @@ from connectors.register.engine import literal
 from connectors.register.ordering import ranked
 from connectors.rendering import render_fragments
 from connectors.schema import canonical_fields
+from ipregister.errors import StoreError
 from ipregister.model import Right, load_tables
 
 NARROW = "recordId, applicationNumber, op, held, deliveryId, contentHash, classHashes, changeSeq"
@@ -62,6 +63,9 @@ def register_as_of(
         point: when.
         limit: records listed at most.
         output: a Parquet file to write all of them into, with all their fields.
+
+    Raises:
+        StoreError: that file cannot be written.
     """
     with hub.register.connect() as con:
         _define_state(con, hub, office, right, point, "state")
@@ -72,10 +76,13 @@ def register_as_of(
         )  # fmt: skip
         if output is not None:
             columns = ", ".join(f'"{field.name}"' for field in canonical_fields(right))
-            con.execute(
-                f"COPY (SELECT deliveryId, {columns} FROM state_known SEMI JOIN state "
-                f"USING (changeSeq)) TO {literal(output)} (FORMAT parquet, COMPRESSION zstd)"
-            )
+            try:
+                con.execute(
+                    f"COPY (SELECT deliveryId, {columns} FROM state_known SEMI JOIN state "
+                    f"USING (changeSeq)) TO {literal(output)} (FORMAT parquet, COMPRESSION zstd)"
+                )
+            except duckdb.IOException as exc:
+                raise StoreError(f"{output} cannot be written: {exc}") from exc
     return {"at": point.at, "records": total, "items": items, "more": total > len(items)}
 
 

@@ -24,7 +24,7 @@ from connectors.history.versions import versions_of
 from connectors.receipts.journal import Journal
 from iphub.cli import app
 from ipregister.deliveries import Kind, State
-from ipregister.errors import InvalidRequest
+from ipregister.errors import InvalidRequest, StoreError
 from ipregister.model import Disclosure, Right
 from ipregister.roles import Role
 
@@ -220,7 +220,7 @@ def test_a_field_leads_back_to_the_line_the_office_wrote(past: Any) -> None:
         lineage_of(past.hub, "KH", MARKS, record_id, "inventors")
 
 
-@pytest.mark.parametrize("said", ["yesterday", "KH-20260101-0001", ""])
+@pytest.mark.parametrize("said", ["yesterday", "KH-20260101-0001", "", "9999-12-31T23:59:59-12:00"])
 def test_what_is_no_point_is_refused_with_an_example(said: str, past: Any) -> None:
     with pytest.raises(InvalidRequest, match="2026-11-22T05:30:00Z"):
         point_of(past.hub, "KH", MARKS, said)
@@ -237,6 +237,12 @@ def test_an_instant_counts_in_its_own_offset(past: Any) -> None:
     before = (at - timedelta(seconds=1)).isoformat()
     assert of(past, ONE, before) is None
     assert of(past, ONE, at.isoformat().replace("+00:00", "Z")) is not None
+
+
+def test_where_the_register_of_a_day_cannot_be_kept_is_said(past: Any, tmp_path: Path) -> None:
+    point = point_of(past.hub, "KH", MARKS, past.first)
+    with pytest.raises(StoreError, match="cannot be written"):
+        register_as_of(past.hub, "KH", MARKS, point, limit=1, output=tmp_path / "nowhere" / "r")
 
 
 def test_the_command_line_answers_in_text_and_json(past: Any) -> None:
