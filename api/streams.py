@@ -1,15 +1,18 @@
 """Many records in one answer, whatever their number: read, encoded and sent piece by piece.
 
-While one piece goes out the next is read in a thread. A client that leaves, or stops reading,
-or takes too long, frees the reading; what it got is then visibly incomplete, because the last
-chunk of the transfer is missing. The body never repeats anything from the request, so
+While one piece goes out the next two are read in a thread. A client that leaves, or stops
+reading, or takes too long, frees the reading; what it got is then visibly incomplete, because
+the last chunk of the transfer is missing. The body never repeats anything from the request, so
 compressing it gives nothing away.
 
 Standards: RFC 9110 §12.5.3 (Accept-Encoding), RFC 8878 (zstd), RFC 1952 (gzip).
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -28,6 +31,10 @@ MAX_STREAMS = 16
 """Streams of one worker at a time; more would wait for the same two cores anyway."""
 
 ENCODINGS = ("zstd", "gzip")
+
+AHEAD = 2
+"""Pieces that are read while one is sent. With one the thread would wait for the interpreter, which
+the loop keeps while it writes; with two it goes from one to the next before the loop is awake."""
 
 Produce = Callable[[], bytes | memoryview | None]
 """Returns the next bytes, ``None`` at the end; called in a thread, never twice at a time."""
@@ -73,11 +80,13 @@ class Streamed(Response):
             del self.headers["content-length"]
         self._produce = produce
         self._close = close
+        self._ended = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
         gone = asyncio.ensure_future(_disconnected(receive))
-        ahead: asyncio.Future[bytes | memoryview | None] | None = None
+        thread = ThreadPoolExecutor(1)
+        ahead = deque[asyncio.Future[bytes | memoryview | None]]()
         try:
             await send(
                 {
@@ -88,12 +97,13 @@ class Streamed(Response):
             )
             if not goes_without_body(scope):
                 async with asyncio.timeout(WHOLE_SECONDS):
-                    # The loop's own threads are sooner back than the framework's. Waiting for one
-                    # is shielded: it goes on, whoever has stopped waiting, and is waited for below.
-                    in_thread = asyncio.get_running_loop().run_in_executor
-                    ahead = in_thread(None, self._produce)
-                    while (data := await asyncio.shield(ahead)) is not None and not gone.done():
-                        ahead = in_thread(None, self._produce)
+                    read = partial(asyncio.get_running_loop().run_in_executor, thread, self._read)
+                    ahead += [read() for _ in range(AHEAD)]
+                    # Waiting for a piece is shielded: its thread goes on, whoever has stopped
+                    # waiting, and is waited for below.
+                    while (data := await asyncio.shield(ahead[0])) is not None and not gone.done():
+                        ahead.popleft()
+                        ahead.append(read())
                         if data:
                             await _send(send, data)
             if not gone.done():
@@ -103,10 +113,19 @@ class Streamed(Response):
             return
         finally:
             gone.cancel()
-            if ahead is not None:
-                await asyncio.wait([ahead])  # a thread cannot be stopped, only waited for
-                ahead.exception()
+            thread.shutdown(wait=False, cancel_futures=True)
+            # What has begun cannot be stopped, only waited for.
+            await asyncio.gather(*ahead, return_exceptions=True)
             await run_in_threadpool(self._close)
+
+    def _read(self) -> bytes | memoryview | None:
+        """Return the next piece; nothing more behind the end, or behind an error."""
+        if self._ended:
+            return None
+        self._ended = True
+        data = self._produce()
+        self._ended = data is None
+        return data
 
 
 async def _send(send: Send, data: bytes | memoryview) -> None:

@@ -34,6 +34,10 @@ from ipregister.model import load_tables
 KEEP_ALIVE_SECONDS = 30
 """Longer than the pause of a client that pages, shorter than proxies' idle limits."""
 
+SWITCH_SECONDS = 0.0001
+"""After which a thread that waits for the interpreter is let in: one that reads the next piece of a
+stream has to begin while the loop sends the last. Python's own 5 ms is five pieces."""
+
 
 def serve(
     home: HomeOption = Path("hub"),
@@ -84,6 +88,7 @@ def run(host: str, port: int, workers: int) -> None:
 def application() -> FastAPI:
     """Return the application of the hub the environment names; one per worker."""
     _log_for_operators()
+    sys.setswitchinterval(SWITCH_SECONDS)
     load_tables()  # a tenth of a second, which is not the first caller's to wait
     settings = Settings()
     return create_app(service(Hub.open(settings), settings.public_url or "http://127.0.0.1:8000"))

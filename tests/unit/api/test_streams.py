@@ -129,6 +129,35 @@ def test_a_store_that_fails_leaves_the_stream_without_end() -> None:
     assert produced.closed == 1
 
 
+def test_nothing_is_read_behind_an_error() -> None:
+    class Late(Produced):
+        def __call__(self) -> bytes | None:
+            time.sleep(0.05)  # until then the next is waiting for its turn
+            return super().__call__()
+
+    produced = Late(ValueError("the disk"), b"a", b"b")
+    with pytest.raises(ValueError, match="the disk"):
+        run(produced)
+    assert (produced.taken, produced.closed) == (1, 1)
+
+
+def test_pieces_are_read_one_after_the_other() -> None:
+    class Slow(Produced):
+        reading, most = 0, 0
+
+        def __call__(self) -> bytes | None:
+            self.reading += 1
+            self.most = max(self.most, self.reading)
+            time.sleep(0.01)
+            piece = super().__call__()
+            self.reading -= 1
+            return piece
+
+    produced = Slow(*[b"x"] * 5)
+    assert bodies(run(produced)) == [b"x"] * 5 + [b""]
+    assert produced.most == 1
+
+
 def test_a_head_request_reads_nothing() -> None:
     produced = Produced(b"a")
     assert bodies(run(produced, sentMethod="HEAD")) == [b""]
