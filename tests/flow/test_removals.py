@@ -83,7 +83,14 @@ def test_a_deletion_that_comes_before_its_record_deletes_it(desk: Any, ipas: Any
     assert desk.found(amended, "ALL.CNS.020")["applicationNumber"] == ONE
 
 
-@pytest.mark.parametrize("word", ["Insert", "Update"])
-def test_other_words_of_the_standard_delete_nothing(word: str, desk: Any, ipas: Any) -> None:
+@pytest.mark.parametrize(
+    ("word", "told"), [("Insert", []), ("update", []), ("Remove", ["Remove"]), ("D", ["D"])]
+)
+def test_other_words_delete_nothing_and_those_of_no_standard_are_told(
+    word: str, told: list[str], desk: Any, ipas: Any
+) -> None:
     record = ipas.mark(ONE).replace("<TradeMark>", f'<TradeMark operationCode="{word}">')
-    assert desk.deliver(ipas.marks(record)).receipt.inserted == 1
+    done = desk.deliver(ipas.marks(record))
+    assert done.receipt.inserted == 1
+    found = [each for each in desk.findings(done) if each["ruleCode"] == "ALL.CNF.019"]
+    assert [each["value"] for each in found] == told
