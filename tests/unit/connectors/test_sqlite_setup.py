@@ -1,3 +1,5 @@
+"""Processes of the hub keep no account of SQLite's memory; one that has used it goes on."""
+
 import ctypes
 import subprocess
 import sys
