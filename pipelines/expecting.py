@@ -20,7 +20,7 @@ ZIP_RATIO = 20
 @contextmanager
 def reading_expected(hub: "Hub", office: str | None = None) -> Iterator[None]:
     """Start the processes that read if much waits, else read what waits ahead of its turn."""
-    waiting = hub.ledger.deliveries.waiting(office)
+    waiting = hub.ledger.leases.waiting(office)
     expected = sum(
         file.bytes * (ZIP_RATIO if file.name.lower().endswith(".zip") else 1)
         for delivery in waiting

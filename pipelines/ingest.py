@@ -73,7 +73,7 @@ def process_delivery(
     Raises:
         HubError: we cannot go on; the delivery still waits and nothing of it is visible.
     """
-    if not hub.ledger.deliveries.claim(delivery_id, worker, clock()):
+    if not hub.ledger.leases.claim(delivery_id, worker, clock()):
         return None
     reach("delivery.claimed")
     journey = Journey(hub, hub.ledger.deliveries.get(delivery_id), worker, clock)
@@ -102,7 +102,7 @@ def _finish_decided(journey: Journey) -> None:
     """
     hub, delivery = journey.hub, journey.delivery
     for other in decided_before(journey):
-        if not hub.ledger.deliveries.claim(other.deliveryId, journey.worker, journey.clock()):
+        if not hub.ledger.leases.claim(other.deliveryId, journey.worker, journey.clock()):
             raise StoreError(
                 f"delivery {other.deliveryId} was decided and must be published first",
                 deliveryId=delivery.deliveryId,

@@ -149,8 +149,8 @@ def reprocess_register() -> None:
 def _waiting(stores: Hub, config: DeliveriesConfig) -> list[Delivery]:
     if config.delivery_ids:
         return [stores.ledger.deliveries.get(name) for name in config.delivery_ids]
-    stores.ledger.deliveries.end_leases(is_dead, now())
-    return stores.ledger.deliveries.waiting(config.office, now())
+    stores.ledger.leases.end(is_dead, now())
+    return stores.ledger.leases.waiting(config.office, now())
 
 
 def _report(context: dg.OpExecutionContext, delivery: Delivery) -> None:

@@ -37,7 +37,7 @@ class Journey:
     def timed(self, step: str, started: float) -> None:
         """Note how long a step took, and keep the delivery ours for the next one."""
         self.durations[step] = round(perf_counter() - started, 4)
-        self.hub.ledger.deliveries.renew(self.delivery.deliveryId, self.worker, self.clock())
+        self.hub.ledger.leases.renew(self.delivery.deliveryId, self.worker, self.clock())
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,8 @@ def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
     with dg.DagsterInstance.from_config(str(directory)) as instance:
         end_dead_runs(instance)
         for _ in range(MAX_ROUNDS):
-            hub.ledger.deliveries.end_leases(is_dead, now())
-            waiting = [d.deliveryId for d in hub.ledger.deliveries.waiting(office, now())]
+            hub.ledger.leases.end(is_dead, now())
+            waiting = [d.deliveryId for d in hub.ledger.leases.waiting(office, now())]
             if not waiting and not places_begun(hub, office):
                 break
             taken = {"delivery_ids": waiting, "office": office}

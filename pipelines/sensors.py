@@ -77,8 +77,8 @@ def waiting_deliveries(
     """
     end_dead_runs(context.instance)
     with hub.open() as stores:
-        stores.ledger.deliveries.end_leases(is_dead, now())
-        waiting = stores.ledger.deliveries.waiting(at=now())
+        stores.ledger.leases.end(is_dead, now())
+        waiting = stores.ledger.leases.waiting(at=now())
         attempts = {
             d.deliveryId: len(stores.ledger.deliveries.events(d.deliveryId)) for d in waiting
         }

@@ -1,22 +1,22 @@
-"""Deliveries in the ledger: what arrived, where it stands, who works on it.
+"""Deliveries in the ledger: what arrived and where it stands; who works on it is ``leases``.
 
 Every step is an event and a row of the audit chain in the transaction that takes it. Which
 steps exist is the domain's (``ipregister.deliveries``); bytes are in landing.
 """
 
 import builtins
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, false, insert, or_, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from connectors.ledger import idempotency
 from connectors.ledger.amendments import amend, refuse_wrong_sums, remark
 from connectors.ledger.columns import utc
 from connectors.ledger.counters import next_numbers
-from connectors.ledger.delivery_rows import one, unknown, with_files
+from connectors.ledger.delivery_rows import one, unknown
 from connectors.ledger.delivery_search import DeliveryQuery, search
 from connectors.ledger.delivery_steps import note_step, refuse_wrong_step
 from connectors.ledger.engine import Database
@@ -30,12 +30,9 @@ from connectors.ledger.records import (
     office_sequence,
 )
 from connectors.ledger.schema import deliveries, delivery_events, delivery_files
-from ipregister.deliveries import UNFINISHED, Kind, Receipt, State, identity
+from ipregister.deliveries import Kind, Receipt, State, identity
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
-
-LEASE = timedelta(minutes=30)
-"""A full extraction of a million records takes minutes; a dead worker's is free again then."""
 
 _WITHOUT_EFFECT = (State.DUPLICATE, State.REJECTED, State.WITHDRAWN)
 
@@ -150,86 +147,6 @@ class Deliveries:
         if not rows:
             raise unknown(delivery_id)
         return [DeliveryEvent(State(state), *rest) for state, *rest in rows]
-
-    def waiting(
-        self, office: str | None = None, at: datetime | None = None
-    ) -> builtins.list[Delivery]:
-        """Return what is to be processed, in the order in which it must be.
-
-        The office's own date counts first (the day of arrival where it has none), then its
-        number within the day, then arrival. A held delivery that was released waits too; with
-        ``at``, also one whose worker has not been heard of for a ``LEASE``.
-        """
-        c = deliveries.c
-        free = or_(c.leased_until.is_(None), false() if at is None else c.leased_until <= at)
-        waits = or_(c.state == State.RECEIVED, and_(c.state == State.CHECKING, free))
-        query = select(deliveries).where(waits)
-        if office is not None:
-            query = query.where(c.office == office)
-        with self._database.read() as connection:
-            found = with_files(connection, connection.execute(query).all())
-        return sorted(found, key=lambda delivery: delivery.order)
-
-    def end_leases(self, is_dead: Callable[[str], bool], at: datetime) -> int:
-        """End the leases of workers known to be dead; return how many.
-
-        Their deliveries wait again at once instead of after a ``LEASE``; whoever claims one
-        is recorded as having taken it over.
-        """
-        c = deliveries.c
-        leased = and_(c.state == State.CHECKING, c.leased_until > at)
-        with self._database.write() as connection:
-            found = connection.execute(select(c.delivery_id, c.leased_by).where(leased)).all()
-            dead = [name for name, worker in found if worker is not None and is_dead(worker)]
-            connection.execute(
-                update(deliveries).where(c.delivery_id.in_(dead)).values(leased_until=at)
-            )
-        return len(dead)
-
-    def claim(self, delivery_id: str, worker: str, at: datetime) -> bool:
-        """Take a waiting delivery for a ``LEASE``; of several workers one gets ``True``.
-
-        Raises:
-            UnknownDelivery: there is none of this identifier.
-        """
-        c = deliveries.c
-        mine = c.delivery_id == delivery_id
-        with self._database.write() as connection:
-            found = connection.execute(
-                select(c.state, c.leased_by, c.leased_until)
-                .where(mine)
-                .with_for_update(skip_locked=True)
-            ).one_or_none()
-            if found is None:
-                one(connection, delivery_id)
-                return False  # another worker is taking it at this moment
-            expired = found.leased_until is None or found.leased_until <= at
-            if found.state not in UNFINISHED or not expired:
-                return False
-            connection.execute(
-                update(deliveries)
-                .where(mine)
-                .values(state=State.CHECKING, leased_by=worker, leased_until=at + LEASE)
-            )
-            reason = f"taken over from {found.leased_by}" if found.leased_by else None
-            note_step(
-                connection,
-                delivery_id,
-                State.CHECKING,
-                at=at,
-                by=worker,
-                reason=reason,
-                before=State(found.state),
-            )
-        return True
-
-    def renew(self, delivery_id: str, worker: str, at: datetime) -> bool:
-        """Prolong a lease by a ``LEASE`` from ``at``; ``False`` when it is another's by now."""
-        c = deliveries.c
-        mine = and_(c.delivery_id == delivery_id, c.leased_by == worker)
-        with self._database.write() as connection:
-            statement = update(deliveries).where(mine, c.state == State.CHECKING)
-            return connection.execute(statement.values(leased_until=at + LEASE)).rowcount == 1
 
     def move(
         self,

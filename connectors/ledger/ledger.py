@@ -12,6 +12,7 @@ from connectors.ledger.deliveries import Deliveries
 from connectors.ledger.engine import Database
 from connectors.ledger.environments import PRODUCTION, claim
 from connectors.ledger.idempotency import Repeats
+from connectors.ledger.leases import Leases
 from connectors.ledger.observations import Observations
 from connectors.ledger.proofs import Proofs
 from connectors.ledger.publications import Publications
@@ -34,6 +35,7 @@ class Ledger:
         """Prepare the parts; use ``open``, which also migrates."""
         self._database = Database(url)
         self.deliveries = Deliveries(self._database)
+        self.leases = Leases(self._database)
         self.publications = Publications(self._database)
         self.purges = Purges(self._database)
         self.reversals = Reversals(self._database)

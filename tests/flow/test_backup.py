@@ -63,7 +63,7 @@ def opened(home: Path, **more: Any) -> Hub:
 
 def go_on(hub: Hub, at: datetime) -> list[str]:
     """Process what waits after every lease has ended; return what was taken to its end."""
-    waiting = [delivery.deliveryId for delivery in hub.ledger.deliveries.waiting(at=at)]
+    waiting = [delivery.deliveryId for delivery in hub.ledger.leases.waiting(at=at)]
     return [
         name
         for name in waiting
@@ -238,7 +238,7 @@ from connectors.settings import Settings
 from pipelines.ingest import process_delivery
 from pipelines.jobs import now
 hub = Hub.open(Settings(home=Path(sys.argv[1]), workers=1))
-for waiting in hub.ledger.deliveries.waiting():
+for waiting in hub.ledger.leases.waiting():
     process_delivery(hub, waiting.deliveryId, worker="worker", clock=now)
 hub.close()
 """

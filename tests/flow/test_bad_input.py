@@ -342,7 +342,7 @@ def test_the_same_file_again_is_a_duplicate_whatever_its_name(desk: Any, ipas: A
     again = desk.hand_in(document, names=("KH_20261102.xml",))
     assert (again.state, again.receipt) == (State.DUPLICATE, None)
     assert again.reason == f"same content as delivery {first.deliveryId}"
-    assert desk.hub.ledger.deliveries.waiting() == []
+    assert desk.hub.ledger.leases.waiting() == []
 
 
 def test_the_test_lane_tells_everything_and_publishes_nothing(desk: Any, ipas: Any) -> None:

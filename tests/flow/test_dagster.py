@@ -121,7 +121,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     def process(hub: Any, delivery_id: str, **rest: Any) -> Any:
         if delivery_id in ids:
-            hub.ledger.deliveries.claim(delivery_id, rest["worker"], rest["clock"]())
+            hub.ledger.leases.claim(delivery_id, rest["worker"], rest["clock"]())
             raise ZeroDivisionError
         return real(hub, delivery_id, **rest)
 
@@ -188,7 +188,7 @@ def test_the_sensor_asks_for_one_run_for_updates_and_one_per_full_extraction(
     first = asked()
     assert sorted(ids for _, ids in first) == sorted([[fulls[0]], [fulls[1]], updates])
     assert asked() == first  # the same attempt has the same key: Dagster starts it once
-    desk.hub.ledger.deliveries.claim(fulls[0], "worker", desk.now)
+    desk.hub.ledger.leases.claim(fulls[0], "worker", desk.now)
     desk.hub.ledger.deliveries.move(fulls[0], State.RECEIVED, desk.now, "worker")
     again = asked()
     assert [ids for _, ids in again] == [ids for _, ids in first]
@@ -261,17 +261,17 @@ def test_the_nightly_job_folds_without_a_visible_change(run: Any, ipas: Any) -> 
 
 def test_a_killed_worker_is_taken_over_at_once(desk: Any, ipas: Any) -> None:
     waiting = desk.hand_in(ipas.marks(ipas.mark()))
-    deliveries = desk.hub.ledger.deliveries
+    deliveries, leases = desk.hub.ledger.deliveries, desk.hub.ledger.leases
     host = socket.gethostname()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    assert deliveries.claim(waiting.deliveryId, f"{host}:{os.getpid()}:alive", desk.now)
-    assert deliveries.end_leases(is_dead, desk.now) == 0, "a living worker keeps its lease"
+    assert leases.claim(waiting.deliveryId, f"{host}:{os.getpid()}:alive", desk.now)
+    assert leases.end(is_dead, desk.now) == 0, "a living worker keeps its lease"
     deliveries.move(waiting.deliveryId, State.RECEIVED, desk.now, "test")
-    assert deliveries.claim(waiting.deliveryId, f"{host}:{ended.pid}:killed", desk.now)
-    assert not deliveries.waiting(at=desk.now)
-    assert deliveries.end_leases(is_dead, desk.now) == 1
-    assert [each.deliveryId for each in deliveries.waiting(at=desk.now)] == [waiting.deliveryId]
+    assert leases.claim(waiting.deliveryId, f"{host}:{ended.pid}:killed", desk.now)
+    assert not leases.waiting(at=desk.now)
+    assert leases.end(is_dead, desk.now) == 1
+    assert [each.deliveryId for each in leases.waiting(at=desk.now)] == [waiting.deliveryId]
     assert desk.process(waiting).state is State.PUBLISHED_WITH_FINDINGS
 
 

@@ -257,7 +257,7 @@ def test_g10_a_hold_nobody_decides_grows_urgent_and_stays(office: Office) -> Non
     before = office.desk.served_bytes()
     for days, level in ((1, 0), (3, 1), (10, 2), (30, 3)):
         at = held.heldAt + timedelta(days=days)
-        assert office.desk.hub.ledger.deliveries.waiting(at=at) == []
+        assert office.desk.hub.ledger.leases.waiting(at=at) == []
         assert office.desk.hub.ledger.deliveries.get(held.deliveryId).escalation(at).level == level
     assert office.desk.served_bytes() == before
     result = holds_are_decided([held], held.heldAt + timedelta(days=12))

@@ -123,7 +123,7 @@ def deliver(
     ledger = hub.ledger.deliveries
     files = [DeliveredFile(f"KH {WORDS[0]} {hour}.xml", f"{hour:064x}", 7)]
     new = ledger.record("KH", right, Kind.UPDATE, "sftp", files, at=at(hour), by="ipob_kh")
-    assert ledger.claim(new.deliveryId, "test", at(hour))
+    assert hub.ledger.leases.claim(new.deliveryId, "test", at(hour))
     return ledger.move(
         new.deliveryId,
         state,

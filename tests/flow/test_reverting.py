@@ -110,7 +110,7 @@ def test_only_what_was_published_can_be_taken_back_and_a_reason_is_asked(
     with pytest.raises(InvalidRequest, match="say why"):
         take_back(desk, done, " ")
     other = desk.hand_in(ipas.marks(ipas.mark(word="X")))
-    assert desk.hub.ledger.deliveries.claim(other.deliveryId, "w", desk.now)
+    assert desk.hub.ledger.leases.claim(other.deliveryId, "w", desk.now)
     with pytest.raises(LedgerConflict, match=f"{other.deliveryId} is being processed"):
         take_back(desk, done)
 

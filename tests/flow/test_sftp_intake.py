@@ -153,7 +153,7 @@ def test_a_killed_upload_stays_incomplete_until_it_is_uploaded_again(
     assert f"KH_{DAY}.zip is not complete" in (cut.reason or "")
     (same,) = collect(days=7).deliveries
     assert same == cut
-    assert intake.ledger.deliveries.waiting("KH") == []
+    assert intake.ledger.leases.waiting("KH") == []
 
     _upload(openssh, source, updates / f"KH_{DAY}.zip")
     (whole,) = collect().deliveries

@@ -72,7 +72,7 @@ def one_day(home: Path, tree: Path, at: datetime) -> list[Exception]:
     failed = list[Exception]()
     hub = Hub.create(Settings(home=home, workers=1))
     deliveries = hub.ledger.deliveries
-    deliveries.end_leases(is_dead, at)
+    hub.ledger.leases.end(is_dead, at)
     Collector(hub.ledger, hub.landing, _impatient, prove_complete).collect(
         Folder(tree), OFFICE, at=at
     )
@@ -89,7 +89,7 @@ def one_day(home: Path, tree: Path, at: datetime) -> list[Exception]:
 def _process(hub: Hub, at: datetime, failed: list[Exception]) -> None:
     """Process what waits; behind a delivery that fails nothing of this office is processed."""
     worker = worker_name("test")
-    for waiting in [] if failed else hub.ledger.deliveries.waiting(at=at):
+    for waiting in [] if failed else hub.ledger.leases.waiting(at=at):
         try:
             process_delivery(hub, waiting.deliveryId, worker=worker, clock=lambda: at)
         except Exception as exc:

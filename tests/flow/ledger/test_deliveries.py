@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.ledger import Channel, DeliveredFile, Delivery, Ledger
-from connectors.ledger.deliveries import LEASE
+from connectors.ledger.leases import LEASE
 from ipregister.deliveries import NEXT, Kind, Receipt, State
 from ipregister.errors import InvalidRequest, LedgerConflict, StoreError, UnknownDelivery
 from ipregister.model import Right
@@ -35,7 +35,7 @@ def brought_to(ledger: Ledger, state: State, content: str = "a") -> Delivery:
     delivery = record(ledger, content)
     if state is State.WITHDRAWN:
         return ledger.deliveries.move(delivery.deliveryId, state, AT, "me")
-    assert ledger.deliveries.claim(delivery.deliveryId, "w", AT)
+    assert ledger.leases.claim(delivery.deliveryId, "w", AT)
     if state is State.CHECKING:
         return ledger.deliveries.get(delivery.deliveryId)
     return ledger.deliveries.move(delivery.deliveryId, state, AT, "w")
@@ -178,14 +178,19 @@ def test_a_step_from_a_state_that_has_passed_is_a_conflict(ledger: Ledger) -> No
         ledger.deliveries.move(delivery.deliveryId, State.PUBLISHED, AT, "me", expected=State.HELD)
 
 
-@pytest.mark.parametrize("action", ["get", "events", "claim", "move"])
-def test_an_unknown_delivery_is_an_error(ledger: Ledger, action: str) -> None:
-    arguments: dict[str, tuple[Any, ...]] = {
-        "claim": ("w", AT),
-        "move": (State.CHECKING, AT, "me"),
-    }
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda ledger: ledger.deliveries.get("KH-1"),
+        lambda ledger: ledger.deliveries.events("KH-1"),
+        lambda ledger: ledger.deliveries.move("KH-1", State.CHECKING, AT, "me"),
+        lambda ledger: ledger.leases.claim("KH-1", "w", AT),
+    ],
+    ids=["get", "events", "move", "claim"],
+)
+def test_an_unknown_delivery_is_an_error(ledger: Ledger, ask: Callable[[Ledger], object]) -> None:
     with pytest.raises(UnknownDelivery, match="no delivery KH-1"):
-        getattr(ledger.deliveries, action)("KH-1", *arguments.get(action, ()))
+        ask(ledger)
 
 
 def test_the_offices_own_dates_make_the_order(ledger: Ledger) -> None:
@@ -196,9 +201,9 @@ def test_the_offices_own_dates_make_the_order(ledger: Ledger) -> None:
         for minute, name in enumerate(order):
             at = AT + timedelta(minutes=minute)
             record(ledger, "abc"[names.index(name)], at, name=name, office=office)
-        waits = ledger.deliveries.waiting(office)
+        waits = ledger.leases.waiting(office)
         assert [delivery.files[0].name for delivery in waits] == names
-    assert ledger.deliveries.waiting("VN") == []
+    assert ledger.leases.waiting("VN") == []
 
 
 def test_only_what_has_to_be_processed_waits(ledger: Ledger) -> None:
@@ -207,7 +212,7 @@ def test_only_what_has_to_be_processed_waits(ledger: Ledger) -> None:
     held = made[State.HELD].deliveryId
 
     def waiting(at: datetime | None = None) -> set[str]:
-        return {delivery.deliveryId for delivery in ledger.deliveries.waiting(at=at)}
+        return {delivery.deliveryId for delivery in ledger.leases.waiting(at=at)}
 
     assert waiting() == waiting(AT + LEASE / 2) == {received.deliveryId}
     assert waiting(AT + LEASE) == {received.deliveryId, checking.deliveryId}
@@ -232,17 +237,17 @@ def test_the_history_is_listed_newest_first(ledger: Ledger) -> None:
 
 def test_a_lease_keeps_others_away_until_it_expires(ledger: Ledger) -> None:
     name = record(ledger).deliveryId
-    deliveries = ledger.deliveries
-    assert deliveries.claim(name, "first", AT)
-    assert not deliveries.claim(name, "second", AT + LEASE / 2)
-    assert deliveries.renew(name, "first", AT + LEASE / 2)
-    assert not deliveries.claim(name, "second", AT + LEASE)
-    assert deliveries.claim(name, "second", AT + 2 * LEASE)
-    assert not deliveries.renew(name, "first", AT + 2 * LEASE)
+    deliveries, leases = ledger.deliveries, ledger.leases
+    assert leases.claim(name, "first", AT)
+    assert not leases.claim(name, "second", AT + LEASE / 2)
+    assert leases.renew(name, "first", AT + LEASE / 2)
+    assert not leases.claim(name, "second", AT + LEASE)
+    assert leases.claim(name, "second", AT + 2 * LEASE)
+    assert not leases.renew(name, "first", AT + 2 * LEASE)
     with pytest.raises(LedgerConflict, match="another worker"):
         deliveries.move(name, State.PUBLISHED, AT + 2 * LEASE, "first", worker="first")
     deliveries.move(name, State.PUBLISHED, AT + 2 * LEASE, "second", worker="second")
-    assert not deliveries.claim(name, "third", AT + 9 * LEASE)
+    assert not leases.claim(name, "third", AT + 9 * LEASE)
     assert [(event.state, event.actor, event.reason) for event in deliveries.events(name)] == [
         (State.RECEIVED, "ipob_kh", None),
         (State.CHECKING, "first", None),
@@ -253,7 +258,7 @@ def test_a_lease_keeps_others_away_until_it_expires(ledger: Ledger) -> None:
 
 def test_of_several_workers_one_gets_the_delivery(ledger: Ledger, together: Together) -> None:
     names = [record(ledger, f"{n:x}").deliveryId for n in range(16)]
-    work = f"result = [ledger.deliveries.claim(name, str(number), AT) for name in {names}]"
+    work = f"result = [ledger.leases.claim(name, str(number), AT) for name in {names}]"
     for claims in zip(*together(2, work), strict=True):
         assert sorted(claims) == [False, True]
     assert all(len(ledger.deliveries.events(name)) == 2 for name in names)

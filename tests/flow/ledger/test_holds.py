@@ -20,7 +20,7 @@ HOLD = {"code": "mass_vanish", "codes": ["mass_vanish"], "had": 100}
 def claimed(ledger: Ledger, content: str = "a") -> Delivery:
     files = [DeliveredFile(f"{content}.zip", content * 64, 5)]
     delivery = ledger.deliveries.record("KH", MARKS, Kind.UPDATE, "sftp", files, AT, "ipob_kh")
-    assert ledger.deliveries.claim(delivery.deliveryId, "w", AT)
+    assert ledger.leases.claim(delivery.deliveryId, "w", AT)
     return delivery
 
 
