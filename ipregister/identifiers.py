@@ -34,6 +34,10 @@ _BASE32_PAIRS = [first + second for first in _BASE32 for second in _BASE32]
 _TEN_BITS = range(110, -1, -10)
 """Where each pair of characters begins in the 120 bits of a record's identifier."""
 
+_LOOKS_LIKE = str.maketrans(
+    "АВЕКМНОРСТХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧ\u2044\u2215\u2212",  # noqa: RUF001 that is what it is about
+    "ABEKMHOPCTXIJSABEZHIKMNOPTYX//-",
+)
 _PUNCTUATION = re.compile(r"[^0-9A-Z]")
 
 
@@ -47,6 +51,22 @@ def normalised_number(number: str) -> str:
     if not number.isascii():
         number = unicodedata.normalize("NFKC", number)
     return "".join(number.upper().split())
+
+
+def likely_number(number: str) -> str:
+    """Return a number as it was probably meant, for the office to confirm.
+
+    Digits of any script become 0 to 9, dashes and strokes plain ones, Cyrillic and Greek capitals
+    the Latin ones they look like; what cannot be seen goes.
+    """
+    plain = []
+    for mark in normalised_number(number):
+        category = unicodedata.category(mark)
+        if category == "Pd":
+            plain.append("-")
+        elif category != "Cf":
+            plain.append(str(unicodedata.decimal(mark, mark)))
+    return "".join(plain).translate(_LOOKS_LIKE)
 
 
 def record_id(key: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 from ipregister import record_walk, setters, steps
 from ipregister.elements import Element, attribute
 from ipregister.format_tree import FormatTree
-from ipregister.identifiers import derive_st13, record_key
+from ipregister.identifiers import derive_st13, likely_number, record_key
 from ipregister.model import Right, load_tables
 from ipregister.profiles import Format, Route, load_profile
 from ipregister.record_tree import Issue, Level, Row, Unknown, Walk
@@ -115,13 +115,19 @@ class RecordMapping:
             if "registrationNumber" not in row:
                 return
             number = f"R{row['registrationNumber']}"
-        # Where no shape is known: another script's digits or an invisible space look the same.
-        elif not (self._number_shape.fullmatch(number) if self._number_shape else number.isascii()):
-            line = mapped.lines.get("applicationNumber")
-            mapped.issues.append(Issue(UNKNOWN_SHAPE, "applicationNumber", number, line))
+        elif not self._has_known_shape(number):
+            line, likely = mapped.lines.get("applicationNumber"), likely_number(number)
+            suggested = likely if likely != number and self._has_known_shape(likely) else None
+            mapped.issues.append(Issue(UNKNOWN_SHAPE, "applicationNumber", number, line, suggested))
         mapped.key = record_key(self.office, self.right, number)
         if st13 := derive_st13(self.office, self._shapes, number, row.get("applicationDate")):
             row["st13"] = st13
+
+    def _has_known_shape(self, number: str) -> bool:
+        if self._number_shape is None:
+            # Digits of another script and invisible spaces are no office's, known or not.
+            return number.isascii()
+        return self._number_shape.fullmatch(number) is not None
 
 
 def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:

@@ -260,6 +260,23 @@ def test_a_number_that_only_looks_like_another_is_told_of_any_office(number: str
     assert mapped("<Number>AB/12-3 (x)</Number>").issues == []
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("kh/12/19", "KH/12/19"),
+        (" KH / 12/19\u200b", "KH/12/19"),
+        ("\u041aH\u221512\u2044๑๙", "KH/12/19"),
+        ("KH/12-19", None),
+        ("KH/12/x", None),
+    ],
+)
+def test_a_number_is_proposed_where_the_office_has_such(written: str, meant: str | None) -> None:
+    record = mapped(f"<Number>{written}</Number>", numberShapes=["^KH/[0-9]+/[0-9]{2}$"])
+    assert [issue.suggested for issue in record.issues] == [meant]
+    assert record.row["applicationNumber"] == written.strip()
+    assert [i.suggested for i in mapped("<Number>4\u20132019</Number>").issues] == ["4-2019"]
+
+
 def derived(inside: str, *entries: dict[str, Any], header: dict[str, str] | None = None) -> Mapped:
     return mapped(inside, header, derive=list(entries))
 
