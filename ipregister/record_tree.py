@@ -16,8 +16,9 @@ Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
 
 Unknown = dict[str, list[Any]]
-"""What a format does not know: path below the record to ``[count, first line]``. Elements, and
-``text()`` between elements: a name written into ``Applicant`` itself is not to vanish."""
+"""What a format does not know: path below the record to ``[count, first line]``. Elements,
+``text()`` between elements: a name written into ``Applicant`` itself is not to vanish; and
+``@name`` of elements without the text they should have."""
 
 
 @dataclass(frozen=True, slots=True)

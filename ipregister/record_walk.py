@@ -11,6 +11,10 @@ from ipregister.record_tree import Level, Node, Row, Walk
 
 _NO = frozenset({"", "false", "0", "no", "n"})
 
+_ABOUT_TEXT = frozenset({"languageCode", "sequenceNumber", "id"})
+_OF_SCHEMAS = "{http://www.w3.org/"
+"""Attributes that say nothing where there is no text: xsi:nil, xml:space."""
+
 _RAISED = frozenset({"sub", "sup"})
 _IN_WORDS = _RAISED | {"b", "i", "u", "o", "s", "em", "strong", "smallcaps", "font", "span"}
 """Markup that may stand within a word, of HTML, ST.36 and ST.96; any other one parts words."""
@@ -42,6 +46,8 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
             text = _inner_text(child) if len(child) else child.text
             if text and (text := text.strip()):
                 take(walk, level, text, child)
+            elif names := child.keys():
+                _note_attributes(walk, target, names, child)
         elif target.is_wrapper:
             walk_element(walk, level, child, target)
         elif target.item is not None:
@@ -129,6 +135,13 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
             parent.lines[name].append(lines)
         else:
             parent.row[name], parent.lines[name] = [item], [lines]
+
+
+def _note_attributes(walk: Walk, node: Node, names: list[str], where: Element) -> None:
+    """Note the attributes of an empty element: one of them may hold what its text should."""
+    for name in names:
+        if not name.startswith(_OF_SCHEMAS) and local_name(name) not in _ABOUT_TEXT:
+            _note_unknown(walk, node, f"@{local_name(name)}", where)
 
 
 def _note_unknown(walk: Walk, node: Node, name: str, where: Element) -> None:

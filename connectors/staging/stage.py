@@ -202,7 +202,8 @@ def _note_whole_delivery(
     if total.read == 0:
         notes.note(NO_RECORDS, file=first)
     for path, (count, line) in sorted(total.unknown.items()):
-        what = "text" if path.rpartition("/")[2] == "text()" else "element"
+        name = path.rpartition("/")[2]
+        what = "text" if name == "text()" else "attribute" if name[0] == "@" else "element"
         message = f"The {what} {path} is not known; it occurs {count:,} times."
         notes.note(
             UNKNOWN_ELEMENT, file=first, line=line, elementPath=path, value=path, message=message

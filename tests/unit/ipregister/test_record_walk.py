@@ -145,3 +145,13 @@ def test_the_walk_takes_elements_of_the_standard_library_too() -> None:
     assert elements.attribute(element, "a") == "1"
     assert elements.attribute(element, "b") is None
     assert elements.local_name("{urn:a}Mark") == elements.local_name("Mark") == "Mark"
+
+
+def test_attributes_in_place_of_a_text_are_counted_as_unknown() -> None:
+    spaces = "xmlns:i='http://www.w3.org/2001/XMLSchema-instance' xmlns:c='urn:c'"
+    row, unknown = read(
+        f"<Mark {spaces}><Number value='1'/><Number c:value='2'> </Number><Number i:nil='true'/>"
+        "<Words><Word languageCode='km'/></Words><Number x='y'>3</Number></Mark>"
+    )
+    assert row == {"applicationNumber": "3"}
+    assert unknown == {"Number/@value": [2, 1]}
