@@ -36,10 +36,13 @@ class Disbelieved:
     reason: str
 
 
-def read(text: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
-    """Return header and claims; ``None`` unless both are JSON objects without duplicates."""
+def read(text: str, *, most: int = MAX_CHARACTERS) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Return header and claims; ``None`` unless both are JSON objects without duplicates.
+
+    Nor is there anything in a text of more than ``most`` characters.
+    """
     segments = text.split(".")
-    if len(text) > MAX_CHARACTERS or len(segments) != 3:
+    if len(text) > most or len(segments) != 3:
         return None
     header, claims = read_segment(segments[0]), read_segment(segments[1])
     return None if header is None or claims is None else (header, claims)

@@ -67,6 +67,17 @@ def test_after_a_revocation_it_says_so(shared: Any) -> None:
     assert shared.get(MINE, Role.THIRD_PARTY).status_code == 404
 
 
+def test_a_certificate_of_much_that_is_withheld_verifies_too(shared: Any) -> None:
+    """All rights with nothing but core: the longest list of elements there is."""
+    desk, least = shared.desk, frozenset(Disclosure) - {Disclosure.CORE}
+    desk.hub.ledger.authorizations.set(
+        "KH", "Ann", dict.fromkeys(Right, least), None, desk.now, "L"
+    )
+    text, published = shared.get(PATH, AUTHORIZER).text, shared.http.get("/oauth2/jwks").text
+    assert len(text) > 8_192
+    assert verify(text, published)["withheldElements"].keys() == set(Right)
+
+
 def test_what_was_changed_or_signed_by_others_is_not_believed(shared: Any) -> None:
     text, published = shared.get(PATH, AUTHORIZER).text, shared.http.get("/oauth2/jwks").text
     head, claims, signature = text.split(".")
@@ -79,6 +90,10 @@ def test_what_was_changed_or_signed_by_others_is_not_believed(shared: Any) -> No
         verify(text, '{"keys": []}')
     with pytest.raises(ContentMismatch, match="not a JWK Set"):
         verify(text, "[]")
+    (key,) = json.loads(published)["keys"]
+    for damage in ({"kty": None}, {"crv": "P-999"}, {"x": "!"}, {"y": 5}):
+        with pytest.raises(ContentMismatch, match="damaged"):
+            verify(text, json.dumps({"keys": [key | damage]}))
     for wrong in ("", "a.b.c", jwt.encode({"sub": "x"}, "k" * 32, algorithm="HS256")):
         with pytest.raises(ContentMismatch, match="not a restriction certificate"):
             verify(wrong, published)
