@@ -148,12 +148,17 @@ async def read_snapshot(request: Request) -> Response:
 
 
 def may_have(service: Service, access: Access, task: Task) -> bool:
-    """Tell whether a client may see everything that is in a file now."""
+    """Tell whether a client may see everything that is in a file now.
+
+    It was made of this office, right and view, whatever number their space has in a store that
+    was made anew since.
+    """
     grant = access.grants.get((task.office, task.right))
     if grant is None:
         return False
     now = service.serving.place(task.office, task.right, grant)
-    here = (now.space, now.view) == (task.place.space, task.place.view)
+    # Where nothing is published there is no view, and nothing says which one is the client's.
+    here = (bool(now.space), now.view) == (bool(task.place.space), task.place.view)
     return here and not task.place.mask & ~now.mask
 
 

@@ -6,6 +6,7 @@ import runpy
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -23,6 +24,7 @@ from connectors.exports import mapped
 from connectors.exports.preparing import Exports
 from connectors.exports.tasks import Snapshot
 from connectors.receipts.journal import Receipt, journals, read_journal
+from connectors.serving.schema import connect
 from ipregister.model import Disclosure, Right, load_tables
 
 _WORLD: Any = runpy.run_path(str(Path(__file__).with_name("bulk_world.py")))
@@ -246,6 +248,21 @@ def test_a_file_is_gone_with_the_right_to_it_half_way_through(
     assert fetch(acme, mine).status_code == 200
     hub.ledger.authorizations.revoke("KH", "Acme", now(), "test")
     assert fetch(acme, mine).status_code == 404
+
+
+def test_a_transfer_goes_on_where_the_store_was_made_anew(hub: Running, acme: httpx.Client) -> None:
+    """Spaces of the new store have other numbers, and the file is what it was."""
+    job = export(acme)
+    first = fetch(acme, job, Range="bytes=0-99")
+    with closing(connect(hub.serving.path, writer=True)) as anew:
+        for table, column in (("space", "id"), ("publication", "space"), ("record", "space")):
+            anew.execute(f"UPDATE {table} SET {column} = {column} + 7")
+    rest = fetch(acme, job, Range="bytes=100-")
+    assert (first.status_code, rest.status_code) == (206, 206)
+    assert sha256(first.content + rest.content).hexdigest() == job["downloads"][0]["sha256"]
+    assert acme.get(f"/v1/jobs/{job['jobId']}").json()["status"] == "COMPLETED"
+    hub.share(NO_PERSONS | {Disclosure.DOCUMENTS})
+    assert fetch(acme, job).status_code == 404
 
 
 def test_clients_with_the_same_rights_share_a_file_and_no_address(
