@@ -8,6 +8,7 @@ as well, so neither a crash nor a restart loses it.
 import fcntl
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,9 @@ MAX_ATTEMPTS = 3
 MAX_WAITING = 1_000
 """Tasks that may wait; a file of 200,000 records takes about five seconds."""
 
+MAX_WAITING_EACH = 200
+"""Of them, those one client asked for: files of every office, right and form, or so; one that
+asks for a file of each word there is would keep everybody else from asking for any."""
 
 HUB = "hub"
 """Stands for the hub itself among those who wish for files."""
@@ -69,6 +73,8 @@ class ExportStore:
         self._manifests, self._queue = root / "manifests", root / "queue"
         self._failed, self._work = root / "failed", root / "work"
         self._wishes = root / "wishes"
+        # Of the one builder, who outlives no queue: nobody's files wait for all of another's.
+        self._turns: dict[str, int] = {}
 
     def create(self) -> None:
         """Make the directories; only the hub's user may look into them."""
@@ -87,6 +93,8 @@ class ExportStore:
     def ask(self, task: Task, by: str = HUB, at: datetime | None = None) -> bool:
         """Put a task into the queue, unless it is ready or there; false when the queue is full.
 
+        So it is for one client when it waits for too much already.
+
         Who (``by``) asked for it before and did not cancel wants the same since then.
 
         Raises:
@@ -96,7 +104,7 @@ class ExportStore:
             return True
         with self._wishing():
             there = self.snapshot(task.key) is not None or self._waiting(task.key).exists()
-            if not there and len(list(self._queue.glob("*.json"))) >= MAX_WAITING:
+            if not there and self._is_full(by):
                 return False
             found = self.wish(task.key, by)
             if not there or found is None or found.cancelledAt is not None:
@@ -153,13 +161,15 @@ class ExportStore:
         return 0 if waiting is None else waiting.progress
 
     def next(self) -> Task | None:
-        """Return the task that waits longest, and note that it was begun."""
-        for path in sorted(self._queue.glob("*.json"), key=_place):
+        """Return the task whose turn it is, and note that it was begun."""
+        for path, wanted_by in self._in_turn():
             with self._wishing():
                 if (waiting := self._read_waiting(path.stem)) is None:
                     continue  # cancelled at this moment
                 if waiting.attempts < MAX_ATTEMPTS:
                     self._note(path, Waiting(waiting.task, waiting.attempts + 1))
+                    turn = max(self._turns.values(), default=0) + 1
+                    self._turns |= dict.fromkeys(wanted_by, turn)
                     reach("export.begun")
                     return waiting.task
             self.give_up(waiting.task, "crash")
@@ -246,6 +256,25 @@ class ExportStore:
             if now.timestamp() - path.stat().st_mtime > RETENTION.total_seconds():
                 path.unlink(missing_ok=True)
         return freed
+
+    def _in_turn(self) -> list[tuple[Path, set[str]]]:
+        """Return what waits and who wants it: first who had a turn longest ago, or none yet."""
+        wanted_by = defaultdict[str, set[str]](set)
+        for wish in self._wishes.glob("*.json"):
+            key, by = wish.stem.split(".")
+            wanted_by[key].add(by)
+        waiting = [
+            (path, wanted_by.get(path.stem) or {""})
+            for path in sorted(self._queue.glob("*.json"), key=_place)
+        ]
+        return sorted(waiting, key=lambda each: min(self._turns.get(by, 0) for by in each[1]))
+
+    def _is_full(self, by: str) -> bool:
+        waiting = list(self._queue.glob("*.json"))
+        if by == HUB or len(waiting) < MAX_WAITING_EACH:
+            return len(waiting) >= MAX_WAITING
+        mine = sum(self._wish(path.stem, by).exists() for path in waiting)
+        return mine >= MAX_WAITING_EACH or len(waiting) >= MAX_WAITING
 
     def _manifest(self, key: str) -> Path:
         return self._manifests / f"{key}.json"

@@ -263,6 +263,33 @@ def test_nobody_prunes_under_a_builder_at_work(hub: Hub) -> None:
     assert hub.exports.maintain(later) == made.bytes
 
 
+def test_one_client_does_not_fill_the_queue(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MAX_WAITING_EACH", 2)
+    hub.publish(mark(10))
+    wanted = [hub.task(q=f"word {number}") for number in range(4)]
+    assert [hub.exports.ask(task, "greedy") for task in wanted[:3]] == [True, True, False]
+    assert hub.exports.ask(wanted[0], "greedy")  # waits already
+    assert hub.exports.ask(wanted[2], "other")
+    assert hub.exports.ask(wanted[3])  # the hub's own: tables of Delta Sharing
+    hub.drain()
+    assert hub.exports.ask(hub.task(q="more"), "greedy")
+
+
+def test_nobody_waits_for_all_that_another_wants(hub: Hub) -> None:
+    hub.publish(mark(10))
+    one, two, three, first, own = (hub.task(q=f"word {number}") for number in range(5))
+    for task in (one, two, three):
+        hub.exports.ask(task, "greedy")
+    hub.exports.ask(two, "late")
+    hub.exports.ask(first, "late")
+    hub.exports.ask(own)
+    done = []
+    while (task := hub.exports.next()) is not None:
+        done.append(task)
+        hub.exports.give_up(task, "done")
+    assert done == [one, two, own, three, first]
+
+
 def test_the_queue_has_an_end(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "MAX_WAITING", 1)
     hub.publish(mark(10))
