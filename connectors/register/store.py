@@ -265,6 +265,8 @@ class RegisterStore:
         path = self.root / right / part
         # The folder alone is what a full disk or a kill left of a table that was being made.
         if not any((path / "_delta_log").glob("*.json")):
+            if any(path.glob("office=*/*")):  # a new table here would be an empty register
+                raise StoreError(f"{path} has lost its _delta_log: restore it from a backup.")
             schema = log_schema(right) if part == "log" else _base_schema(right)
             DeltaTable.create(
                 path,

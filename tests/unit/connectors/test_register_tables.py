@@ -1,10 +1,11 @@
 """The register's Delta tables: what a list of their files would get wrong is refused."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import DeltaTable, TableFeatures
+from deltalake import DeltaTable, TableFeatures, write_deltalake
 
 from connectors.register.cutting import files_now
 from connectors.register.store import RegisterStore
@@ -32,6 +33,13 @@ def test_a_table_whose_making_was_broken_off_is_made_anew(tmp_path: Path) -> Non
     (tmp_path / Right.DESIGNS / "log" / "_delta_log").mkdir(parents=True)
     assert files_now(tmp_path) == []
     assert RegisterStore(tmp_path).offices(Right.DESIGNS) == []
+
+
+def test_a_table_that_lost_its_log_is_no_empty_register(tmp_path: Path) -> None:
+    write_deltalake(table(tmp_path), pa.table({"office": ["KH"], "changeSeq": [1]}), mode="append")
+    shutil.rmtree(tmp_path / Right.DESIGNS / "log" / "_delta_log")
+    with pytest.raises(StoreError, match="has lost its _delta_log"):
+        RegisterStore(tmp_path).offices(Right.DESIGNS)
 
 
 @pytest.mark.parametrize("configuration", [VECTORS, MAPPING], ids=["vectors", "mapping"])
