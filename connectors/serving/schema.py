@@ -85,14 +85,20 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
     """Open the store, creating its tables when the file is new.
 
     Raises:
-        ConfigurationError: the file has another layout and must be rebuilt.
+        ConfigurationError: the file is damaged or has another layout, and must be rebuilt.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Connections are kept one per thread; whoever closes the store closes all of them.
     connection = sqlite3.connect(
         path, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=256
     )
-    connection.execute("PRAGMA journal_mode = WAL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError as exc:
+        connection.close()
+        if exc.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise
+        raise ConfigurationError(f"{path.name} is damaged. {_rebuild_it(path)}") from exc
     # A delivery the ledger calls published must survive a power cut: one fsync per delivery.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA journal_size_limit = 67108864")
@@ -117,9 +123,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         connection.execute("COMMIT")
     if (found := _version(connection)) != VERSION:
         raise ConfigurationError(
-            f"{path.name} has layout {found}, this program needs {VERSION}. Rebuild it from "
-            f"the register: iphub rebuild-serving --home {path.parent}"
+            f"{path.name} has layout {found}, this program needs {VERSION}. {_rebuild_it(path)}"
         )
+
+
+def _rebuild_it(path: Path) -> str:
+    return f"Rebuild it from the register: iphub rebuild-serving --home {path.parent}"
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -18,7 +18,7 @@ from connectors import serving_store
 from connectors.serving import counting, reading, schema, streaming
 from connectors.serving_store import Count, Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
-from ipregister.errors import SearchTooSlow
+from ipregister.errors import ConfigurationError, SearchTooSlow
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import RowRule
 
@@ -67,6 +67,13 @@ def test_a_record_is_its_allowed_fragments(
     assert msgspec.json.decode(body) == expected
     page = store.page("KH", TM, Grant(allowed), Filters(), limit=10)
     assert (page.bodies, page.last) == ([body], None)
+
+
+def test_a_damaged_file_is_said_to_be_rebuilt(tmp_path: Path) -> None:
+    damaged = tmp_path / "serving.sqlite"
+    damaged.write_bytes(b"no database" * 1_000)
+    with pytest.raises(ConfigurationError, match=r"is damaged.*iphub rebuild-serving"):
+        ServingStore(damaged).totals()
 
 
 def test_the_same_delivery_twice_is_once(store: ServingStore) -> None:
