@@ -14,7 +14,7 @@ from sqlite3 import OperationalError
 from time import sleep
 
 from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from connectors.faults import reach
 from connectors.ledger.commits import Commits
@@ -86,7 +86,16 @@ class Database:
 
 
 def _engine(url: str) -> Engine:
-    parsed = make_url(url)
+    try:
+        parsed = make_url(url)
+    except (
+        ArgumentError,
+        ValueError,
+    ) as exc:  # says no more than this, as the URL may hold a password
+        raise ConfigurationError(
+            "the ledger's URL is none: write sqlite:///FILE or "
+            "postgresql+psycopg://USER:PASSWORD@HOST/DATABASE"
+        ) from exc
     if parsed.drivername not in ("sqlite", "postgresql+psycopg"):
         raise ConfigurationError(
             f"the ledger's URL begins with {parsed.drivername}: write sqlite:// or postgresql+psycopg://"

@@ -247,7 +247,8 @@ def test_a_ledger_of_a_newer_program_is_refused(ledger: Ledger, url: str, tamper
 
 
 @pytest.mark.parametrize(
-    "wrong", ["mysql://x/y", "postgresql://x/y", "sqlite://", "sqlite+aiosqlite:///x"]
+    "wrong",
+    ["mysql://x/y", "postgresql://x/y", "sqlite://", "sqlite+aiosqlite:///x", "hub", "x://h:p/y"],
 )
 def test_other_urls_are_refused(wrong: str) -> None:
     with pytest.raises(ConfigurationError, match="ledger"):
