@@ -187,8 +187,10 @@ def _load(*path: str) -> dict[str, Any]:
         raise ConfigurationError(f"offices/{'/'.join(path)} does not exist")
     try:
         document: dict[str, Any] = strict_yaml.load(source.read_text("utf-8"))
-    except yaml.YAMLError as exc:
+    except (yaml.YAMLError, UnicodeDecodeError) as exc:
         raise ConfigurationError(f"offices/{'/'.join(path)}: {exc}") from exc
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"offices/{'/'.join(path)}: it has no keys, such as office: KH")
     return document
 
 
@@ -227,9 +229,16 @@ def load_profile(office: str) -> Profile:
             right: _merge(_load("formats", f"{own['format']}.yaml"), own)
             for right, own in document["rights"].items()
         }
-        return Profile.model_validate(document)
-    except (ValidationError, AttributeError, KeyError, TypeError) as exc:
+        profile = Profile.model_validate(document)
+    except KeyError as exc:
+        raise ConfigurationError(f"offices/{office.lower()}.yaml: no {exc} is given") from exc
+    except (ValidationError, AttributeError, TypeError) as exc:
         raise ConfigurationError(f"offices/{office.lower()}.yaml: {exc}") from exc
+    if profile.office != office.upper():
+        raise ConfigurationError(
+            f"offices/{office.lower()}.yaml: it says that it is of {profile.office}"
+        )
+    return profile
 
 
 @cache

@@ -1,6 +1,7 @@
 """Profiles: how an office's own ways are laid over a shared format."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +76,7 @@ def test_an_office_has_quiet_times_without_asking(written: dict[str, Any]) -> No
     "wrong",
     [
         {"office": "KHM"},
+        {"office": "LA"},  # copied, and not changed
         {"colour": "red"},
         {
             "rules": {
@@ -93,6 +95,24 @@ def test_a_wrong_profile_does_not_load(wrong: dict[str, Any], written: dict[str,
     written |= wrong
     with pytest.raises(ConfigurationError, match=r"offices/kh\.yaml"):
         profiles.load_profile("KH")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "it has no keys"),
+        (b"- office: KH", "it has no keys"),
+        (b"office: KH\nright: {}", "no 'rights' is given"),
+        (b"# D\xe9partement\noffice: KH", "'utf-8' codec can't decode byte 0xe9"),
+    ],
+)
+def test_what_is_no_profile_is_said_with_the_file(
+    content: bytes, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "kh.yaml").write_bytes(content)
+    monkeypatch.setattr(profiles, "files", lambda _package: tmp_path)
+    with pytest.raises(ConfigurationError, match=rf"offices/kh\.yaml: {told}"):
+        profiles.load_profile.__wrapped__("KH")
 
 
 def test_an_office_that_does_not_send_a_right_says_so(written: dict[str, Any]) -> None:
