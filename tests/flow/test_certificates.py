@@ -1,5 +1,6 @@
 """Restriction certificates: what an office shares, signed, verified without the hub."""
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from ipregister.errors import ContentMismatch
 from ipregister.model import Disclosure, Right
 from ipregister.roles import Role
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "authorise-a-third-party.md"
 PATH = "/v1/offices/KH/authorizations/Ann/certificate"
 MINE = "/v1/me/authorizations/KH/certificate"
 AUTHORIZER = Role.OFFICE_AUTHORIZER
@@ -111,12 +113,17 @@ def test_a_rotated_key_still_verifies_what_it_signed(shared: Any) -> None:
 def test_the_command_line_issues_and_verifies(shared: Any, tmp_path: Path) -> None:
     home, made = str(shared.desk.hub.home.root), tmp_path / "kh.jws"
     run, keys = CliRunner().invoke, tmp_path / "jwks.json"
+    shared.desk.hub.signing_keys().rotate(shared.desk.now)  # so that two keys are published
     keys.write_text(shared.http.get("/oauth2/jwks").text)
     who = ["--office", "KH", "--third-party", "Ann"]
     issue = ["certificate", "issue", *who, "--home", home, "--output", str(made)]
     assert run(app, issue).exit_code == 0
     checked = run(app, ["certificate", "verify", str(made), "--jwks", str(keys)])
     assert (checked.exit_code, "withheld stakeholder" in checked.stdout) == (0, True)
-    made.write_text(made.read_text()[:-5] + "AAAA\n")
+    # As the guide tells anybody, on the file as it was written.
+    lines = GUIDE.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
+    with contextlib.chdir(tmp_path):
+        exec(compile(lines, GUIDE.name, "exec"), {})
+    made.write_text(made.read_text()[:-4] + "AAAA")
     with pytest.raises(ContentMismatch):
         run(app, ["certificate", "verify", str(made), "--jwks", str(keys)], catch_exceptions=False)
