@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ from connectors.hub import Hub
 from iphub.context import BEHIND_READERS, HomeOption, settings
 from iphub.output import FAILED, Format, emit, progress
 from iphub.stopping import asked_to_stop, stop_children
+from ipregister.errors import ConfigurationError
 
 LOOKED_AFTER_SECONDS = 15.0
 
@@ -39,6 +41,12 @@ def dagster(
     """Show Dagster on loopback, with sensors and schedules live, until Ctrl-C."""
     hub = Hub.open(settings(home))
     hub.close()
+    if _is_taken(port):
+        # Dagster's own web server says so and stays, with a second daemon at the same home.
+        raise ConfigurationError(
+            f"Port {port} is taken, perhaps by another `iphub dagster`: one is enough for a hub. "
+            "For another hub's name another one: --port"
+        )
     stopped = asked_to_stop()
     process = start_dagster(hub.home.root, port)
     url = f"http://127.0.0.1:{port}"
@@ -54,6 +62,11 @@ def dagster(
                 raise typer.Exit(FAILED)
     finally:
         stop_children([process])
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def look_after(port: int, stopped: threading.Event) -> None:

@@ -4,13 +4,17 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dagster_graphql.schema import create_schema
 from graphql import parse, validate
 
+from connectors.hub import Hub
+from connectors.settings import Settings
 from iphub import dagster_ui
+from ipregister.errors import ConfigurationError
 
 LOADED, LOST = "RepositoryLocation", "PythonError"
 
@@ -83,3 +87,12 @@ def test_code_that_dagster_lost_is_loaded_again(
     looking.join()
 
     assert told.reloaded == reloaded
+
+
+def test_on_a_port_that_is_taken_no_second_dagster_is_started(
+    web: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Hub.create(Settings(home=tmp_path / "hub")).close()
+    monkeypatch.setattr(dagster_ui, "start_dagster", lambda *_: pytest.fail("it was started"))
+    with pytest.raises(ConfigurationError, match=f"Port {web[1]} is taken"):
+        dagster_ui.dagster(tmp_path / "hub", port=web[1])
