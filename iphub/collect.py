@@ -81,7 +81,7 @@ def _say(out: Console, reports: list[CollectReport]) -> None:
             out.print(
                 f"{report.office}: left alone, {problem.reason}: {problem.path}", markup=False
             )
-    looked_at = [report for report in reports if report.visited]
+    looked_at = [report for report in reports if report.visited and report.error is None]
     if looked_at and not any(report.deliveries for report in looked_at):
         out.print(f"Nothing new at {len(looked_at)} offices.")
 

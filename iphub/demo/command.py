@@ -82,6 +82,11 @@ def _say(out: Console, made: Demo, document: dict[str, Any], *, once: bool) -> N
     api = document["api"]
     iphub = "iphub" if shutil.which("iphub") else str(Path(sys.executable).with_name("iphub"))
     serve = f"{iphub} serve --home {made.home} --port {api.rpartition(':')[2]}"
+    by_hand = [
+        f"  {iphub} sftp serve --home {made.home}  (in another terminal: the demo's has ended)",
+        f"  {iphub} collect --home {made.home}",
+        f"  {iphub} process --home {made.home}",
+    ]
     lines = [
         "",
         f"Somsak, data manager of an office: open {made.reports[CODES[0]]}",
@@ -89,7 +94,8 @@ def _say(out: Console, made: Demo, document: dict[str, Any], *, once: bool) -> N
         f"  {iphub} deliveries --home {made.home} --office KH",
         f"  {iphub} report --home {made.home} --office TH --format html --output th.html",
         f"  drop a file below {document['sftpTree']}/ipob_kh/Trademarks/Updates"
-        + (" and run collect, then process" if once else ": it is collected in 15 s"),
+        + (", then" if once else ": it is collected in 15 s"),
+        *(by_hand if once else []),
         "",
         "Ms Lim, who authorises sharing:",
         f"  {iphub} authorization show --home {made.home} --office KH "

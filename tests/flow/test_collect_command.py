@@ -101,6 +101,7 @@ def test_who_names_another_server_or_key_is_not_kept_waiting_for_what_failed_bef
         refused = CliRunner().invoke(app, [*options, str(other)])
         mended = CliRunner().invoke(app, [*options, str(settings.known_hosts)])
     assert (refused.exit_code, "is unknown" in " ".join(refused.output.split())) == (2, True)
+    assert "Nothing new" not in refused.output  # nobody could look
     assert (mended.exit_code, "Nothing new at 2 offices" in mended.output) == (0, True)
 
 
