@@ -71,6 +71,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Disposition", 'attachment; filename="KH-trademarks.parquet"')
             self.send_header("Cache-Control", "private, no-cache")
             self.send_header("Content-Type", "application/vnd.apache.parquet")
+            self.send_header("X-Request-Id", "0123456789abcdef")
+            self.send_header("RateLimit", '"requests";r=9;t=1')
         self.send_header("X-Seen", self.headers.get("X-Forwarded-For", ""))
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -90,6 +92,8 @@ def test_nginx_sends_what_the_api_hands_over(nginx_server: tuple[str, Path]) -> 
     assert whole.headers["content-type"] == "application/vnd.apache.parquet"
     assert whole.headers["content-disposition"] == 'attachment; filename="KH-trademarks.parquet"'
     assert whole.headers["cache-control"] == "private, no-cache"
+    assert whole.headers["x-request-id"] == "0123456789abcdef"
+    assert whole.headers["ratelimit"] == '"requests";r=9;t=1'
     rest = httpx.get(
         path, headers=good | {"Range": "bytes=1000-", "If-Range": whole.headers["etag"]}
     )
@@ -100,3 +104,5 @@ def test_nginx_sends_what_the_api_hands_over(nginx_server: tuple[str, Path]) -> 
     assert httpx.get(f"{url}/v1/x", headers={"X-Forwarded-For": "10.9.8.7"}).headers["x-seen"] == (
         "127.0.0.1"
     )
+    assert httpx.get(f"{url}/metrics", headers=good).status_code == 404
+    assert "x-seen" not in httpx.get(f"{url}/metrics").headers  # the API was not asked
