@@ -13,7 +13,8 @@ from connectors.gate import Gate
 from connectors.hub import Home, ledger_url
 from connectors.ledger import Ledger
 from connectors.register.store import RegisterStore
-from connectors.views import used_views
+from connectors.serving_store import ServingStore
+from connectors.views import prepare_views, used_views
 from iphub.context import FormatOption, HomeOption, open_hub, settings
 from iphub.output import Format, emit, progress
 
@@ -49,6 +50,9 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
     ):
         views = list(used_views(ledger, at))
         made = rebuilding.rebuild_serving(register, place.serving, at=at, views=views)
+        with closing(ServingStore(place.serving)) as serving:
+            # Offices decide meanwhile: what they opened has its view in the old store only.
+            prepare_views(ledger, serving, at)
     seconds = perf_counter() - started
     cursors = "go on from where they are" if made.cursors_survive else "start again (resync)"
     document = {

@@ -3,9 +3,14 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
+from typer.testing import CliRunner
+
+from connectors import rebuilding
 from connectors.rebuilding import rebuild_serving
 from connectors.serving_store import Filters
 from connectors.views import authorize, prepare_views, used_views
+from iphub.cli import app
 from ipregister.authorizations import Decision, Grant
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import RowRule
@@ -44,3 +49,28 @@ def test_a_view_follows_deliveries_and_a_rebuilt_store(desk: Any, ipas: Any) -> 
     rebuild_serving(hub.register, hub.home.serving, at=at)
     prepare_views(hub.ledger, hub.serving, at)
     assert seen() == before
+
+
+def test_a_decision_made_while_the_store_is_made_anew_has_its_view(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, at = desk.hub, datetime.now(UTC)
+    hub.ledger.clients.add(name="a", third_party="Ann", at=at, by="test")
+    desk.deliver(ipas.marks(ipas.mark("KH2", filed="2019-05-02")))
+
+    def decide(point: str) -> None:
+        if point == "rebuild.whole":
+            authorize(
+                *(hub.ledger, hub.serving),
+                office="KH",
+                third_party="Ann",
+                decision=Decision({TM: RECENT}),
+                at=at,
+                by="test",
+            )
+
+    monkeypatch.setattr(rebuilding, "reach", decide)
+    made = CliRunner().invoke(app, ["rebuild-serving", "--home", str(hub.home.root)])
+    assert made.exit_code == 0, made.output
+    (body,) = hub.serving.page("KH", TM, RECENT, Filters(), limit=9).bodies
+    assert b'"KH2"' in body
