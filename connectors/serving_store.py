@@ -219,17 +219,18 @@ class ServingStore:
     def places(self, grants: Mapping[Space, Grant]) -> dict[Space, str]:
         """Return how far the feed of each space is for a reader, and under which grant.
 
-        Two words: what the reader is granted, and where the feed stands in numbers the reader
-        may know; a change it may not see alters neither.
+        Three words: what the reader is granted, where the feed stands in numbers the reader may
+        know, and the classes it is granted of which view; a change it may not see alters none.
         """
         places = {}
         for space, grant in grants.items():
             with _one_state(self._reader()) as connection:
                 target = target_of(connection, space, grant)
             if target is not None:
-                granted = f"{target.mask} {target.key.hex()} {target.since}".encode()
+                view = f"{target.key.hex()} {target.since}"
                 counts = ".".join(map(str, target.latest))
-                places[space] = f"{blake2b(granted, digest_size=8).hexdigest()} {counts}"
+                granted, view = _short(f"{target.mask} {view}"), _short(view)
+                places[space] = f"{granted} {counts} {target.mask}/{view}"
         return places
 
     def count(self, office: str, right: Right, grant: Grant) -> int:
@@ -264,6 +265,10 @@ class ServingStore:
             connection = self._local.connection = connect(self._path, writer=False)
             self._opened.append(connection)
         return connection
+
+
+def _short(text: str) -> str:
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 @contextmanager

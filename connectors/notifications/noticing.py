@@ -58,7 +58,7 @@ def _state(ledger: Ledger, serving: ServingStore, third_party: str, at: datetime
 def _bodies(webhook: Webhook, now: Mapping[str, str], at: datetime) -> Iterator[Json]:
     """Yield one notification for each kind of news, naming the offices and rights it is about."""
     before = webhook.told or {}
-    changed = [space for space in sorted(now) if before.get(space) != now[space]]
+    changed = [space for space in sorted(now) if _news(before.get(space)) != _news(now[space])]
     regranted = [
         space
         for space in sorted(now.keys() | before.keys())
@@ -66,7 +66,8 @@ def _bodies(webhook: Webhook, now: Mapping[str, str], at: datetime) -> Iterator[
     ]
     if webhook.told is not None and regranted:
         yield _body(AUTHORIZATION, regranted, at)
-        if taken := [space for space in regranted if space in before]:
+        was = [space for space in regranted if space in before]
+        if taken := [space for space in was if not _opens_more(before[space], now.get(space))]:
             yield _body(RETRACTED, taken, at)
     if changed:
         yield _body(CHANGES, changed, at)
@@ -74,6 +75,22 @@ def _bodies(webhook: Webhook, now: Mapping[str, str], at: datetime) -> Iterator[
 
 def _grant(place: str | None) -> str:
     return "" if place is None else place.partition(" ")[0]
+
+
+def _news(place: str | None) -> list[str]:
+    return [] if place is None else place.split(" ")[:2]
+
+
+def _opens_more(before: str, now: str | None) -> bool:
+    """Tell whether the same records are shared as before, and of each no less.
+
+    What was told before there was a third word may have been anything.
+    """
+    was, words = before.split(" ")[2:], (now or "").split(" ")[2:]
+    if not was or not words:
+        return False
+    (old, view), (new, same) = was[0].split("/"), words[0].split("/")
+    return view == same and not int(old) & ~int(new)
 
 
 def _body(type_: str, spaces: list[str], at: datetime) -> Json:

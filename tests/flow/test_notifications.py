@@ -159,6 +159,15 @@ def test_a_changed_authorization_is_told_and_what_must_be_dropped(
     ]
 
 
+def test_an_authorization_that_opens_more_takes_nothing_back(world: World, inbox: Inbox) -> None:
+    world.share(Disclosure.STAKEHOLDER)
+    world.publish()
+    world.dispatch()
+    world.share()
+    world.dispatch()
+    assert inbox.types() == ["changes.available", "authorization.changed", "changes.available"]
+
+
 def test_an_authorization_that_ends_by_itself_is_told_on_the_next_day(
     world: World, inbox: Inbox
 ) -> None:
