@@ -45,7 +45,7 @@ def dagster(
         # Dagster's own web server says so and stays, with a second daemon at the same home.
         raise ConfigurationError(
             f"Port {port} is taken, perhaps by another `iphub dagster`: one is enough for a hub. "
-            "For another hub's name another one: --port"
+            "For a second hub choose another port: --port"
         )
     stopped = asked_to_stop()
     process = start_dagster(hub.home.root, port)
