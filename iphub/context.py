@@ -5,7 +5,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -134,7 +134,8 @@ def _answer(code: str, detail: str, context: Mapping[str, str]) -> None:
     """Answer a program that asked for JSON; people are told on standard error."""
     if "json" in sys.argv:
         problem = {"error": {"code": code, "detail": detail, **context}}
-        sys.stdout.buffer.write(msgspec.json.encode(problem) + b"\n")
+        with suppress(OSError):  # what is wrong may be that nothing can be written there
+            sys.stdout.buffer.write(msgspec.json.encode(problem) + b"\n")
 
 
 def _tell(code: str, detail: str, context: Mapping[str, str]) -> None:
