@@ -145,7 +145,9 @@ class _Check:
 
 
 def _files(paths: Sequence[Path]) -> list[StagedFile]:
-    names = distinct_names([path.name for path in paths])
+    # A name that is not UTF-8 is shown as the hub keeps it.
+    shown = [path.name.encode("utf-8", "backslashreplace").decode() for path in paths]
+    names = distinct_names(shown)
     return [_file(path, name) for path, name in zip(paths, names, strict=True)]
 
 

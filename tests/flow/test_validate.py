@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -150,6 +151,13 @@ def test_a_missing_file_is_unreadable(tmp_path: Path) -> None:
     result = validate(tmp_path / "none.xml", office="KH")
     assert isinstance(result.exception, UnreadableDelivery)
     assert "No such file" in str(result.exception)
+
+
+def test_a_name_that_is_not_utf8_is_shown_as_the_hub_keeps_it(tmp_path: Path) -> None:
+    named = tmp_path / os.fsdecode(b"d\xe9p\xf4t.xml")
+    named.write_bytes(WITH_ERROR.read_bytes())
+    checked = validate(named, office="PH", format="json")
+    assert {item["file"] for item in document(checked)["items"]} == {r"d\udce9p\udcf4t.xml"}
 
 
 def test_a_right_the_office_does_not_send_is_refused() -> None:
