@@ -1,7 +1,7 @@
 """The register's files at one instant: what a backup copies while others write.
 
 A Delta table at a version is a list of files that never change, and the log up to there. Files
-a later version removes stay on disk for ``store.RETENTION``, longer than any copy takes.
+a later version removes stay on disk for ``tables.RETENTION``, longer than any copy takes.
 """
 
 import json

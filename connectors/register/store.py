@@ -7,60 +7,35 @@ any engine that reads Delta. How a delivery differs from the register is ``diffe
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import (
-    ColumnProperties,
-    CommitProperties,
-    DeltaTable,
-    Transaction,
-    WriterProperties,
-    write_deltalake,
-)
+from deltalake import CommitProperties, Transaction, write_deltalake
 
 from connectors.faults import reach
 from connectors.register import engine
 from connectors.register.engine import literal, number, parquet
 from connectors.register.ordering import ever_there, ranked
+from connectors.register.tables import (
+    FOLDED_THROUGH,
+    RETENTION_HOURS,
+    WRITER,
+    Part,
+    open_table,
+    schema_of,
+)
 from connectors.schema import log_schema
-from ipregister.errors import StoreError
 from ipregister.model import Right
-
-FOLDED_THROUGH = "foldedThrough"
-"""Column of the base: every log row up to this ``changeSeq`` is contained in the base."""
 
 FOLD_SHARE = 0.05
 """Fold when the log beyond the base exceeds this share of the base's rows."""
 
-RETENTION = timedelta(hours=48)
-"""Files no reader can still be using are removed after this long."""
-
-UNREADABLE = frozenset({"deletionVectors", "columnMapping"})
-"""Features of Delta that make a list of files say something else than the table."""
-
-_RETENTION_HOURS = int(RETENTION.total_seconds() // 3600)
-
 BATCH_ROWS = 2_000
 
 _NONE = frozenset[str]()
-
-PRUNING = ("changeSeq", "recordId")
-"""Columns whose least and greatest value let a reader leave out files and row groups."""
-
-# Statistics and dictionaries of 400 columns cost more than they save: 9.6 instead of 16.1 µs per
-# record, and at level 1 the files are as small as at level 3.
-_WRITER = WriterProperties(
-    compression="ZSTD",
-    compression_level=1,
-    max_row_group_size=10_000,
-    default_column_properties=ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE"),
-    column_properties={name: ColumnProperties(statistics_enabled="CHUNK") for name in PRUNING},
-)
 
 
 class RegisterStore:
@@ -98,7 +73,7 @@ class RegisterStore:
             rows: as ``connectors.schema.log_schema``.
             delivery_id: names the commit's transaction.
         """
-        log = self._open(right, "log")
+        log = open_table(self.root, right, Part.LOG)
         if log.transaction_version(delivery_id) is not None:
             return
         reach("log.opened")
@@ -106,7 +81,7 @@ class RegisterStore:
             log,
             rows,
             mode="append",
-            writer_properties=_WRITER,
+            writer_properties=WRITER,
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(delivery_id, 1)],
                 custom_metadata={"deliveryId": delivery_id},
@@ -131,11 +106,11 @@ class RegisterStore:
             ones of their record, unless it is held or has a newer row.
         """
         folded = self._folded_through(con, right, office)
-        log = f"({self._select(right, 'log', office)})"
+        log = f"({self._select(right, Part.LOG, office)})"
         con.execute(
             f"""
             CREATE OR REPLACE TEMP VIEW {name} AS
-            SELECT * EXCLUDE ({FOLDED_THROUGH}) FROM ({self._select(right, "base", office)})
+            SELECT * EXCLUDE ({FOLDED_THROUGH}) FROM ({self._select(right, Part.BASE, office)})
             UNION ALL BY NAME
             SELECT * FROM {log if folded else ever_there(log)} WHERE changeSeq > {folded}
             """
@@ -156,12 +131,12 @@ class RegisterStore:
         Rows of reverted deliveries do not; which those are says ``reverted``, or
         ``but_reverted`` where a caller must see more.
         """
-        rows = self._select(right, "log", office, but_reverted)
+        rows = self._select(right, Part.LOG, office, but_reverted)
         con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {rows}")
 
     def log_files(self, right: Right, office: str) -> list[str]:
         """Return the files of the log that one office's rows are in."""
-        return self._files(right, "log", office)
+        return self._files(right, Part.LOG, office)
 
     def reverted(self, right: Right, office: str) -> frozenset[str]:
         """Return the deliveries of one office and right that were reverted."""
@@ -196,16 +171,16 @@ class RegisterStore:
 
     def offices(self, right: Right) -> list[str]:
         """Return the offices that have rows in the log of one right."""
-        partitions = self._open(right, "log").partitions()
+        partitions = open_table(self.root, right, Part.LOG).partitions()
         return sorted({str(partition["office"]) for partition in partitions})
 
     def needs_fold(self, right: Right, office: str) -> bool:
         """Tell whether the log beyond the base has outgrown its share of one office's rows."""
         with self.connect() as con:
             folded = self._folded_through(con, right, office)
-            log = self._select(right, "log", office)
+            log = self._select(right, Part.LOG, office)
             newer = number(con, f"SELECT count(*) FROM ({log}) WHERE changeSeq > {folded}")
-            base = number(con, f"SELECT count(*) FROM ({self._select(right, 'base', office)})")
+            base = number(con, f"SELECT count(*) FROM ({self._select(right, Part.BASE, office)})")
         return newer > FOLD_SHARE * base
 
     def fold(self, right: Right, office: str, *, afresh: bool = False) -> None:
@@ -240,72 +215,50 @@ class RegisterStore:
                 """
             ).to_arrow_reader(BATCH_ROWS)
             write_deltalake(
-                self._open(right, "base"),
-                _cast(folded, _base_schema(right)),
+                open_table(self.root, right, Part.BASE),
+                _cast(folded, schema_of(right, Part.BASE)),
                 mode="overwrite",
                 predicate=f"office = {literal(office)}",
-                writer_properties=_WRITER,
+                writer_properties=WRITER,
             )
         reach("fold.committed")
 
     def vacuum(self, right: Right) -> int:
         """Compact the log's small files, remove files no reader can use; return how many went."""
-        log, base = self._open(right, "log"), self._open(right, "base")
+        log, base = open_table(self.root, right, Part.LOG), open_table(self.root, right, Part.BASE)
         reach("compact.begun")
-        log.optimize.compact(writer_properties=_WRITER)
+        log.optimize.compact(writer_properties=WRITER)
         reach("compact.committed")
         removed = 0
         for table in (log, base):
             # Full: also the files of commits that a killed process never made.
-            removed += len(table.vacuum(retention_hours=_RETENTION_HOURS, dry_run=False, full=True))
+            removed += len(table.vacuum(retention_hours=RETENTION_HOURS, dry_run=False, full=True))
             reach("vacuum.table")
         return removed
 
-    def _open(self, right: Right, part: str) -> DeltaTable:
-        path = self.root / right / part
-        # The folder alone is what a full disk or a kill left of a table that was being made.
-        if not any((path / "_delta_log").glob("*.json")):
-            if any(path.glob("office=*/*")):  # a new table here would be an empty register
-                raise StoreError(f"{path} has lost its _delta_log: restore it from a backup.")
-            schema = log_schema(right) if part == "log" else _base_schema(right)
-            DeltaTable.create(
-                path,
-                schema,
-                mode="ignore",
-                partition_by=["office"],
-                configuration={
-                    "delta.logRetentionDuration": "interval 30 days",
-                    "delta.dataSkippingStatsColumns": ",".join(PRUNING),
-                    "delta.deletedFileRetentionDuration": f"interval {_RETENTION_HOURS} hours",
-                },
-            )
-        table = DeltaTable(path)
-        _refuse_unreadable(table)
-        return table
-
-    def _files(self, right: Right, part: str, office: str) -> list[str]:
-        table = self._open(right, part)
+    def _files(self, right: Right, part: Part, office: str) -> list[str]:
+        table = open_table(self.root, right, part)
         return table.file_uris(file_pruning_predicate=[("office", "=", office)])
 
     def _select(
-        self, right: Right, part: str, office: str, but: Collection[str] | None = None
+        self, right: Right, part: Part, office: str, but: Collection[str] | None = None
     ) -> str:
         files = self._files(right, part, office)
         if not files:
             return self._select_nothing(right, part)
         source = parquet(files, "hive_partitioning = TRUE", "union_by_name = TRUE")
         left_out = ", ".join(map(literal, self.reverted(right, office) if but is None else but))
-        if part == "base" or not left_out:
+        if part is Part.BASE or not left_out:
             return f"SELECT * FROM {source}"
         return f"""
             SELECT * FROM {source}
             WHERE deliveryId NOT IN ({left_out}) AND coalesce(amendedBy, '') NOT IN ({left_out})
         """
 
-    def _select_nothing(self, right: Right, part: str) -> str:
+    def _select_nothing(self, right: Right, part: Part) -> str:
         empty = self.root / right / f".{part}-empty.parquet"
         if not empty.exists():
-            schema = log_schema(right) if part == "log" else _base_schema(right)
+            schema = schema_of(right, part)
             fresh = empty.with_suffix(f".{id(self)}")
             pq.write_table(schema.empty_table(), fresh)
             fresh.replace(empty)
@@ -313,29 +266,8 @@ class RegisterStore:
 
     def _folded_through(self, con: duckdb.DuckDBPyConnection, right: Right, office: str) -> int:
         # A fold writes all of an office's rows anew: the first says what a million say.
-        base = self._select(right, "base", office)
+        base = self._select(right, Part.BASE, office)
         return number(con, f"SELECT coalesce((SELECT {FOLDED_THROUGH} FROM ({base}) LIMIT 1), 0)")
-
-
-def _base_schema(right: Right) -> pa.Schema:
-    return log_schema(right).append(pa.field(FOLDED_THROUGH, pa.int64()))
-
-
-def _refuse_unreadable(table: DeltaTable) -> None:
-    """Refuse features that reading by file list would ignore.
-
-    Raises:
-        StoreError: the table uses deletion vectors or column mapping.
-    """
-    configuration = table.metadata().configuration
-    vectors = configuration.get("delta.enableDeletionVectors") == "true"
-    mapping = configuration.get("delta.columnMapping.mode", "none") != "none"
-    # Switched off again, they may still be in the files there are.
-    features = UNREADABLE.intersection(table.protocol().reader_features or ())
-    if vectors or mapping or features:
-        raise StoreError(
-            f"{table.table_uri} uses deletion vectors or column mapping; rewrite it without."
-        )
 
 
 def _cast(rows: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBatchReader:
