@@ -16,7 +16,7 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
 from ipregister.deliveries import UNFINISHED, Receipt, State
-from ipregister.holds import Hold
+from ipregister.holds import Hold, HoldCode
 
 
 @dataclass(slots=True)
@@ -78,8 +78,13 @@ def move(
 
 
 def was_held(journey: Journey) -> bool:
-    """Tell whether the office has already released this delivery."""
-    return journey.delivery.receipt is not None
+    """Tell whether the office has already released this delivery, knowing what was found.
+
+    Where the guard itself had failed nothing was measured: who released that decided nothing.
+    """
+    hold = journey.delivery.hold
+    judged = hold is None or hold["code"] != HoldCode.GUARD_FAILED
+    return journey.delivery.receipt is not None and judged
 
 
 def newer_deliveries(journey: Journey) -> list[Effective]:
