@@ -14,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from connectors.sftp.files import Download, RemoteFile, ignore, nothing_more
-from connectors.sftp.protocol import Op, Payload, Reader, Status, Wire, raise_for_status, text
+from connectors.sftp.packets import Op, Payload, Reader, Status, raise_for_status, text
+from connectors.sftp.protocol import Wire
 from ipregister.errors import ExchangeError, IncompleteDelivery, OfficeRefused, OfficeUnreachable
 
 READ_AHEAD_FILES = 64

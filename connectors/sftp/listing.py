@@ -11,16 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from connectors.sftp.files import RemoteFile
-from connectors.sftp.protocol import (
+from connectors.sftp.packets import (
     Attributes,
     Op,
     Payload,
     Reader,
     Status,
-    Wire,
     raise_for_status,
     text,
 )
+from connectors.sftp.protocol import Wire
 from ipregister.errors import ExchangeError, IncompleteDelivery, OfficeRefused
 
 FOLDERS_IN_FLIGHT = 64

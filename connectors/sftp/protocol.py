@@ -1,33 +1,19 @@
 """SFTP version 3 over an SSH channel: packets out, packets in, nothing else.
 
 Only what a reader of other people's folders needs: open for reading, read, stat, list,
-close. There is no code here that could write, rename or delete at an office. When requests
-are sent, and how many at a time, is ``downloads``; hosts and keys are ``session``.
-
-Standard: draft-ietf-secsh-filexfer-02 (SFTP v3) and OpenSSH's ``limits@openssh.com``.
+close. There is no code here that could write, rename or delete at an office. What stands in a
+packet is ``packets``; when requests are sent, and how many at a time, ``downloads``; hosts and
+keys are ``session``.
 """
 
 import math
-import stat
 import struct
 import time
-from dataclasses import dataclass
-from enum import IntEnum
 
 import paramiko
 
-from ipregister.errors import (
-    ExchangeError,
-    IncompleteDelivery,
-    OfficeRefused,
-    OfficeUnreachable,
-    OutOfTime,
-)
-
-SAFE_READ_BYTES = 32_768
-"""What every server answers (the draft asks for at least this much)."""
-MAX_READ_BYTES = 261_120
-"""The most OpenSSH answers; larger reads cost fewer packets but no server gives them."""
+from connectors.sftp.packets import U32, Limits, Op, Payload, Reader, text
+from ipregister.errors import ExchangeError, OfficeRefused, OfficeUnreachable, OutOfTime
 
 MAX_PACKET_BYTES = 4 * 1024 * 1024
 """Beyond this the other side does not speak SFTP; OpenSSH stays below 256 KiB."""
@@ -35,144 +21,7 @@ MAX_PACKET_BYTES = 4 * 1024 * 1024
 RECEIVE_BYTES = 64 * 1024
 """Taken at a time beyond what is needed: many small answers at once, little of a large one."""
 
-Payload = bytes | memoryview
-"""An answer's fields; a view, because copying a quarter of a megabyte twice is felt."""
-
 _HEADER = struct.Struct(">IBI")
-_U32 = struct.Struct(">I")
-_U64 = struct.Struct(">Q")
-
-
-class Op(IntEnum):
-    """Packet types of SFTP v3 that a reader sends or receives."""
-
-    INIT = 1
-    VERSION = 2
-    OPEN = 3
-    CLOSE = 4
-    READ = 5
-    LSTAT = 7
-    FSTAT = 8
-    OPENDIR = 11
-    READDIR = 12
-    REALPATH = 16
-    STATUS = 101
-    HANDLE = 102
-    DATA = 103
-    NAME = 104
-    ATTRS = 105
-    EXTENDED = 200
-    EXTENDED_REPLY = 201
-
-
-class Status(IntEnum):
-    """Status codes that change what the reader does; all others are plain failures."""
-
-    OK = 0
-    END_OF_FILE = 1
-    NO_SUCH_FILE = 2
-    PERMISSION_DENIED = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What the server says of a file: bytes, POSIX mode, seconds since 1970 UTC.
-
-    ``mode`` is ``None`` where the server does not tell what kind of file it is.
-    """
-
-    size: int
-    mode: int | None
-    mtime: int
-
-    @property
-    def is_folder(self) -> bool:
-        """Tell whether this is a folder."""
-        return self.mode is not None and stat.S_ISDIR(self.mode)
-
-    @property
-    def is_file(self) -> bool:
-        """Tell whether this is a regular file, not a link, device or pipe."""
-        return self.mode is not None and stat.S_ISREG(self.mode)
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the server allows: bytes of one read, handles open at once (0: not said)."""
-
-    read_bytes: int = SAFE_READ_BYTES
-    open_handles: int = 0
-
-
-class Reader:
-    """Takes one packet's payload apart, field by field."""
-
-    __slots__ = ("_at", "_data")
-
-    def __init__(self, data: Payload) -> None:
-        """Start at the first byte after type and request number."""
-        self._data = data
-        self._at = 0
-
-    def u32(self) -> int:
-        """Return the next 32-bit number."""
-        value = self._number(_U32)
-        self._at += 4
-        return value
-
-    def u64(self) -> int:
-        """Return the next 64-bit number."""
-        value = self._number(_U64)
-        self._at += 8
-        return value
-
-    def string(self) -> bytes:
-        """Return the next string's bytes."""
-        length = self.u32()
-        end = self._at + length
-        if end > len(self._data):
-            raise OfficeRefused("the server's answer is shorter than it says")
-        value = bytes(self._data[self._at : end])
-        self._at = end
-        return value
-
-    def path(self) -> str:
-        """Return the next string as a path; bytes that are not UTF-8 survive as surrogates."""
-        return self.string().decode("utf-8", "surrogateescape")
-
-    def attributes(self) -> Attributes:
-        """Return the next file attributes."""
-        flags = self.u32()
-        size = self.u64() if flags & 0x1 else 0
-        if flags & 0x2:
-            self._at += 8
-        mode = self.u32() if flags & 0x4 else None
-        mtime = 0
-        if flags & 0x8:
-            self._at += 4
-            mtime = self.u32()
-        if flags & 0x80000000:
-            for _ in range(self.u32()):
-                self.string()
-                self.string()
-        return Attributes(size, mode, mtime)
-
-    def _number(self, shape: struct.Struct) -> int:
-        try:
-            (value,) = shape.unpack_from(self._data, self._at)
-        except struct.error as exc:
-            raise OfficeRefused("the server's answer is shorter than it says") from exc
-        return int(value)
-
-    def at_end(self) -> bool:
-        """Tell whether nothing is left."""
-        return self._at >= len(self._data)
-
-
-def text(value: str | bytes) -> bytes:
-    """Return a string as it goes on the wire; ``path`` reads it back unchanged."""
-    data = value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value
-    return _U32.pack(len(data)) + data
 
 
 class Wire:
@@ -245,7 +94,7 @@ class Wire:
         if have < 4:
             self.flush()
             self._fill(4)
-        (length,) = _U32.unpack_from(self._in, self._at)
+        (length,) = U32.unpack_from(self._in, self._at)
         if not 5 <= length <= MAX_PACKET_BYTES:
             raise OfficeRefused(f"the server does not speak SFTP: a packet of {length} bytes")
         if len(self._in) - self._at < 4 + length:
@@ -297,30 +146,5 @@ class Wire:
             self.request(Op.REALPATH, text("."))
         op, _, payload = self.receive()
         if op == Op.EXTENDED_REPLY:
-            self.limits = _limits(Reader(payload))
+            self.limits = Reader(payload).limits()
         self.round_trip_seconds = time.monotonic() - asked_at
-
-
-def _limits(reader: Reader) -> Limits:
-    packet_bytes, read_bytes, _, open_handles = (reader.u64() for _ in range(4))
-    offered = read_bytes or (packet_bytes - 1024 if packet_bytes else SAFE_READ_BYTES)
-    return Limits(max(1024, min(offered, MAX_READ_BYTES)), open_handles)
-
-
-def raise_for_status(payload: Payload, path: str) -> None:
-    """Raise what a status answer about ``path`` means; return where it is ``OK``.
-
-    Raises:
-        IncompleteDelivery: the file is not there any more (renamed or removed meanwhile).
-        OfficeRefused: the server does not let us.
-    """
-    reader = Reader(payload)
-    code = reader.u32()
-    if code == Status.OK:
-        return
-    if code == Status.NO_SUCH_FILE:
-        raise IncompleteDelivery(f"{path!r} is no longer there")
-    if code == Status.PERMISSION_DENIED:
-        raise OfficeRefused(f"the server does not let the hub read {path!r}")
-    said = reader.string().decode("utf-8", "replace") if not reader.at_end() else ""
-    raise OfficeRefused(f"the server failed on {path!r}: {said or code}")

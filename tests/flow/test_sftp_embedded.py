@@ -16,7 +16,7 @@ import pytest
 
 from connectors.sftp.downloads import fetch
 from connectors.sftp.listing import walk
-from connectors.sftp.protocol import SAFE_READ_BYTES
+from connectors.sftp.packets import SAFE_READ_BYTES
 from connectors.sftp.server import embedded, last_embedded
 from connectors.sftp.session import Address, Login, connect
 from connectors.sftp.source import open_source

@@ -8,7 +8,7 @@ import pytest
 from connectors.sftp import downloads
 from connectors.sftp.downloads import FAR_READ_AHEAD_BYTES, READ_AHEAD_FILES, fetch
 from connectors.sftp.files import RemoteFile
-from connectors.sftp.protocol import Limits, Op, Reader, text
+from connectors.sftp.packets import Limits, Op, Reader, text
 from ipregister.errors import IncompleteDelivery, OfficeRefused, OfficeUnreachable
 
 ATTRIBUTES = struct.Struct(">IQII")

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from connectors.sftp.downloads import _OPEN_FOR_READING
-from connectors.sftp.protocol import SAFE_READ_BYTES, Attributes, Limits, Op, Reader, Wire, text
+from connectors.sftp.packets import SAFE_READ_BYTES, Attributes, Limits, Op, Reader, text
+from connectors.sftp.protocol import Wire
 from ipregister.errors import OfficeRefused, OfficeUnreachable
 
 
