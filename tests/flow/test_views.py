@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from connectors import rebuilding
+from connectors.hub import Hub
 from connectors.rebuilding import rebuild_serving
 from connectors.serving_store import Filters
 from connectors.views import authorize, prepare_views, used_views
@@ -19,19 +20,18 @@ TM = Right.TRADEMARKS
 RECENT = Grant(frozenset(Disclosure), RowRule(applicationDateFrom=datetime(2019, 1, 1).date()))  # noqa: DTZ001 - a day
 
 
+def share(hub: Hub, at: datetime) -> None:
+    """Let Ann have what was filed since 2019."""
+    stores, decision = (hub.ledger, hub.serving), Decision({TM: RECENT})
+    authorize(*stores, office="KH", third_party="Ann", decision=decision, at=at, by="test")
+
+
 def test_a_view_follows_deliveries_and_a_rebuilt_store(desk: Any, ipas: Any) -> None:
     hub, at = desk.hub, datetime(2026, 11, 22, tzinfo=UTC)
     hub.ledger.clients.add(name="a", third_party="Ann", at=at, by="test")
     old, new = ipas.mark("KH1", filed="2018-05-02"), ipas.mark("KH2", filed="2019-05-02")
     desk.deliver(ipas.marks(old, new))
-    authorize(
-        *(hub.ledger, hub.serving),
-        office="KH",
-        third_party="Ann",
-        decision=Decision({TM: RECENT}),
-        at=at,
-        by="test",
-    )
+    share(hub, at)
 
     def seen() -> list[bytes]:
         return hub.serving.page("KH", TM, RECENT, Filters(), limit=9).bodies  # type: ignore[no-any-return]
@@ -60,14 +60,7 @@ def test_a_decision_made_while_the_store_is_made_anew_has_its_view(
 
     def decide(point: str) -> None:
         if point == "rebuild.whole":
-            authorize(
-                *(hub.ledger, hub.serving),
-                office="KH",
-                third_party="Ann",
-                decision=Decision({TM: RECENT}),
-                at=at,
-                by="test",
-            )
+            share(hub, at)
 
     monkeypatch.setattr(rebuilding, "reach", decide)
     made = CliRunner().invoke(app, ["rebuild-serving", "--home", str(hub.home.root)])
