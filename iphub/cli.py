@@ -7,7 +7,7 @@ processing an update (1.2 s of CPU, the API's framework among it).
 import gc
 from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -88,8 +88,21 @@ app = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"iphub {version('asean-ip-hub')}")
+        raise typer.Exit
+
+
 @app.callback()
-def _hub() -> None:
+def _hub(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", is_eager=True, callback=_say_version, help="Say which this is."),
+    ] = False,
+) -> None:
     """Say that there are commands, though none is loaded yet."""
 
 

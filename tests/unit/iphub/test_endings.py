@@ -1,11 +1,14 @@
-"""How a command ends when the hub itself is at fault."""
+"""How commands end: at a fault of the hub itself, and where there is nothing to do."""
 
 import json
 import sys
+from importlib.metadata import version
 from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from iphub.cli import app
 from iphub.context import run
 
 
@@ -37,3 +40,8 @@ def test_where_no_answer_can_be_written_the_end_still_tells(
     with pytest.raises(SystemExit) as ended:
         run(full)
     assert ended.value.code == 2
+
+
+def test_the_command_says_which_version_it_is() -> None:
+    said = CliRunner().invoke(app, ["--version"])
+    assert (said.exit_code, said.output) == (0, f"iphub {version('asean-ip-hub')}\n")
