@@ -26,7 +26,8 @@ class Issue:
     """One value the mapping could not take as it is.
 
     ``field`` is a canonical path with indexes (``applicants[0].countryCode``), ``value`` the
-    verbatim text, ``suggested`` what it probably should be.
+    verbatim text, ``suggested`` what it probably should be. ``counted`` is ``field`` with indexes
+    that count what was left out, too, as the source does; ``None`` where that is the same.
     """
 
     code: str
@@ -34,12 +35,13 @@ class Issue:
     value: str
     line: int | None
     suggested: str | None = None
+    counted: str | None = None
 
 
 class Level:
     """One open object of the row: its values and their lines."""
 
-    __slots__ = ("around", "is_item", "lines", "name", "parent", "row")
+    __slots__ = ("around", "is_item", "left_out", "lines", "name", "parent", "row")
 
     def __init__(
         self,
@@ -58,6 +60,12 @@ class Level:
         self.row, self.lines = row, lines
         self.parent, self.name, self.is_item = parent, name, is_item
         self.around = around
+        self.left_out: dict[str, int] | None = None
+
+    def leave_out(self, name: str) -> None:
+        """Count an item of the list ``name`` that has nothing to say and is not in the row."""
+        self.left_out = counts = self.left_out or {}
+        counts[name] = counts.get(name, 0) + 1
 
     def outwards(self, steps: int) -> "Level":
         """Return the open object so many steps around this one."""
@@ -67,14 +75,21 @@ class Level:
             level = level.around
         return level
 
-    @property
-    def prefix(self) -> str:
-        """Return the canonical path of the object, with a dot at its end."""
+    def prefix(self, *, counted: bool = False) -> str:
+        """Return the canonical path of the object, with a dot at its end.
+
+        ``counted`` are indexes that count what was left out before, too.
+        """
         if self.parent is None:
             return ""
         # Counted when asked for: few values have an issue.
-        index = f"[{len(self.parent.row.get(self.name, ()))}]" if self.is_item else ""
-        return f"{self.parent.prefix}{self.name}{index}."
+        index = ""
+        if self.is_item:
+            before = len(self.parent.row.get(self.name, ()))
+            if counted and self.parent.left_out:
+                before += self.parent.left_out.get(self.name, 0)
+            index = f"[{before}]"
+        return f"{self.parent.prefix(counted=counted)}{self.name}{index}."
 
 
 class Walk:

@@ -135,6 +135,8 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
             parent.lines[name].append(lines)
         else:
             parent.row[name], parent.lines[name] = [item], [lines]
+    else:
+        parent.leave_out(name)
 
 
 def _note_attributes(walk: Walk, node: Node, names: list[str], where: Element) -> None:

@@ -22,8 +22,9 @@ def _note(
     element: Element,
     suggested: str | None = None,
 ) -> None:
-    issue = Issue(code, level.prefix + name, text, element.sourceline, suggested)
-    walk.issues.append(issue)
+    field, counted = (level.prefix(counted=each) + name for each in (False, True))
+    of_source = None if counted == field else counted
+    walk.issues.append(Issue(code, field, text, element.sourceline, suggested, of_source))
 
 
 # A call of Python costs as much as the rest of a setter, so accepting a text stands in both.

@@ -124,6 +124,14 @@ def test_an_element_that_opens_and_fills_an_item_brings_its_constants() -> None:
     assert [issue.code for issue in record.issues] == ["TM.CNF.002"]
 
 
+def test_what_is_left_out_of_a_list_counts_where_the_element_is_named() -> None:
+    codes = "".join(f"<Code>{code}</Code>" for code in ("bad", "01.03.01", "worse", "worst"))
+    record = mapped(f"<Number>1</Number><Codes>{codes}</Codes>")
+    assert [issue.value for issue in record.issues] == ["bad", "worse", "worst"]
+    named = [mapping().element_path(issue.counted or issue.field) for issue in record.issues]
+    assert named == [f"Mark/Codes/Code[{number}]" for number in (1, 3, 4)]
+
+
 def test_events_go_where_their_class_of_disclosure_is() -> None:
     record = mapped(
         "<Number>1</Number><Event><Date>2019-05-02</Date><What>filed</What></Event>"
