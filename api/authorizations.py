@@ -80,7 +80,7 @@ def certificate(service: Service, authorization: Authorization) -> Response:
     made = certificates.issue(
         service.keys,
         authorization,
-        service.ledger.audit.head(),
+        service.ledger.authorizations.written(authorization),
         issuer=service.public_url,
         at=service.clock(),
     )

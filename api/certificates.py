@@ -1,8 +1,10 @@
 """A signed statement of what an office shares with a third party, verified without the hub.
 
 It says which version of which authorization was in force when it was issued, what is shared,
-each element that is withheld, and where the audit chain stood, so that the decision behind it
-can be found and cannot have been written later. It opens nothing: a token says who may read.
+each element that is withheld, and where in the audit chain the decision stands, so that it can
+be found and cannot have been written later. Where the chain ends it does not say: that moves with
+what others decide and with changes its holder may not see. It opens nothing: a token says who
+may read.
 
 Standards: RFC 7515 (JWS, compact), RFC 7519 (JWT), ES256.
 """
@@ -31,14 +33,14 @@ but ``core``; rules, networks and reasons come to no more than that again."""
 
 
 def issue(
-    keys: SigningKeys, authorization: Authorization, head: Head, *, issuer: str, at: datetime
+    keys: SigningKeys, authorization: Authorization, written: Head, *, issuer: str, at: datetime
 ) -> str:
     """Return a certificate (compact JWS) of an authorization as it is now.
 
     Args:
         keys: the hub's own; the present one signs.
         authorization: the present version, revoked or not.
-        head: the end of the audit chain.
+        written: the row of the audit chain in which this version was decided.
         issuer: this hub's address; its public keys are at ``/oauth2/jwks``.
         at: now.
     """
@@ -54,7 +56,7 @@ def issue(
             for right in Right
             if right in authorization.grants
         },
-        "auditChain": {"seq": head.seq, "hash": head.hash},
+        "auditChain": {"seq": written.seq, "hash": written.hash},
     }
     headers = {"kid": key.kid, "typ": TYPE}
     return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers=headers)

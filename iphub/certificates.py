@@ -32,9 +32,8 @@ def issue(
         if authorization is None:
             raise InvalidRequest(f"{office} has never shared anything with {third_party}")
         issuer = hub.settings.public_url or "http://127.0.0.1:8000"
-        made = certificates.issue(
-            hub.signing_keys(), authorization, hub.ledger.audit.head(), issuer=issuer, at=at
-        )
+        written = hub.ledger.authorizations.written(authorization)
+        made = certificates.issue(hub.signing_keys(), authorization, written, issuer=issuer, at=at)
     # The bytes the API answers with: a line break is no part of a JWS, and libraries refuse it.
     output.write_text(made, "utf-8")
 

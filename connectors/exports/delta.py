@@ -21,10 +21,14 @@ PROTOCOL: dict[str, object] = {"protocol": {"minReaderVersion": 1}}
 
 
 def metadata(task: Task) -> dict[str, object]:
-    """Return the ``metaData`` action; another mask is another table, with another ``id``."""
+    """Return the ``metaData`` action; another view or mask is another table, with another ``id``.
+
+    The number of a space is not in it: few are possible, so a reader could find out from the
+    hash how many views there were before its own, and a store that is made anew gives others.
+    """
     allowed = {name for name, bit in BITS.items() if bit & task.place.mask}
     schema = schema_of(task.right, columns_of(task.right, allowed))
-    seen = f"{task.office} {task.right} {task.place.space} {task.place.mask}"
+    seen = f"{task.office} {task.right} {task.place.view} {task.place.mask}"
     return {
         "metaData": {
             "id": blake2b(seen.encode(), digest_size=16).hexdigest(),

@@ -61,7 +61,7 @@ class BrokenRow:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the chain: number and hash of its last row."""
+    """A place in the chain, in most cases its end: number and hash of a row."""
 
     seq: int
     hash: str

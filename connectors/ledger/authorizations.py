@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Row, Table, insert, select, update
 from connectors.ledger import audit
 from connectors.ledger.columns import Json, microseconds
 from connectors.ledger.engine import Database
+from connectors.ledger.schema import audit as chain
 from connectors.ledger.schema import authorization_versions, authorizations
 from connectors.ledger.third_parties import third_party_name
 from ipregister.authorization_forms import check_withheld
@@ -29,6 +30,9 @@ from ipregister.dates import refuse_other_era
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import read_row_rule
+
+SET, REVOKED = "authorization:set", "authorization:revoked"
+"""What the audit chain calls the two kinds of decision."""
 
 
 class Authorizations:
@@ -122,6 +126,20 @@ class Authorizations:
             name = third_party_name(connection, third_party)
             return _find(connection, authorization_versions, check_office(office), name)
 
+    def written(self, authorization: Authorization) -> audit.Head:
+        """Return where in the audit chain the decision behind a version stands."""
+        subject = _subject(authorization.office, authorization.thirdParty)
+        query = select(chain.c.seq, chain.c.hash, chain.c.after).where(
+            chain.c.subject == subject, chain.c.action.in_((SET, REVOKED))
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return next(
+            audit.Head(row.seq, row.hash)
+            for row in rows
+            if row.after["version"] == authorization.version
+        )
+
     def list(
         self, office: str | None = None, third_party: str | None = None
     ) -> builtins.list[Authorization]:
@@ -160,8 +178,8 @@ class Authorizations:
                 connection,
                 at=at,
                 by=by,
-                action="authorization:set" if decision.grants else "authorization:revoked",
-                subject=f"{office}:{name}",
+                action=SET if decision.grants else REVOKED,
+                subject=_subject(office, name),
                 before=_audited(before) if before else None,
                 after=_audited(after),
             )
@@ -182,6 +200,10 @@ def _dated(decision: Decision, before: Authorization | None, at: datetime) -> De
         same = old is not None and (old.rule, old.freeText) == (grant.rule, grant.freeText)
         grants[right] = replace(grant, since=old.since if old and same else start)
     return replace(decision, grants=grants)
+
+
+def _subject(office: str, third_party: str) -> str:
+    return f"{office}:{third_party}"
 
 
 def _audited(authorization: Authorization) -> Json:

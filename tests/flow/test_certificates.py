@@ -44,11 +44,23 @@ def test_a_certificate_says_what_is_withheld_and_verifies_with_the_published_key
     elements = {each["element"] for each in claims["withheldElements"]["trademarks"]}
     assert {"applicants", "representatives"} <= elements
     assert "applicationNumber" not in elements
-    head = shared.desk.hub.ledger.audit.head()
-    assert (claims["auditChain"]["seq"], claims["auditChain"]["hash"]) == (head.seq, head.hash)
     # As anybody would, with PyJWT alone.
     (key,) = jwt.PyJWKSet.from_json(published).keys
     assert jwt.decode(answer.text, key, algorithms=["ES256"])["sub"] == "Ann"
+
+
+def test_it_names_the_row_of_its_decision_and_not_where_the_chain_ends(shared: Any) -> None:
+    """What others decide, and deliveries that bring nothing it may see, move only the end."""
+    ledger, published = shared.desk.hub.ledger, shared.http.get("/oauth2/jwks").text
+    before = verify(shared.get(MINE, Role.THIRD_PARTY).text, published)["auditChain"]
+    shared.client(Role.OFFICE_DATA_MANAGER, "TH")
+    assert verify(shared.get(MINE, Role.THIRD_PARTY).text, published)["auditChain"] == before
+    (written,) = ledger.audit.entries(subject="KH:Ann")
+    assert (written.action, written.seq) == ("authorization:set", before["seq"])
+    ledger.authorizations.revoke("KH", "Ann", shared.desk.now, "Lim")
+    end = ledger.audit.head()
+    revoked = verify(shared.get(PATH, AUTHORIZER).text, published)["auditChain"]
+    assert revoked == {"seq": end.seq, "hash": end.hash}
 
 
 def test_the_third_party_gets_its_own_and_nobody_elses(shared: Any) -> None:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from msgspec.structs import replace
 
-from connectors.exports import builder, store
+from connectors.exports import builder, delta, store
 from connectors.exports.builder import drain
 from connectors.exports.formats import Format
 from connectors.exports.store import ExportStore
@@ -163,6 +163,17 @@ def test_bounds_come_from_the_rows_in_the_file(hub: Hub) -> None:
     assert columns["status"] == ("filed", "filed", 0)
     assert columns["registrationNumber"] == (None, None, 2)
     assert "applicantReference" not in columns
+
+
+def test_the_id_of_a_table_tells_its_reader_and_not_how_many_views_there_are(hub: Hub) -> None:
+    def named(task: Task) -> object:
+        return delta.metadata(task)["metaData"]["id"]  # type: ignore[index]
+
+    task = hub.task(Format.PARQUET)
+    elsewhere = replace(task.place, space=task.place.space + 1)
+    assert named(replace(task, place=elsewhere)) == named(task)
+    for other in (replace(task.place, view="ab"), replace(task.place, mask=1)):
+        assert named(replace(task, place=other)) != named(task)
 
 
 def test_a_builder_that_is_killed_leaves_no_torn_file_and_the_task(
