@@ -12,8 +12,11 @@ import unicodedata
 from functools import lru_cache
 
 _LATIN_MARKS = re.compile("[\u0300-\u036f]")
-_JOINERS = re.compile("[\u200b-\u200d\u2060\ufeff]")
-"""Zero-width characters: word breaks in Khmer and Thai texts, present or not at will."""
+_UNSEEN = re.compile(
+    "[\u00ad\u061c\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"
+)
+"""What nobody sees (Default_Ignorable_Code_Point): word breaks in Khmer and Thai texts, present or
+not at will; soft hyphens, marks of direction and variants that come along with what is copied."""
 
 
 _MARKS = re.compile(
@@ -41,7 +44,7 @@ def fold_text(text: str) -> str:
     """Return ``text`` for comparison of words: case, width, Latin accents and spacing folded."""
     if text.isascii():
         return " ".join(text.lower().split())
-    plain = unicodedata.normalize("NFKD", _JOINERS.sub("", text)).casefold()
+    plain = unicodedata.normalize("NFKD", _UNSEEN.sub("", text)).casefold()
     plain = _LATIN_MARKS.sub("", plain).replace("\u0111", "d")
     plain = _MARKS.sub(lambda found: "".join(sorted(found[0], key=_PLACES.__getitem__)), plain)
     return " ".join(unicodedata.normalize("NFC", plain).split())

@@ -18,6 +18,9 @@ SAME = [
     ("burmese dot below before asat", "န့်", "န\u103a\u1037"),
     ("vietnamese composed or not", "phở", unicodedata.normalize("NFD", "phở")),
     ("vietnamese without accents", "Đặng Phở", "dang pho"),
+    ("copied with marks of direction", "ตรา", "\u200eตรา\u200f\u202a\u202c\u2068\u2069"),
+    ("copied with soft hyphens and variants", "Café", "Ca\u00adfé\ufe0f"),
+    ("khmer inherent vowels", "ដំរី", "ដ\u17b4ំរី\u17b5"),
     ("full width", "\uff21\uff22\uff23\uff11\uff12", "abc12"),
     ("spacing", "A \t B", "a\u00a0b"),
 ]
