@@ -124,7 +124,7 @@ CHANGES = operation(
         json_answer(reference("ChangePage"), "Changes, oldest first within one office and right"),
         FEED_FORMATS,
     ),
-    *("400", "401", "404", "406", "410"),
+    *("400", "401", "403", "404", "406", "410"),
     parameters=[
         query_parameter("office", "Only this office (ST.3 code)", {"type": "string"}),
         query_parameter("right", "Only this right", RIGHT["schema"]),

@@ -47,11 +47,12 @@ SNAPSHOT = operation(
     *("400", "401", "404", "410"),
     parameters=[path_parameter("snapshotId", "From `downloads` of the job", STRING), *_RANGES],
 )
-SNAPSHOT["responses"] |= {
+_PARTS = {
     "206": {"description": "The part asked for"},
     "304": {"description": "You have it"},
     "416": {"description": "The file ends before this range"},
 }
+SNAPSHOT["responses"] |= _PARTS
 
 _SHARE = path_parameter("share", "ST.3 code of the office", STRING)
 _SCHEMA = path_parameter("schema", "Always `register`", STRING)
@@ -95,6 +96,7 @@ DELTA_FILE = operation(
     *("400", "404", "410"),
     parameters=[path_parameter("fileToken", "From a query", STRING), *_RANGES],
 ) | {"security": []}
+DELTA_FILE["responses"] |= _PARTS
 DELTA_PROFILE = operation(
     json_answer({"type": "object"}, "A profile file for Delta Sharing clients"),
     *("400", "401", "403"),

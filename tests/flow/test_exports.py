@@ -408,6 +408,19 @@ def test_what_a_delta_table_tells_is_of_its_reader(hub: Running, acme: httpx.Cli
     assert query(acme)["id"] != file["id"]
 
 
+@pytest.mark.parametrize("path", ["/v1/snapshots/{snapshotId}", "/delta-sharing/files/{fileToken}"])
+def test_what_a_file_answers_to_ranges_and_conditions_is_described(
+    acme: httpx.Client, path: str
+) -> None:
+    delta = path.startswith("/delta-sharing")
+    url = query(acme)["url"] if delta else export(acme)["downloads"][0]["url"]
+    asked = [{}, {"Range": "bytes=0-3"}, {"Range": "bytes=99999999-"}, {"If-None-Match": "*"}]
+    answered = [str(acme.get(url, headers=headers).status_code) for headers in asked]
+    assert answered == ["200", "206", "416", "304"]
+    described = acme.get("/openapi.json").json()["paths"][path]["get"]["responses"]
+    assert set(answered) <= described.keys()
+
+
 def test_the_address_of_a_file_dies_with_the_right_to_it(hub: Running, acme: httpx.Client) -> None:
     hub.share(EVERYTHING)
     url = query(acme)["url"]

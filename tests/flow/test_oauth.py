@@ -133,6 +133,8 @@ def test_a_token_opens_no_more_than_the_scope_it_was_asked_for(world: World) -> 
     assert status("data:read:designs", marks) == 404
     assert status("data:read:trademarks", "/v1/changes") == 403
     assert status("data:read:trademarks changes:read", "/v1/changes") == 200
+    described = world.http.get("/openapi.json").json()["paths"]["/v1/changes"]["get"]
+    assert {"200", "403"} <= described["responses"].keys()
 
 
 def test_who_is_not_believed_always_gets_the_same_answer(world: World) -> None:
