@@ -224,3 +224,38 @@ def test_a_symbol_in_parts_without_its_groups_is_reported() -> None:
     patent = classified(f"<IPCRClassificationBag>{ipc}</IPCRClassificationBag>")
     assert "classifications" not in patent.row
     assert [(issue.code, issue.value) for issue in patent.issues] == [("PT.CNF.001", "G06K")]
+
+
+@pytest.mark.parametrize(
+    ("office", "number", "kind"),
+    [
+        ("ID", "S00201900123", "utility_model"),
+        ("ID", "SID201900123", "utility_model"),
+        ("ID", "P00201900123", "patent"),
+        ("MY", "UI 2019000123", "utility_model"),
+        ("MY", "PI2019000123", "patent"),
+        ("PH", "2/2019/000123", "utility_model"),
+        ("PH", "1/2019/000123", "patent"),
+        ("TH", "1903000123", "utility_model"),
+        ("TH", "1901000123", "patent"),
+        ("VN", "2-2019-00123", "utility_model"),
+        ("VN", "1-2019-00123", "patent"),
+    ],
+)
+def test_the_number_says_what_is_a_utility_model(office: str, number: str, kind: str) -> None:
+    root = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    next(root.iter("{*}ApplicationNumberText")).text = number
+    row = mapping_for(office, Right.PATENTS).apply(root, {}, {}).row
+    assert row["rightKind"] == kind
+    if "st13" in row:
+        assert row["st13"][2:4] == {"patent": "10", "utility_model": "20"}[kind]
+
+
+@pytest.mark.parametrize(
+    ("number", "route"),
+    [("D210025", "hague"), ("DU210025", "hague"), ("30202110025U", "national")],
+)
+def test_singapores_number_says_which_design_is_international(number: str, route: str) -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    next(root.iter("{*}ApplicationNumberText")).text = number
+    assert mapping_for("SG", Right.DESIGNS).apply(root, {}, {}).row["filingRoute"] == route
