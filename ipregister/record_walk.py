@@ -16,8 +16,14 @@ _OF_SCHEMAS = "{http://www.w3.org/"
 """Attributes that say nothing where there is no text: xsi:nil, xml:space."""
 
 _RAISED = frozenset({"sub", "sup"})
-_IN_WORDS = _RAISED | {"b", "i", "u", "o", "s", "em", "strong", "smallcaps", "font", "span"}
+_IN_WORDS = _RAISED.union(
+    ("b", "i", "u", "o", "s", "em", "strong", "smallcaps", "font", "span", "ins")
+)
 """Markup that may stand within a word, of HTML, ST.36 and ST.96; any other one parts words."""
+
+_NO_WORDS = {"del": ""} | dict.fromkeys(("img", "image", "pageimage", "documenturi"), " ")
+"""What may stand in a text and is none of it, and what parts the words around it: what was
+deleted, a picture's file and size, the address of a page."""
 
 
 def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
@@ -109,6 +115,9 @@ def _marked_text(element: Element) -> str:
     text, follows_another = element.text or "", False
     for child in element[:]:
         name, tail = local_name(child.tag).lower(), child.tail or ""
+        if name in _NO_WORDS:
+            text += _NO_WORDS[name] + tail
+            continue
         inside = _marked_text(child) if len(child) else child.text or ""
         if name not in _IN_WORDS:
             inside = f" {inside} "

@@ -259,3 +259,26 @@ def test_singapores_number_says_which_design_is_international(number: str, route
     root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
     next(root.iter("{*}ApplicationNumberText")).text = number
     assert mapping_for("SG", Right.DESIGNS).apply(root, {}, {}).row["filingRoute"] == route
+
+
+@pytest.mark.parametrize(
+    ("inside", "text"),
+    [
+        ("<com:P>For r<com:Del>a</com:Del><com:Ins>i</com:Ins>ce.</com:P>", "For rice."),
+        (
+            "<com:P>A mill<com:Image><com:FileName>1.tif</com:FileName></com:Image>(1).</com:P>",
+            "A mill (1).",
+        ),
+        ("<PageImage><com:FileName>1.tif</com:FileName></PageImage>", None),
+        ("<DocumentURI>https://example.org/1.pdf</DocumentURI>", None),
+    ],
+)
+def test_pictures_and_deletions_are_no_words_of_an_abstract(inside: str, text: str | None) -> None:
+    root = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    abstract = next(root.iter("{*}Abstract"))
+    patent = COMMON.replace("Common", "Patent")
+    abstract[:] = etree.fromstring(
+        f"<A xmlns='{patent[1:-1]}' xmlns:com='{COMMON[1:-1]}'>{inside}</A>"
+    )[:]
+    row = mapping_for("TH", Right.PATENTS).apply(root, {}, {}).row
+    assert [a["text"] for a in row.get("abstracts", [])] == ([text] if text else [])
