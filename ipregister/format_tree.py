@@ -125,6 +125,8 @@ class FormatTree:
             i for i, item in enumerate(opened) if not item or entry.field.startswith(f"{item}.")
         )
         relative = entry.field.removeprefix(f"{opened[depth]}.")
+        if entry.further and not depth:
+            raise ConfigurationError(f"{self._place(path)}: no item to begin a further one after")
         struct, _, name = relative.rpartition(".")
         setter = self._leaf(entry, member, name)
         if not struct:
@@ -143,7 +145,7 @@ class FormatTree:
         step = self._step(entry, member)
         if member.type == "strings":
             return setters.appending(name, step, self._placeholders)
-        return setters.assigning(name, step, self._placeholders)
+        return setters.assigning(name, step, self._placeholders, further=entry.further)
 
     def _step(self, entry: Entry, member: Member) -> steps.Step | None:
         if entry.vocabulary:

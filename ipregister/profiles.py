@@ -48,6 +48,7 @@ class Entry(_Strict):
     names elements beside this one (``*``: all) that are not read when this one has a text but
     no, or elements of its own: what the office itself does not publish. ``parts`` are the
     elements inside that make up this one's text together, each with what stands before it.
+    ``further`` lets a second value of an item begin another item that is like it in all else.
     ``expects`` are the words another value is read by: a different one is noted as ``issue``
     about ``of``, and kept nowhere.
     """
@@ -62,6 +63,7 @@ class Entry(_Strict):
     ignore: bool = False
     withholds: tuple[str, ...] = ()
     parts: dict[str, str] = Field(default_factory=dict)
+    further: bool = False
     expects: tuple[str, ...] = ()
     of: str | None = None
 

@@ -41,7 +41,7 @@ class Issue:
 class Level:
     """One open object of the row: its values and their lines."""
 
-    __slots__ = ("around", "is_item", "left_out", "lines", "name", "parent", "row")
+    __slots__ = ("around", "is_item", "left_out", "lines", "name", "parent", "row", "told")
 
     def __init__(
         self,
@@ -61,11 +61,34 @@ class Level:
         self.parent, self.name, self.is_item = parent, name, is_item
         self.around = around
         self.left_out: dict[str, int] | None = None
+        self.told: dict[str, tuple[Level, int]] | None = None
 
     def leave_out(self, name: str) -> None:
         """Count an item of the list ``name`` that has nothing to say and is not in the row."""
         self.left_out = counts = self.left_out or {}
         counts[name] = counts.get(name, 0) + 1
+
+    def has_been_told(self, name: str, item: Row, by: "Level") -> bool:
+        """Tell whether the list ``name`` has this item from elsewhere than the open object ``by``.
+
+        Each design of an application repeats what is the application's: its priorities, its
+        designers. What one object says twice itself stands twice.
+        """
+        known = self.row.get(name, [])
+        self.told = told = self.told or {}
+        if by is self:
+            return name in told and item in known
+        last, before = told.get(name, (None, 0))
+        if last is not by:
+            before = len(known)
+            told[name] = by, before
+        return bool(before) and item in known[:before]
+
+    def begin_further(self) -> None:
+        """Close this item as it is; what follows is said of a further one that is like it."""
+        assert self.parent is not None  # noqa: S101 compiling found the item
+        self.parent.row.setdefault(self.name, []).append(self.row.copy())
+        self.parent.lines.setdefault(self.name, []).append(self.lines.copy())
 
     def outwards(self, steps: int) -> "Level":
         """Return the open object so many steps around this one."""

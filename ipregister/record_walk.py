@@ -138,14 +138,15 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
         _take(walk, inside, element, node)
     else:
         walk_element(walk, inside, element, node)
-    if len(item) > len(constants):
-        if name in parent.row:
-            parent.row[name].append(item)
-            parent.lines[name].append(lines)
-        else:
-            parent.row[name], parent.lines[name] = [item], [lines]
-    else:
+    if len(item) == len(constants) or (
+        (node.outwards or parent.told) and parent.has_been_told(name, item, level)
+    ):
         parent.leave_out(name)
+    elif name in parent.row:
+        parent.row[name].append(item)
+        parent.lines[name].append(lines)
+    else:
+        parent.row[name], parent.lines[name] = [item], [lines]
 
 
 def _note_attributes(walk: Walk, node: Node, names: list[str], where: Element) -> None:

@@ -30,8 +30,10 @@ def _note(
 # A call of Python costs as much as the rest of a setter, so accepting a text stands in both.
 
 
-def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
-    """Return the setter of a single value."""
+def assigning(
+    name: str, step: Step | None, placeholders: frozenset[str], *, further: bool = False
+) -> Setter:
+    """Return the setter of a single value; ``further`` begins another item with a second one."""
 
     def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
         if text in placeholders:
@@ -49,7 +51,11 @@ def assigning(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
             row[name] = value
             level.lines[name] = element.sourceline
         elif row[name] != value:
-            _note(walk, REPEATED, level, name, text, element)
+            if further:
+                level.begin_further()
+                row[name], level.lines[name] = value, element.sourceline
+            else:
+                _note(walk, REPEATED, level, name, text, element)
 
     return assign
 

@@ -226,6 +226,91 @@ def test_a_symbol_in_parts_without_its_groups_is_reported() -> None:
     assert [(issue.code, issue.value) for issue in patent.issues] == [("PT.CNF.001", "G06K")]
 
 
+def two_designs(*extra: str, locarno: str = "") -> Mapped:
+    """Return an application of Viet Nam with its one design twice, more inside each of them."""
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    bag = next(root.iter("{*}DesignBag"))
+    for inside in extra:
+        parsed = etree.fromstring(
+            f"<Design xmlns='{DESIGN[1:-1]}' xmlns:com='{COMMON[1:-1]}'>{inside}</Design>"
+        )
+        bag[0].extend(parsed[:])
+    if locarno:
+        symbols = next(root.iter("{*}LocarnoClassificationBag"))
+        edition = symbols[0]
+        symbols[:] = [edition, *etree.fromstring(f"<B xmlns='{COMMON[1:-1]}'>{locarno}</B>")[:]]
+    bag.append(etree.fromstring(etree.tostring(bag[0])))
+    next(bag[1].iter("{*}DesignIdentifier")).text = "2"
+    unknown: dict = {}
+    design = mapping_for("VN", Right.DESIGNS).apply(root, {}, unknown)
+    assert (unknown, design.issues) == ({}, [])
+    return design
+
+
+AGENT = "<com:Contact><com:Name><com:EntityName>Agent</com:EntityName></com:Name></com:Contact>"
+
+
+def test_what_each_design_repeats_is_the_applications_once() -> None:
+    alone = mapping_for("VN", Right.DESIGNS).apply(
+        etree.parse(FIXTURES / "vn/designs/single.xml").getroot(), {}, {}
+    )
+    priority = (
+        "<PriorityBag><Priority><com:PriorityCountryCode>JP</com:PriorityCountryCode>"
+        "<com:PriorityApplicationFilingDate>2020-09-01</com:PriorityApplicationFilingDate>"
+        "</Priority></PriorityBag>"
+    )
+    row = two_designs(priority).row
+    assert [design["identifier"] for design in row["designs"]] == ["1", "2"]
+    assert row["priorities"] == [{"countryCode": "JP", "date": date(2020, 9, 1)}]
+    for name in ("designers", "publications", "statusEvents"):
+        assert row[name] == alone.row[name]
+
+
+def test_what_one_design_says_twice_stands_twice() -> None:
+    event = (
+        "<DesignEventBag><DesignEvent><DesignEventCategory>Published</DesignEventCategory>"
+        "<DesignEventDateTime>2021-09-01T10:00:00+07:00</DesignEventDateTime></DesignEvent></DesignEventBag>"
+    )
+    events = two_designs(event, event).row["statusEvents"]
+    assert [e for e in events if e["category"] == "published"] == 2 * [
+        {"category": "published", "date": date(2021, 9, 1)}
+    ]
+
+
+def test_an_agent_may_stand_with_the_designs_alone() -> None:
+    agent = f"<com:Representative>{AGENT}</com:Representative>"
+    row = two_designs(f"<com:RepresentativeBag>{agent}</com:RepresentativeBag>").row
+    assert [agent["names"] for agent in row["representatives"]].count([{"text": "Agent"}]) == 1
+
+
+def test_one_edition_may_have_several_symbols() -> None:
+    text = "<LocarnoClassificationText>{}</LocarnoClassificationText>".format
+    parts = (
+        "<LocarnoClassification><LocarnoClass>12</LocarnoClass><LocarnoSubclassBag>"
+        "<LocarnoSubclass>8</LocarnoSubclass></LocarnoSubclassBag></LocarnoClassification>"
+    )
+    design = two_designs(locarno=text("07-01") + text("7-2") + text("07-02") + parts)
+    for inner, lines in zip(design.row["designs"], design.lines["designs"], strict=True):
+        assert inner["classifications"] == [
+            {"scheme": "locarno", "edition": "14", "symbol": symbol}
+            for symbol in ("07-01", "07-02", "12-08")
+        ]
+        assert len(lines["classifications"]) == 3
+
+
+def test_a_design_application_may_say_when_it_was_filed_to_the_second() -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    filed = next(root.iter("{*}ApplicationDate"))
+    day = date.fromisoformat(filed.text)
+    filed.tag, filed.text = f"{COMMON}ApplicationDateTime", f"{filed.text}T09:30:00+07:00"
+    bag = etree.SubElement(root, f"{DESIGN}DesignApplicationStatementBag")
+    etree.SubElement(bag, f"{DESIGN}DesignApplicationStatementText").text = "Of a set."
+    unknown: dict = {}
+    design = mapping_for("VN", Right.DESIGNS).apply(root, {}, unknown)
+    assert (design.row["applicationDate"], unknown) == (day, {})
+    assert design.row["statements"] == [{"text": "Of a set."}]
+
+
 @pytest.mark.parametrize(
     ("office", "number", "kind"),
     [
