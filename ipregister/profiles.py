@@ -49,8 +49,9 @@ class Entry(_Strict):
     no, or elements of its own: what the office itself does not publish. ``parts`` are the
     elements inside that make up this one's text together, each with what stands before it.
     ``further`` lets a second value of an item begin another item that is like it in all else.
-    ``expects`` are the words another value is read by: a different one is noted as ``issue``
-    about ``of``, and kept nowhere.
+    ``waits`` are words that count only where nothing else gives the value, ``*`` with them what
+    belongs to one that waits. ``expects`` are the words another value is read by: a different
+    one is noted as ``issue`` about ``of``, and kept nowhere.
     """
 
     field: str | None = None
@@ -64,6 +65,7 @@ class Entry(_Strict):
     withholds: tuple[str, ...] = ()
     parts: dict[str, str] = Field(default_factory=dict)
     further: bool = False
+    waits: tuple[str, ...] = ()
     expects: tuple[str, ...] = ()
     of: str | None = None
 

@@ -116,14 +116,24 @@ class Level:
 
 
 class Walk:
-    """What one pass over one record collects beside its row: issues, unknown elements."""
+    """What one pass over one record collects beside its row.
 
-    __slots__ = ("issues", "unknown")
+    Issues, unknown elements, and what ``waiting`` says of single values where nothing else does.
+    """
+
+    __slots__ = ("issues", "unknown", "waiting")
 
     def __init__(self, unknown: Unknown) -> None:
         """Start without issues; ``unknown`` is shared by all records."""
         self.issues: list[Issue] = []
         self.unknown = unknown
+        self.waiting: list[tuple[str, Setter, Level, str, Element]] = []
+
+    def settle(self) -> None:
+        """Take what waited of the values nothing else has said."""
+        for name, take, level, text, element in self.waiting:
+            if name not in level.row:
+                take(self, level, text, element)
 
 
 Setter = Callable[[Walk, Level, str, Element], None]

@@ -29,6 +29,8 @@ deleted, a picture's file and size, the address of a page."""
 def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
     """Read one record element, its own attributes included, into its row."""
     _take(walk, level, record, root)
+    if walk.waiting:
+        walk.settle()
 
 
 def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None:

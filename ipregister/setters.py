@@ -82,6 +82,21 @@ def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
     return append
 
 
+def waiting(name: str, take: Setter, words: frozenset[str]) -> Setter:
+    """Return a setter that lets everything else speak first where the text is one of the words.
+
+    ``*`` is any text of a record in which something waits already.
+    """
+
+    def wait(walk: Walk, level: Level, text: str, element: Element) -> None:
+        if folded(text) in words or (walk.waiting and "*" in words):
+            walk.waiting.append((name, take, level, text, element))
+        else:
+            take(walk, level, text, element)
+
+    return wait
+
+
 def expecting(words: frozenset[str], code: str, name: str) -> Setter:
     """Return what notes a word that says other values mean something else than they are read as."""
 

@@ -367,3 +367,30 @@ def test_pictures_and_deletions_are_no_words_of_an_abstract(inside: str, text: s
     )[:]
     row = mapping_for("TH", Right.PATENTS).apply(root, {}, {}).row
     assert [a["text"] for a in row.get("abstracts", [])] == ([text] if text else [])
+
+
+@pytest.mark.parametrize(
+    ("application", "design", "read", "notes"),
+    [
+        ("Filed", "Registered", ("Registered", "registered", date(2022, 2, 2)), 0),
+        ("Filed", None, ("Filed", "filed", date(2021, 1, 1)), 0),
+        ("Withdrawn", "Filed", ("Withdrawn", "withdrawn", date(2021, 1, 1)), 3),
+    ],
+)
+def test_a_filed_application_says_nothing_of_a_registered_design(
+    application: str, design: str | None, read: tuple[str, str, date], notes: int
+) -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    [inner] = root.iter("{*}Design")
+    for name, text in (("Category", design), ("Date", "2022-02-02")):
+        [told] = inner.iterfind(f"{{*}}DesignCurrentStatus{name}")
+        told.text = text
+        if design is None:
+            inner.remove(told)
+    for name, text in (("Date", "2021-01-01"), ("Category", application)):
+        told = etree.Element(f"{DESIGN}DesignApplicationCurrentStatus{name}")
+        told.text = text
+        root.insert(0, told)
+    mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
+    assert (mapped.row["officeStatus"], mapped.row["status"], mapped.row["statusDate"]) == read
+    assert [issue.code for issue in mapped.issues] == notes * ["ALL.CNF.018"]
