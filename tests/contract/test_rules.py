@@ -137,6 +137,7 @@ def test_only_few_rules_keep_records_from_third_parties():
         "ALL.UNQ.001",
         "PT.UNQ.001",
         "DS.UNQ.001",
+        "DS.CNS.006",
     }
 
 
