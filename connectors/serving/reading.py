@@ -15,7 +15,7 @@ from connectors.serving.rows import BITS, Filters, Space, key_of
 from connectors.serving.schema import FRAGMENT_COLUMNS, FRAGMENT_OF_RECORD
 
 PREFIX_SCHEMES = frozenset({"ipc", "cpc", "locarno"})
-"""Hierarchical schemes: ``A61K`` finds ``A61K31/00``, ``14`` finds ``14-03``."""
+"""Hierarchical schemes: ``A61K`` finds ``A61K31/00``, ``2`` finds ``2-03``, not ``20-01``."""
 
 STATUS = "status"
 """The scheme a record's status is filed under."""
@@ -243,10 +243,21 @@ def symbols_of(filters: Filters) -> dict[str, list[str]]:
     """Return the symbols asked for, by scheme, as they are filed; a status is one of them."""
     given = {**filters.symbols, STATUS: filters.status}
     folded = {
-        scheme: dict.fromkeys(fold_symbol(scheme, symbol) for symbol in symbols)
+        scheme: dict.fromkeys(_asked_for(scheme, symbol) for symbol in symbols)
         for scheme, symbols in given.items()
     }
     return {scheme: list(symbols) for scheme, symbols in folded.items() if symbols}
+
+
+def _asked_for(scheme: str, symbol: str) -> str:
+    """Return a symbol as it is looked for: what ends in a line feed is whole.
+
+    Class 2 of Locarno is not the beginning of 20-01, nor is 6-1 that of 6-10.
+    """
+    folded = fold_symbol(scheme, symbol)
+    if scheme != "locarno" or folded.endswith("-"):
+        return folded
+    return f"{folded}\n" if "-" in folded else f"{folded}-"
 
 
 def _are_few(connection: sqlite3.Connection, space: int, scheme: str, symbols: list[str]) -> bool:
@@ -267,7 +278,12 @@ def _among(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[objec
 
 def _filed(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
     ranges = " OR ".join(["symbol >= ? AND symbol < ?"] * len(symbols))
-    bounds = [bound for symbol in symbols for bound in (symbol, symbol + _BEYOND)]
+    ends = ["" if symbol.endswith("\n") else _BEYOND for symbol in symbols]
+    bounds = [
+        bound
+        for symbol, end in zip(symbols, ends, strict=True)
+        for bound in (symbol.rstrip(), symbol + end)
+    ]
     return f"FROM posting WHERE space = ? AND scheme = ? AND ({ranges})", [space, scheme, *bounds]
 
 
