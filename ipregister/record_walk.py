@@ -4,6 +4,7 @@ It runs once per element of every record, some seventy times a record. The tree 
 ``record_tree``.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from ipregister.elements import Element, attribute, local_name
@@ -54,8 +55,8 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
             text = _inner_text(child) if len(child) else child.text
             if text and (text := text.strip()):
                 take(walk, level, text, child)
-            elif names := child.keys():
-                _note_attributes(walk, target, names, child)
+            elif child.keys():
+                _note_attributes(walk, target, child)
         elif target.is_wrapper:
             walk_element(walk, level, child, target)
         elif target.item is not None:
@@ -72,7 +73,7 @@ def _published(children: list[Any], withholding: dict[str, frozenset[str]]) -> l
         name
         for child in children
         for name in withholding.get(local_name(child.tag), ())
-        if len(child) or (child.text or "").strip().casefold() not in _NO
+        if len(child) or (child.text or "").strip().casefold() not in _NO or any(_values(child))
     }
     if "*" in hidden:
         return []
@@ -151,11 +152,17 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
         parent.row[name], parent.lines[name] = [item], [lines]
 
 
-def _note_attributes(walk: Walk, node: Node, names: list[str], where: Element) -> None:
+def _note_attributes(walk: Walk, node: Node, where: Element) -> None:
     """Note the attributes of an empty element: one of them may hold what its text should."""
-    for name in names:
+    for name in _values(where):
+        _note_unknown(walk, node, f"@{name}", where)
+
+
+def _values(element: Element) -> Iterator[str]:
+    """Yield the local names of attributes that may hold what the text should."""
+    for name in element.keys():  # noqa: SIM118 an element is not a mapping
         if not name.startswith(_OF_SCHEMAS) and local_name(name) not in _ABOUT_TEXT:
-            _note_unknown(walk, node, f"@{local_name(name)}", where)
+            yield local_name(name)
 
 
 def _note_unknown(walk: Walk, node: Node, name: str, where: Element) -> None:

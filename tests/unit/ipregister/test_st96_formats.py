@@ -146,6 +146,20 @@ def test_who_is_not_open_for_publication_is_not_read(
     assert ((role in mapped.row), unknown) == (is_named, {})
 
 
+@pytest.mark.parametrize(
+    ("attribute", "is_named"),
+    [("value", False), ("{http://www.w3.org/2001/XMLSchema-instance}nil", True), ("id", True)],
+)
+def test_an_indicator_that_says_it_elsewhere_is_not_taken_for_a_no(
+    attribute: str, is_named: bool
+) -> None:
+    root = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    for person in root.iter("{*}Inventor"):
+        etree.SubElement(person, f"{COMMON}ConfidentialIndicator").set(attribute, "true")
+    row = mapping_for("TH", Right.PATENTS).apply(root, {}, {}).row
+    assert ("inventors" in row) == is_named
+
+
 def test_one_confidential_designer_of_two_is_not_read() -> None:
     root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
     bag = next(root.iter("{*}DesignerBag"))
