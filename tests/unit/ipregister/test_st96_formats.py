@@ -436,3 +436,28 @@ def test_one_design_that_stays_secret_defers_the_application(
         root.insert(0, told)
     mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
     assert (mapped.row["defermentRequested"], mapped.issues) == (is_deferred, [])
+
+
+@pytest.mark.parametrize(
+    ("word", "route", "codes"),
+    [
+        ("Regional", "regional", []),
+        ("PCT", "pct", []),
+        ("Euro-PCT", "national", ["PT.CNF.007"]),
+    ],
+)
+def test_an_unknown_way_of_filing_is_told_as_one(word: str, route: str, codes: list[str]) -> None:
+    root = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    told = etree.Element(f"{COMMON.replace('Common', 'Patent')}ApplicationFilingCategory")
+    told.text = word
+    next(root.iter("{*}ApplicationIdentification")).append(told)
+    patent = mapping_for("TH", Right.PATENTS).apply(root, {}, {})
+    assert patent.row["filingRoute"] == route
+    assert [issue.code for issue in patent.issues] == codes
+
+
+def test_the_status_of_a_design_stands_where_the_finding_says() -> None:
+    path = mapping_for("VN", Right.DESIGNS).element_path("statusDate")
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    assert path == "DesignApplication/DesignBag/Design/DesignCurrentStatusDate"
+    assert root.find("/".join(f"{{*}}{name}" for name in path.split("/")[1:])) is not None
