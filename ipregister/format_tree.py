@@ -129,9 +129,9 @@ class FormatTree:
             raise ConfigurationError(f"{self._place(path)}: no item to begin a further one after")
         struct, _, name = relative.rpartition(".")
         setter = self._leaf(entry, member, name)
-        if entry.waits:
+        if entry.waits or entry.waits_with:
             words = frozenset(map(steps.folded, entry.waits))
-            setter = setters.waiting(name, setter, words)
+            setter = setters.waiting(name, setter, words, entry.waits_with)
         if not struct:
             return depth, setter
         if self._member(entry.field.rpartition(".")[0], path).type != "struct" or "." in struct:

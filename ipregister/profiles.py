@@ -49,9 +49,10 @@ class Entry(_Strict):
     no, or elements of its own: what the office itself does not publish. ``parts`` are the
     elements inside that make up this one's text together, each with what stands before it.
     ``further`` lets a second value of an item begin another item that is like it in all else.
-    ``waits`` are words that count only where nothing else gives the value, ``*`` with them what
-    belongs to one that waits. ``expects`` are the words another value is read by: a different
-    one is noted as ``issue`` about ``of``, and kept nowhere.
+    ``waits`` are words (``*``: all) that count only where nothing else has given the value before
+    the end of the record; ``waits_with`` is the value that must wait for this one to.
+    ``expects`` are the words another value is read by: a different one is noted as ``issue``
+    about ``of``, and kept nowhere.
     """
 
     field: str | None = None
@@ -66,6 +67,7 @@ class Entry(_Strict):
     parts: dict[str, str] = Field(default_factory=dict)
     further: bool = False
     waits: tuple[str, ...] = ()
+    waits_with: str | None = Field(default=None, alias="waitsWith")
     expects: tuple[str, ...] = ()
     of: str | None = None
 

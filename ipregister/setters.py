@@ -82,14 +82,15 @@ def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
     return append
 
 
-def waiting(name: str, take: Setter, words: frozenset[str]) -> Setter:
+def waiting(name: str, take: Setter, words: frozenset[str], companion: str | None) -> Setter:
     """Return a setter that lets everything else speak first where the text is one of the words.
 
-    ``*`` is any text of a record in which something waits already.
+    ``*`` is any text; where the ``companion`` waits, any does, too.
     """
+    always = "*" in words
 
     def wait(walk: Walk, level: Level, text: str, element: Element) -> None:
-        if folded(text) in words or (walk.waiting and "*" in words):
+        if always or folded(text) in words or any(companion == waits[0] for waits in walk.waiting):
             walk.waiting.append((name, take, level, text, element))
         else:
             take(walk, level, text, element)

@@ -255,6 +255,7 @@ def two_designs(*extra: str, locarno: str = "") -> Mapped:
         symbols[:] = [edition, *etree.fromstring(f"<B xmlns='{COMMON[1:-1]}'>{locarno}</B>")[:]]
     bag.append(etree.fromstring(etree.tostring(bag[0])))
     next(bag[1].iter("{*}DesignIdentifier")).text = "2"
+    next(bag[1].iter("{*}RegistrationNumber")).text = "VN90002D"
     unknown: dict = {}
     design = mapping_for("VN", Right.DESIGNS).apply(root, {}, unknown)
     assert (unknown, design.issues) == ({}, [])
@@ -274,7 +275,11 @@ def test_what_each_design_repeats_is_the_applications_once() -> None:
         "</Priority></PriorityBag>"
     )
     row = two_designs(priority).row
-    assert [design["identifier"] for design in row["designs"]] == ["1", "2"]
+    assert [(design["identifier"], design["registrationNumber"]) for design in row["designs"]] == [
+        ("1", "VN90001D"),
+        ("2", "VN90002D"),
+    ]
+    assert row["registrationNumber"] == "VN90001D"
     assert row["priorities"] == [{"countryCode": "JP", "date": date(2020, 9, 1)}]
     for name in ("designers", "publications", "statusEvents"):
         assert row[name] == alone.row[name]
@@ -401,10 +406,14 @@ def test_a_filed_application_says_nothing_of_a_registered_design(
         told.text = text
         if design is None:
             inner.remove(told)
-    for name, text in (("Date", "2021-01-01"), ("Category", application)):
-        told = etree.Element(f"{DESIGN}DesignApplicationCurrentStatus{name}")
+    before = ("CurrentStatusDate", "2021-01-01"), ("CurrentStatusCategory", application)
+    for name, text in before:
+        told = etree.Element(f"{DESIGN}DesignApplication{name}")
         told.text = text
         root.insert(0, told)
+    told = etree.Element(f"{DESIGN}SealedDepositIndicator")
+    told.text = "false"  # waits as well, and has nothing to do with it
+    root.insert(0, told)
     mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
     assert (mapped.row["officeStatus"], mapped.row["status"], mapped.row["statusDate"]) == read
     assert [issue.code for issue in mapped.issues] == notes * ["ALL.CNF.018"]
