@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from errno import EBUSY
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -62,14 +63,13 @@ def restore(backup: Path, settings: Settings, *, at: datetime) -> Backup:
     Places in the feed that readers got after the backup are answered with a resync.
 
     Raises:
-        InvalidRequest: the home is not empty.
+        InvalidRequest: the home is not empty, or a mounted file system.
         ConfigurationError: that ledger is not empty; a killed attempt may have filled it. Or
             the backup is another environment's.
         UnreadableBackup: the backup is damaged.
     """
     home = settings.home.resolve()
-    if home.exists() and any(home.iterdir()):
-        raise InvalidRequest(f"{home} is not empty: restore into a new directory.")
+    _make_way(home)
     home.parent.mkdir(parents=True, exist_ok=True)
     with _scratch(home) as scratch:
         reach("restore.begun")
@@ -88,6 +88,26 @@ def restore(backup: Path, settings: Settings, *, at: datetime) -> Backup:
         scratch.replace(home)
         reach("restore.named")
     return Backup(backup, contents)
+
+
+def _make_way(home: Path) -> None:
+    """Remove an empty home, which the restored one takes the place of.
+
+    Where it cannot, that is told before a ledger elsewhere is filled.
+    """
+    if not home.exists():
+        return
+    if any(home.iterdir()):
+        raise InvalidRequest(f"{home} is not empty: restore into a new directory.")
+    try:
+        home.rmdir()
+    except OSError as exc:
+        if exc.errno != EBUSY:
+            raise
+        raise InvalidRequest(
+            f"{home} is a mounted file system, which no directory can take the place of: "
+            "restore into a new directory in it."
+        ) from exc
 
 
 @contextmanager

@@ -1,6 +1,8 @@
 """Backup and restore of a hub at work, and the serving store made anew from the register."""
 
+import errno
 import json
+import os
 import re
 import shutil
 import sqlite3
@@ -187,6 +189,20 @@ def test_nothing_is_overwritten(worked: Any, tmp_path: Path) -> None:
         restore(worked.file, Settings(home=tmp_path / "new"), at=NOW)
     with pytest.raises(InvalidRequest, match="there already"):
         back_up(worked.hub, worked.file, at=NOW)
+
+
+def test_a_mounted_file_system_is_refused_before_a_ledger_is_filled(
+    worked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(_: Path) -> None:  # as the system says of a place where something is mounted
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY))
+
+    home, ledger = tmp_path / "new", tmp_path / "elsewhere.sqlite"
+    home.mkdir()
+    monkeypatch.setattr(Path, "rmdir", busy)
+    with pytest.raises(InvalidRequest, match="mounted.*a new directory in it"):
+        restore(worked.file, Settings(home=home, ledger_url=f"sqlite:///{ledger}"), at=NOW)
+    assert list(tmp_path.iterdir()) == [home]
 
 
 def test_a_backup_that_is_being_written_stays_and_one_of_a_killed_process_goes(
