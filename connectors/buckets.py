@@ -51,7 +51,8 @@ class Buckets:
         self._lock = threading.Lock()
         size = sets * WAYS * SLOT.size
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        os.truncate(self._file, size)
+        # Writing to a page for which a full disk has no room kills the process.
+        os.posix_fallocate(self._file, 0, size)
         self._map = mmap.mmap(self._file, size)
 
     def close(self) -> None:

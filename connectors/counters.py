@@ -34,7 +34,8 @@ class Counters:
         else:
             path = folder / f"{PREFIX}{layout}-{os.getpid()}"
             file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            os.truncate(file, self._size)
+            # Writing to a page for which a full disk has no room kills the process.
+            os.posix_fallocate(file, 0, self._size)
             self._map = mmap.mmap(file, self._size)
             os.close(file)
         self.mine = memoryview(self._map).cast("d")

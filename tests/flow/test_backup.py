@@ -200,7 +200,7 @@ def test_a_mounted_file_system_is_refused_before_a_ledger_is_filled(
     home, ledger = tmp_path / "new", tmp_path / "elsewhere.sqlite"
     home.mkdir()
     monkeypatch.setattr(Path, "rmdir", busy)
-    with pytest.raises(InvalidRequest, match="mounted.*a new directory in it"):
+    with pytest.raises(InvalidRequest, match=r"mounted.*a new directory in it"):
         restore(worked.file, Settings(home=home, ledger_url=f"sqlite:///{ledger}"), at=NOW)
     assert list(tmp_path.iterdir()) == [home]
 

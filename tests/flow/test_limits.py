@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from connectors.buckets import Buckets, Rate
+from connectors.counters import Counters
 from connectors.ledger import ClientChanges
 from connectors.serving_store import Publication, ServingRow
 from ipregister.model import Right
@@ -209,6 +210,15 @@ def test_the_longest_unused_name_gives_way(buckets: Buckets) -> None:
         take(buckets, "mine", 1_000.0)
         take(buckets, f"other {number}", float(number))
     assert take(buckets, "mine", 1_000.0)[0] is False
+
+
+def test_what_workers_count_has_its_room_before_anything_is_counted(tmp_path: Path) -> None:
+    """A worker that writes to a mapped page for which a full disk has no room is killed."""
+    Buckets(tmp_path / "buckets", key=b"k" * 32).close()
+    Counters(tmp_path, 1_024, "layout")
+    for path in sorted(tmp_path.iterdir()):
+        kept = path.stat()
+        assert kept.st_blocks * 512 >= kept.st_size > 0, path.name
 
 
 def _count(path: Path, tries: int) -> int:
