@@ -66,6 +66,12 @@ def settings(home: Path) -> Settings:
     return Settings(home=home)
 
 
+NO_ROOM = ("No space left on device", "disk is full", "disk I/O error")
+"""How DuckDB, Delta and SQLite say that a disk is full: no number of it is common to their errors.
+SQLite says the last where its index in shared memory has no room."""
+
+_NOT_WRITTEN = "The disk is full or fails. Nothing is lost: make room, then try again"
+
 BEHIND_READERS = 10
 """Nice value of processes that publish: readers share the cores with them, and wait for nobody
 (their p99 rose to three times its value beside a writer of the same priority)."""
@@ -125,8 +131,12 @@ def run(app: Callable[[], object]) -> None:
         _tell("file_system", f"{exc.strerror or type(exc).__name__}{where}", {})
         raise SystemExit(FAILED) from exc
     except Exception as exc:  # Python's own end is 1, which says that there are findings
-        traceback.print_exception(exc)
-        _answer("internal", f"{type(exc).__name__}: a fault of the hub, told on standard error", {})
+        if any(words in str(exc) for words in NO_ROOM):
+            _tell("file_system", f"{_NOT_WRITTEN} ({type(exc).__name__}: {exc})", {})
+        else:
+            traceback.print_exception(exc)
+            told = f"{type(exc).__name__}: a fault of the hub, told on standard error"
+            _answer("internal", told, {})
         raise SystemExit(FAILED) from exc
 
 

@@ -1,11 +1,14 @@
 """How commands end: at a fault of the hub itself, and where there is nothing to do."""
 
 import json
+import sqlite3
 import sys
 from importlib.metadata import version
 from types import SimpleNamespace
 
+import duckdb
 import pytest
+from deltalake.exceptions import DeltaError
 from typer.testing import CliRunner
 
 from iphub.cli import app
@@ -26,6 +29,32 @@ def test_a_fault_of_ours_is_a_failed_operation_and_no_finding(
     assert ended.value.code == 2
     assert json.loads(told.out)["error"]["code"] == "internal"
     assert "KeyError: 'defect'" in told.err
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        sqlite3.OperationalError("database or disk is full"),
+        sqlite3.OperationalError("disk I/O error"),
+        DeltaError("Generic LocalFileSystem error: No space left on device (os error 28)"),
+        duckdb.IOException('Could not write file "said": No space left on device'),
+    ],
+)
+def test_a_full_disk_is_no_fault_of_ours_whoever_says_so(
+    said: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full() -> None:
+        raise said
+
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["iphub", "maintain", "--format", "json"])
+    with pytest.raises(SystemExit) as ended:
+        run(full)
+    told = capsys.readouterr()
+    error = json.loads(told.out)["error"]
+    assert (ended.value.code, error["code"]) == (2, "file_system")
+    assert error["detail"].startswith("The disk is full or fails. Nothing is lost: make room")
+    assert "Traceback" not in told.err
 
 
 def test_where_no_answer_can_be_written_the_end_still_tells(
