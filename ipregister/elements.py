@@ -1,7 +1,4 @@
-"""The part of an XML element that reading a record needs, and how elements are named.
-
-ElementTree and lxml offer it alike.
-"""
+"""The part of lxml's elements that reading a record needs, and how elements are named."""
 
 from typing import Any, Protocol
 
@@ -35,6 +32,12 @@ class Element(Protocol):
         """Return a list of children for a slice (which lxml's stubs do not know)."""
 
     def __len__(self) -> int: ...
+
+    def getparent(self) -> Any:
+        """Return the element around this one."""
+
+    def itersiblings(self, tag: Any, /, *, preceding: bool) -> Any:
+        """Return the elements of a name before this one, the nearest first."""
 
 
 def local_name(tag: str) -> str:

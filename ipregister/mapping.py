@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from ipregister import record_walk, setters, steps
+from ipregister import record_walk, steps
 from ipregister.elements import Element, attribute
 from ipregister.format_tree import FormatTree
 from ipregister.identifiers import derive_st13, likely_number, record_key
@@ -21,8 +21,6 @@ from ipregister.profiles import Format, Route, load_profile
 from ipregister.record_tree import Issue, Level, Row, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
-ONCE_PER_RECORD = frozenset({"ALL.CNF.005", "TM.CNF.008", setters.DUPLICATE_LINE})
-"""Issues an exporter repeats in every element of a record: the first of each value says it all."""
 
 PARTIES = ("applicants", "representatives", "inventors", "designers")
 
@@ -79,7 +77,7 @@ class RecordMapping:
         """
         row: Row = {}
         lines: dict[str, Any] = {"": record.sourceline}
-        walk = Walk(unknown)
+        walk = Walk(unknown, record, self._tree.root)
         record_walk.read_record(walk, Level(row, lines), record, self._tree.root)
         mapped = Mapped(row, lines, walk.issues)
         for route in self.format.route:
@@ -90,8 +88,6 @@ class RecordMapping:
         mapped.is_removal = bool(self._removals) and self._says_removal(record, row, header)
         _note_flattened_parties(mapped)
         self._identify(mapped)
-        if len(mapped.issues) > 1:
-            mapped.issues = _without_repetitions(mapped.issues)
         return mapped
 
     def element_path(self, path: str) -> str | None:
@@ -163,18 +159,6 @@ def _note_flattened_parties(mapped: Mapped) -> None:
                 mapped.issues.append(
                     Issue(FLATTENED_PARTIES, f"{role}[{index}].names", value, line)
                 )
-
-
-def _without_repetitions(issues: list[Issue]) -> list[Issue]:
-    seen: set[tuple[str, str]] = set()
-    kept = []
-    for issue in issues:
-        if issue.code in ONCE_PER_RECORD:
-            if (issue.code, issue.value) in seen:
-                continue
-            seen.add((issue.code, issue.value))
-        kept.append(issue)
-    return kept
 
 
 @cache

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ipregister.elements import Element
+from ipregister.elements import Element, local_name
 
 Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
@@ -26,8 +26,8 @@ class Issue:
     """One value the mapping could not take as it is.
 
     ``field`` is a canonical path with indexes (``applicants[0].countryCode``), ``value`` the
-    verbatim text, ``suggested`` what it probably should be. ``counted`` is ``field`` with indexes
-    that count what was left out, too, as the source does; ``None`` where that is the same.
+    verbatim text, ``suggested`` what it probably should be. ``source`` is the path of the element
+    or attribute in which the text stands; ``None`` where it is not one.
     """
 
     code: str
@@ -35,13 +35,13 @@ class Issue:
     value: str
     line: int | None
     suggested: str | None = None
-    counted: str | None = None
+    source: str | None = None
 
 
 class Level:
     """One open object of the row: its values and their lines."""
 
-    __slots__ = ("around", "is_item", "left_out", "lines", "name", "parent", "row", "told")
+    __slots__ = ("around", "is_item", "lines", "name", "parent", "row", "told")
 
     def __init__(
         self,
@@ -60,13 +60,7 @@ class Level:
         self.row, self.lines = row, lines
         self.parent, self.name, self.is_item = parent, name, is_item
         self.around = around
-        self.left_out: dict[str, int] | None = None
         self.told: dict[str, tuple[Level, int]] | None = None
-
-    def leave_out(self, name: str) -> None:
-        """Count an item of the list ``name`` that has nothing to say and is not in the row."""
-        self.left_out = counts = self.left_out or {}
-        counts[name] = counts.get(name, 0) + 1
 
     def has_been_told(self, name: str, item: Row, by: "Level") -> bool:
         """Tell whether the list ``name`` has this item from elsewhere than the open object ``by``.
@@ -98,42 +92,78 @@ class Level:
             level = level.around
         return level
 
-    def prefix(self, *, counted: bool = False) -> str:
-        """Return the canonical path of the object, with a dot at its end.
-
-        ``counted`` are indexes that count what was left out before, too.
-        """
+    @property
+    def prefix(self) -> str:
+        """Return the canonical path of the object, with a dot at its end."""
         if self.parent is None:
             return ""
         # Counted when asked for: few values have an issue.
-        index = ""
-        if self.is_item:
-            before = len(self.parent.row.get(self.name, ()))
-            if counted and self.parent.left_out:
-                before += self.parent.left_out.get(self.name, 0)
-            index = f"[{before}]"
-        return f"{self.parent.prefix(counted=counted)}{self.name}{index}."
+        index = f"[{len(self.parent.row.get(self.name, ()))}]" if self.is_item else ""
+        return f"{self.parent.prefix}{self.name}{index}."
 
 
 class Walk:
     """What one pass over one record collects beside its row.
 
     Issues, unknown elements, and what ``waiting`` says of single values where nothing else does.
+    ``attribute`` is set while a setter takes one of an element: its name behind ``/@``.
     """
 
-    __slots__ = ("issues", "unknown", "waiting")
+    __slots__ = (
+        "_numbered",
+        "_record",
+        "_root",
+        "attribute",
+        "issues",
+        "told",
+        "unknown",
+        "waiting",
+    )
 
-    def __init__(self, unknown: Unknown) -> None:
+    def __init__(self, unknown: Unknown, record: Element, root: "Node") -> None:
         """Start without issues; ``unknown`` is shared by all records."""
         self.issues: list[Issue] = []
+        self.told: set[tuple[str, str]] = set()
         self.unknown = unknown
         self.waiting: list[tuple[str, Setter, Level, str, Element]] = []
+        self.attribute = ""
+        self._record, self._root = record, root
+        self._numbered: dict[tuple[Any, str], tuple[Any, int]] = {}
 
     def settle(self) -> None:
         """Take what waited of the values nothing else has said."""
         for name, take, level, text, element in self.waiting:
             if name not in level.row:
                 take(self, level, text, element)
+
+    def source_of(self, element: Element) -> str:
+        """Return the path of an element from the record on, items numbered as in XPath."""
+        below = []
+        while element is not self._record:
+            below.append(element)
+            element = element.getparent()
+        node, path = self._root, local_name(element.tag)
+        for each in reversed(below):
+            name = local_name(each.tag)
+            node = node.children[name]
+            path += f"/{name}" if node.item is None else f"/{name}[{self._number(each)}]"
+        return path + self.attribute
+
+    def _number(self, element: Element) -> int:
+        """Return which of its name an element is, counted from the one asked for before."""
+        key = element.getparent(), element.tag
+        known, number = self._numbered.get(key, (None, 0))
+        if element is known:
+            return number
+        between = 1
+        for sibling in element.itersiblings(element.tag, preceding=True):
+            if sibling is known:
+                break
+            between += 1
+        else:
+            number = 0
+        self._numbered[key] = element, number + between
+        return number + between
 
 
 Setter = Callable[[Walk, Level, str, Element], None]

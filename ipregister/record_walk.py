@@ -84,7 +84,9 @@ def _take(walk: Walk, level: Level, element: Element, node: Node) -> None:
     for name, take in node.take_attributes:
         value = attribute(element, name)
         if value and (value := value.strip()):
+            walk.attribute = f"/@{name}"
             take(walk, level, value, element)
+            walk.attribute = ""
     if node.take is not None:
         text = element.text if node.children or not len(element) else _inner_text(element)
         if node.parts:
@@ -144,8 +146,8 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
     if len(item) == len(constants) or (
         (node.outwards or parent.told) and parent.has_been_told(name, item, level)
     ):
-        parent.leave_out(name)
-    elif name in parent.row:
+        return
+    if name in parent.row:
         parent.row[name].append(item)
         parent.lines[name].append(lines)
     else:

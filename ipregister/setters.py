@@ -11,6 +11,8 @@ from ipregister.record_tree import Issue, Level, Setter, Walk
 from ipregister.steps import Step, folded
 
 DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"
+ONCE_PER_RECORD = frozenset({"ALL.CNF.005", "TM.CNF.008", DUPLICATE_LINE})
+"""Issues an exporter repeats in every element of a record: the first of each value says it all."""
 
 
 def _note(
@@ -22,9 +24,12 @@ def _note(
     element: Element,
     suggested: str | None = None,
 ) -> None:
-    field, counted = (level.prefix(counted=each) + name for each in (False, True))
-    of_source = None if counted == field else counted
-    walk.issues.append(Issue(code, field, text, element.sourceline, suggested, of_source))
+    if code in ONCE_PER_RECORD:
+        if (code, text) in walk.told:
+            return
+        walk.told.add((code, text))
+    field, source = level.prefix + name, walk.source_of(element)
+    walk.issues.append(Issue(code, field, text, element.sourceline, suggested, source))
 
 
 # A call of Python costs as much as the rest of a setter, so accepting a text stands in both.

@@ -166,7 +166,7 @@ class PartWriter:
                 recordId=mapped.row["recordId"],
                 applicationNumber=mapped.row.get("applicationNumber"),
                 field=issue.field,
-                elementPath=mapping.element_path(issue.counted or issue.field),
+                elementPath=issue.source or mapping.element_path(issue.field),
                 value=issue.value,
                 suggestedValue=issue.suggested,
             )

@@ -128,8 +128,29 @@ def test_what_is_left_out_of_a_list_counts_where_the_element_is_named() -> None:
     codes = "".join(f"<Code>{code}</Code>" for code in ("bad", "01.03.01", "worse", "worst"))
     record = mapped(f"<Number>1</Number><Codes>{codes}</Codes>")
     assert [issue.value for issue in record.issues] == ["bad", "worse", "worst"]
-    named = [mapping().element_path(issue.counted or issue.field) for issue in record.issues]
-    assert named == [f"Mark/Codes/Code[{number}]" for number in (1, 3, 4)]
+    assert [issue.source for issue in record.issues] == [f"Mark/Codes/Code[{n}]" for n in (1, 3, 4)]
+
+
+def test_an_issue_names_the_element_that_has_the_text_of_all_that_fill_its_field() -> None:
+    inside = (
+        "<Number>1</Number><Party><Name/></Party>" + "<Party id='-'><Land>??</Land></Party>" * 2
+    )
+    inside += "<Code>bad</Code><Codes><Code>bad</Code></Codes>"
+    record = mapped(
+        inside,
+        elements={
+            "Party/Land": {"field": "applicants.countryCode", "as": "country"},
+            "Code": ELEMENTS["Codes/Code"],
+        },
+    )
+    assert [issue.source for issue in record.issues] == [
+        "Mark/Party[2]/@id",
+        "Mark/Party[2]/Land",
+        "Mark/Party[3]/@id",
+        "Mark/Party[3]/Land",
+        "Mark/Code[1]",
+        "Mark/Codes/Code[1]",
+    ]
 
 
 def test_events_go_where_their_class_of_disclosure_is() -> None:
