@@ -117,7 +117,7 @@ def test_there_are_eleven_originating_offices():
 
 
 def test_folders_are_those_of_the_exchange():
-    cambodia = offices.originating_offices()[2]
+    cambodia = next(office for office in offices.originating_offices() if office.code == "KH")
     assert cambodia.account == "ipob_kh"
     assert cambodia.folder(TM, Kind.UPDATE) == "/ipob_kh/Trademarks/Updates"
     assert cambodia.folder(PT, Kind.FULL_EXTRACTION) == "/ipob_kh/Patents/Full_Extraction"

@@ -181,5 +181,5 @@ def test_sharing_nothing_is_not_an_authorization() -> None:
 @pytest.mark.parametrize("code", ["XX", "kh", "", "KHM"])
 def test_only_offices_of_the_hub_share(code: str) -> None:
     assert check_office("KH") == "KH"
-    with pytest.raises(InvalidRequest, match="is not an office of this hub; there are BN, ID, KH"):
+    with pytest.raises(InvalidRequest, match=r"is not an office of this hub; there are .*ID, KH"):
         check_office(code)
