@@ -46,8 +46,8 @@ TELLS_QUOTA = "/v1/me"
 
 REQUESTS, ROWS = "requests", "rows"
 
-MOST_OWED = 50
-"""Rows a worker may owe a client's bucket: less than a page, and nothing against any quota."""
+OWED_SHARE = 1_000
+"""A worker may owe a client's bucket less than this part of its rows: nothing against any quota."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,7 @@ class Meter:
         owed = self.limits.owed
         owed[self.name] = waiting = owed.get(self.name, 0) + counted
         self.levels = (self.levels[0], self.levels[1] - counted)
-        if waiting >= MOST_OWED:
+        if waiting * OWED_SHARE >= self.rate.capacity[1]:
             del owed[self.name]
             _, self.levels = self.limits.quotas.take(
                 self.name, self.rate, self.now, needed=_ANY, taken=(0.0, float(waiting))

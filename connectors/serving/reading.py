@@ -91,7 +91,31 @@ def read_page(
     statement, values = page_statement(
         connection, space, mask, filters, after, descending=descending
     )
-    rows = connection.execute(statement, (*values, limit + 1)).fetchall()
+    return _page_of(connection.execute(statement, (*values, limit + 1)).fetchall(), limit)
+
+
+def find_page(
+    connection: sqlite3.Connection,
+    space: Space,
+    view: str,
+    mask: int,
+    *,
+    after: tuple[str, str],
+    limit: int,
+    descending: bool = False,
+) -> Page:
+    """Return the same of all records of a view; an empty page also when the view is not there.
+
+    One statement, for the reason of ``find_record``.
+    """
+    way = _DOWN if descending else _UP
+    after = _END if descending and after == START else after
+    values = (space[0], str(space[1]), key_of(view), *after, limit + 1)
+    return _page_of(connection.execute(_found_page_statement(mask, way), values).fetchall(), limit)
+
+
+def _page_of(rows: list[tuple[str, str, bytes]], limit: int) -> Page:
+    """Return what was found as a page; one more than ``limit`` says that there is another one."""
     more = len(rows) > limit
     if more:
         rows.pop()
@@ -150,8 +174,21 @@ def _record_statement(mask: int) -> str:
 
 @cache
 def _found_record_statement(mask: int) -> str:
-    space = "(SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = ?)"
-    return _record_statement(mask).replace("r.space = ?", f"r.space = {space}")
+    return _record_statement(mask).replace("r.space = ?", f"r.space = {_FOUND_SPACE}")
+
+
+@cache
+def _found_page_statement(mask: int, way: _Way) -> str:
+    return (
+        f"SELECT r.sort_key, r.record_id, {column_of(mask)} "
+        f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} "
+        f"WHERE r.alive = 1 AND r.space = {_FOUND_SPACE} "
+        f"AND (r.sort_key, r.record_id) {way.beyond} (?, ?) "
+        f"ORDER BY r.sort_key{way.order}, r.record_id{way.order} LIMIT ?"
+    )
+
+
+_FOUND_SPACE = "(SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = ?)"
 
 
 def page_statement(
