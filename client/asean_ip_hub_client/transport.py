@@ -121,7 +121,7 @@ class Transport:
             is_last = attempt == ATTEMPTS
             try:
                 answer = request()
-            except httpx.TransportError as exc:
+            except httpx.RequestError as exc:  # no answer, or a compressed one that broke off
                 if is_last:
                     raise HubUnreachable(f"{self.base_url} does not answer: {exc}") from exc
                 wait = _backoff(attempt)

@@ -305,6 +305,8 @@ def misbehaving() -> Iterator[Any]:
                 body = json.dumps(document).encode()
                 if "text/html" in headers.values():
                     body = b"<p>Sign in</p>"
+                if "gzip" in headers.values():
+                    body = b"cut"
                 self.send_response(status)
                 for name, value in headers.items():
                     self.send_header(name, value)
@@ -355,6 +357,17 @@ def test_the_page_of_something_between_is_no_answer_of_the_hub(misbehaving: Any)
     transport, _ = misbehaving((200, {"Content-Type": "text/html"}))
     with pytest.raises(HubError, match="/v1/me did not answer with JSON"):
         transport.get("/v1/me")
+    transport.close()
+
+
+def test_an_answer_that_cannot_be_unpacked_is_asked_for_again(misbehaving: Any) -> None:
+    transport, script = misbehaving((200, {"Content-Encoding": "gzip"}), (200, {}))
+    assert transport.get("/v1/me") == {"code": "busy", "detail": "later"}
+    transport.close()
+    transport, script = misbehaving((200, {"Content-Encoding": "gzip"}))
+    with pytest.raises(HubUnreachable):
+        transport.get("/v1/me")
+    assert script.asked == 5
     transport.close()
 
 
