@@ -56,12 +56,16 @@ async def list_changes(request: Request) -> Response:
     # A narrower token must not read the rest as taken away: each scope has its own cursors.
     asked = (values.get("office", ""), values.get("right", ""), access.scope or "")
     bound_to = ("changes", access.clientId, *asked)
-    marks = None
+    marks, waiting = None, list[Mark]()
     if "cursor" in values:
         marks = _decode(service.cursors.open(values["cursor"], bound_to))
+        # From a network an office does not want it in, a reader hears nothing of what it has:
+        # nobody took that back. It goes on where it stands when it comes from the right one.
+        waiting = [mark for mark in marks if (mark.office, mark.right) in access.elsewhere]
+        marks = [mark for mark in marks if mark not in waiting] if waiting else marks
     # Who has retracted everything it had of an office is a stranger there, as before.
     came_with = values.get("cursor", "")
-    if not grants and not marks and ("office" in values or "right" in values):
+    if not (grants or marks or waiting) and ("office" in values or "right" in values):
         note_changes(request, service, access, {}, came_with=came_with, left_with="")
         return refuse(request, "not_found")
     try:
@@ -72,7 +76,8 @@ async def list_changes(request: Request) -> Response:
         note_changes(request, service, access, {}, came_with=came_with, left_with="")
         return refuse(request, "resync_required")
     count_rows(request, changes.count)
-    cursor = service.cursors.seal(_encode(changes.marks), bound_to)
+    stands = sorted([*changes.marks, *waiting], key=lambda mark: (mark.office, mark.right))
+    cursor = service.cursors.seal(_encode(stands), bound_to)
     note_changes(request, service, access, changes.told, came_with=came_with, left_with=cursor)
     headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
     headers["Link"] = next_link(request, service, values, cursor)

@@ -33,9 +33,10 @@ class Access:
 
     ``grants`` has what may be seen per office and right, ``versions`` the version of the
     authorization per office; both only from authorizations in force for the caller's address.
-    ``scope`` narrows what the token may be used for, ``keyThumbprint`` is the key its sender
-    must prove to hold, and the quotas are the client's own, if it has any. Equal rows give the
-    same object, so it may serve as a cache key by identity.
+    ``elsewhere`` is what may be seen from another address only: it is not to be had, but nobody
+    took it back. ``scope`` narrows what the token may be used for, ``keyThumbprint`` is the key
+    its sender must prove to hold, and the quotas are the client's own, if it has any. Equal rows
+    give the same object, so it may serve as a cache key by identity.
     """
 
     clientId: str
@@ -44,6 +45,7 @@ class Access:
     role: Role
     grants: Mapping[tuple[str, Right], Grant]
     versions: Mapping[str, int]
+    elsewhere: frozenset[tuple[str, Right]]
     scope: str | None = None
     keyThumbprint: str | None = None
     requestsPerMinute: int | None = None
@@ -153,23 +155,27 @@ def _access(rows: tuple[tuple[Any, ...], ...], day: date, address: str | None) -
     narrowed = None if scope is None else scope.split()
     grants: dict[tuple[str, Right], Grant] = {}
     versions: dict[str, int] = {}
+    elsewhere: set[tuple[str, Right]] = set()
     for *_, office, version, allowed, views, valid_from, valid_until, addresses in rows:
         if office is None or not _holds(day, valid_from, valid_until):
             continue
-        if not _is_within(address, loads(addresses or "[]")):
-            continue
         opened = open_grants(loads(allowed), loads(views or "{}"))
-        grants |= {
+        here = {
             (office, right): grant
             for right, grant in opened.items()
             if narrowed is None or f"data:read:{right}" in narrowed
         }
+        if not _is_within(address, loads(addresses or "[]")):
+            elsewhere |= here.keys()
+            continue
+        grants |= here
         if opened:
             versions[office] = version
     return Access(
         *(client_id, third_party, own_office, Role(role)),
         MappingProxyType(grants),
         MappingProxyType(versions),
+        frozenset(elsewhere),
         scope,
         *of_token,
     )
