@@ -4,6 +4,7 @@ Counted over what every record is now; what is withheld from third parties does 
 here. How good the data is says the quality report.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -33,7 +34,8 @@ _SCALARS = frozenset({"string", "date", "integer", "boolean"})
 class YearCount:
     """Records filed in one year; no year where the application date is unknown.
 
-    ``records`` is left out where it is below ``FEW`` and the reader sees all offices.
+    ``records`` is left out where it is below ``FEW`` and the reader sees all offices, and of
+    further years where what is missing from ``received`` would tell it all the same.
     """
 
     year: int | None
@@ -92,6 +94,7 @@ def coverage(
     for right in (right for right in Right if right in load_profile(office).rights):
         years, held, rates = _counted(hub, right, office, fill_rates=fill_rates)
         received = sum(count for _, count in years)
+        few = _too_few([count for _, count in years]) if only_counts else 0
         found.append(
             Coverage(
                 right=right,
@@ -99,14 +102,28 @@ def coverage(
                 visible=visible.get((office, right), 0),
                 held=held,
                 byYear=tuple(
-                    YearCount(year, None if only_counts and count < FEW else count)
-                    for year, count in years
+                    YearCount(year, None if count < few else count) for year, count in years
                 ),
                 lastDelivery=_last(hub, office, right),
                 fillRates=rates,
             )
         )
     return found
+
+
+def _too_few(counts: Sequence[int]) -> int:
+    """Return from which number on counts are told, so that none below ``FEW`` can be worked out.
+
+    The sum of what is left out is known. That of one year would be its count, and a sum below
+    ``FEW`` points to few applicants whichever their years.
+    """
+    few, left_out = FEW, [count for count in counts if count < FEW]
+    for count in sorted(count for count in counts if count >= FEW):
+        if not left_out or (len(left_out) > 1 and sum(left_out) >= FEW):
+            break
+        # Equal ones go together: which of them was chosen tells nothing.
+        few, left_out = count + 1, [each for each in counts if each <= count]
+    return few
 
 
 def _counted(
