@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -138,9 +139,12 @@ async def answer_error(request: Request, error: Exception) -> Response:
     """Return the problem document of an error raised on purpose."""
     if not isinstance(error, errors.HubError) or (status := status_of(error)) == 500:
         raise error
-    # A store's own words may name its address.
-    said = status != 503 or not isinstance(error, errors.StoreError)
-    detail = error.detail if said else "Try again in a moment."
+    detail = error.detail
+    if status == 503 and isinstance(error, errors.StoreError):
+        # A store's own words may name its address: they are for the operator alone.
+        asked = request.scope.get("requestId", "")
+        structlog.get_logger().error("store_failed", request_id=asked, detail=detail)
+        detail = "Try again in a moment."
     headers = {"Retry-After": "5"} if status == 503 else None
     title = HTTPStatus(status).phrase
     more = None

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from structlog.testing import capture_logs
 
 from api import problems
 from ipregister.errors import HubError, InvalidRequest, StoreError
@@ -46,10 +47,13 @@ async def test_an_error_becomes_its_document(kind: type[HubError]) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_store_that_fails_says_nothing_of_itself() -> None:
-    answer = await problems.answer_error(request(), StoreError("postgresql://user:secret@host"))
+async def test_a_store_that_fails_says_nothing_of_itself_but_to_the_operator() -> None:
+    with capture_logs() as logs:
+        answer = await problems.answer_error(request(), StoreError("postgresql://user:secret@host"))
     assert b"secret" not in bytes(answer.body)
     assert answer.headers["retry-after"] == "5"
+    told = {"event": "store_failed", "request_id": "the-id", "log_level": "error"}
+    assert logs == [told | {"detail": "postgresql://user:secret@host"}]
 
 
 @pytest.mark.anyio
