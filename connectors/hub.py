@@ -199,5 +199,18 @@ class Hub:
 
 
 def ledger_url(settings: Settings) -> str:
-    """Return the address of the ledger's database: the configured one, or a file in the home."""
-    return settings.ledger_url or f"sqlite:///{Home(settings.home.resolve()).ledger}"
+    """Return the address of the ledger's database: the configured one, or a file in the home.
+
+    Raises:
+        ConfigurationError: none is configured, and the file of a hub that has worked is not there.
+            An empty one would number deliveries and changes anew that the register has.
+    """
+    if settings.ledger_url:
+        return settings.ledger_url
+    home = Home(settings.home.resolve())
+    if home.serving.exists() and not home.ledger.exists():
+        raise ConfigurationError(
+            f"The hub in {home.root} has no ledger there. Where it is in PostgreSQL, set "
+            "IPHUB_LEDGER_URL; where it was lost, restore a backup."
+        )
+    return f"sqlite:///{home.ledger}"

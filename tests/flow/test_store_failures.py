@@ -1,12 +1,16 @@
 """A store that fails: every route says so, when to come back, and nothing about the store."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.clients import Clients
-from ipregister.errors import StoreError
+from connectors.settings import Settings
+from ipregister.errors import ConfigurationError, StoreError
 
 
 def fail(*_: object, **__: object) -> None:
@@ -36,3 +40,17 @@ def test_a_ledger_that_fails_is_told_at_every_route_that_needs_it(
         assert int(answer.headers["retry-after"]) > 0
         assert "secret" not in answer.text
     assert attacked.http.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize("way", [Hub.open, Hub.create])
+def test_a_hub_whose_ledger_is_elsewhere_gets_no_second_one(
+    tmp_path: Path, way: Callable[[Settings], Hub]
+) -> None:
+    """As where IPHUB_LEDGER_URL was forgotten: it would give out numbers the register has."""
+    settings = Settings(home=tmp_path / "hub")
+    Hub.create(settings).close()
+    for path in settings.home.glob("ledger.sqlite*"):
+        path.unlink()
+    with pytest.raises(ConfigurationError, match="set IPHUB_LEDGER_URL"):
+        way(settings)
+    assert not list(settings.home.glob("ledger.sqlite*"))
