@@ -260,5 +260,5 @@ class _Parsing:
         try:
             root = etree.fromstring(head + piece + b"</salvaged>", self._parser)
         except etree.XMLSyntaxError as exc:
-            return Rejected(line + (exc.lineno or 1) - 1, reason_of(exc))
+            return Rejected(line + (exc.lineno or 1) - 1, reason_of(exc, line - 1, "salvaged"))
         return Record(root[0], envelope.header)

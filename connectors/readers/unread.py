@@ -25,6 +25,7 @@ _NUMBERS = (
 _NUMBER_TAGS = [f"{{*}}{name}" for name in _NUMBERS]
 
 _PLACE = re.compile(r",? line [0-9]+, column [0-9]+$")
+_OPENED = re.compile(r" line ([0-9]+) and (\S+)$")
 
 
 class MalformedDocument(UnreadableDelivery):
@@ -137,10 +138,21 @@ def translated(
     return MalformedDocument(reason, line)
 
 
-def reason_of(exc: etree.XMLSyntaxError) -> str:
-    """Return why a piece of a document cannot be read, without the place within the piece."""
+def reason_of(exc: etree.XMLSyntaxError, lines_before: int, around: str) -> str:
+    """Return why a piece of a document cannot be read, without the place within the piece.
+
+    Args:
+        exc: what the parser says of the piece.
+        lines_before: the lines of the document before the piece.
+        around: the element the piece was put into; the office does not know it.
+    """
     reason = exc.msg or "not well-formed"
-    return _limit_met(reason) or _PLACE.sub("", reason)
+
+    def in_document(said: re.Match[str]) -> str:
+        closed = "the end of the record" if said[2] == around else said[2]
+        return f" line {int(said[1]) + lines_before} and {closed}"
+
+    return _limit_met(reason) or _OPENED.sub(in_document, _PLACE.sub("", reason)).strip()
 
 
 def _limit_met(reason: str) -> str | None:

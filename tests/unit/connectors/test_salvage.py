@@ -41,6 +41,21 @@ def test_one_bad_record_costs_only_itself() -> None:
 
 
 @pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        ("<Mark>\n<a></b></Mark>", "Opening and ending tag mismatch: a line 4 and b"),
+        ("<Mark>\n<a></Mark>", "Opening and ending tag mismatch: a line 4 and Mark"),
+        ("<Mark>\n", "Opening and ending tag mismatch: Mark line 3 and the end of the record"),
+        ("<Mark>\0</Mark>", "Invalid character: Char 0x0 out of allowed range"),
+    ],
+)
+def test_a_reason_names_lines_and_elements_of_the_document(bad: str, reason: str) -> None:
+    data = f"<T>\n<Mark>1</Mark>\n{bad}\n<Mark>3</Mark></T>".encode()
+    found = list(salvage(io.BytesIO(data), FORMAT, 0))
+    assert [one.reason for one in found if isinstance(one, Rejected)] == [reason]
+
+
+@pytest.mark.parametrize(
     ("bad", "line"),
     [
         ("<Mark>\n\0</Mark>", 4),
