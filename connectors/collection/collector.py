@@ -9,7 +9,7 @@ are fetched ``fetching``; connecting, and trying again, is ``visits``.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 from connectors.collection import sidecars
@@ -23,6 +23,7 @@ from connectors.ledger import Ledger
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Channel, DeliveredFile, Delivery
 from connectors.sftp.listing import Problem
+from ipregister.dates import st2_date
 from ipregister.deliveries import State, identity
 from ipregister.errors import DeliveryError, IncompleteDelivery
 from ipregister.profiles import Profile
@@ -167,7 +168,8 @@ class Collector:
         content = identity(office, key.right, key.kind, (file.sha256 for file in files))
         delivery = memory.same(group, content, files)
         if delivery is None:
-            day = date.fromisoformat(key.day) if key.day else None
+            # An office's grouping mask may find eight digits that are no day.
+            day = st2_date(key.day)
             delivery = self._ledger.deliveries.record(
                 office, key.right, key.kind, Channel.SFTP, files, at, COLLECTED_BY,
                 state=state, reason=reason, office_day=day,

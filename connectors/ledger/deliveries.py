@@ -26,6 +26,7 @@ from connectors.ledger.records import (
     DeliveredFile,
     Delivery,
     DeliveryEvent,
+    is_plausible,
     office_date,
     office_sequence,
 )
@@ -70,7 +71,8 @@ class Deliveries:
             by: the account, client or person it came from.
             state: ``received``; ``incomplete`` or ``rejected`` where that is already known.
             reason: why, where the state needs one; a sentence for the office.
-            office_day: the office's own date; read from the file names when not given.
+            office_day: the office's own date; read from the file names when not given, or
+                when it lies in the future and would stand before everything that comes.
             once: the sender's word that this may be a request it made before.
 
         Returns:
@@ -85,7 +87,8 @@ class Deliveries:
         at = utc(at)
         content = identity(office, right, kind, (file.sha256 for file in files))
         names = [file.name for file in files]
-        day = office_day or office_date(names, at)
+        is_told = office_day is not None and is_plausible(office_day, at)
+        day = office_day if is_told else office_date(names, at)
         # What lies together in a folder is one delivery, and the last look at it counts.
         is_numbered = Channel(channel) is not Channel.SFTP
         with self._database.write() as connection:

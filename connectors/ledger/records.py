@@ -168,13 +168,17 @@ def office_sequence(names: Iterable[str], kind: Kind, at: datetime) -> int | Non
     return min(numbers) if kind is Kind.UPDATE else max(numbers)
 
 
+def is_plausible(day: date, at: datetime) -> bool:
+    """Tell whether an office's day may be meant: its own day is at most one ahead of UTC's."""
+    return day <= at.astimezone(UTC).date() + timedelta(days=1)
+
+
 def _place(name: str, at: datetime) -> tuple[date, int | None] | None:
     """Return the last plausible day in a name, and the number right behind it."""
-    latest = at.astimezone(UTC).date() + timedelta(days=1)
     found = None
     for match in _DAY.finditer(name):
         day = st2_date("".join(match.group(1, 3, 4)))
-        if day is not None and day <= latest:
+        if day is not None and is_plausible(day, at):
             number = _SEQUENCE.match(name, match.end())
             found = day, int(number[1]) if number else None
     return found

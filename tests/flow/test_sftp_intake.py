@@ -6,10 +6,14 @@ import random
 import subprocess
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from connectors.collection.collector import Collector
+from connectors.readers.archives import prove_complete
 from connectors.sftp.server import make_lanes
 from connectors.sftp.session import Address, Login
 from connectors.sftp.source import open_source
@@ -17,6 +21,7 @@ from ipregister.deliveries import State
 from ipregister.errors import (
     OfficeUnreachable,
 )
+from ipregister.profiles import load_profile
 
 DAY = "20261121"
 
@@ -112,6 +117,26 @@ def test_same_name_new_content_is_a_new_delivery(updates, collect, zipped):
     (second,) = collect().deliveries
     assert (first.state, second.state) == (State.RECEIVED, State.RECEIVED)
     assert first.deliveryId != second.deliveryId
+
+
+def test_a_day_in_the_future_is_no_day_of_the_office(updates, collect, zipped):
+    for number, name in enumerate(("KH_20991231.zip", "20991231/KH.zip", f"KH_{DAY}.zip")):
+        (updates / name).parent.mkdir(exist_ok=True)
+        (updates / name).write_bytes(zipped(f"{number}.xml"))
+    days = {each.files[0].name: each.officeDate for each in collect().deliveries}
+    assert days.pop(f"KH_{DAY}.zip") == date(2026, 11, 21)
+    assert set(days.values()) == {None}
+
+
+def test_eight_digits_that_are_no_day_stop_nobody(opened, tree, intake, zipped):
+    """The mask of the Philippines finds its day by place."""
+    make_lanes(tree / "ipob_ph")
+    name = "PH_Trademarks_WIPO_20261001_000000_20261399_000000.zip"
+    (tree / "ipob_ph" / "Trademarks" / "Updates" / name).write_bytes(zipped("a.xml"))
+    collector = Collector(intake.ledger, intake.landing, load_profile, prove_complete)
+    visits = replace(intake, collector=collector).visits(opened)
+    report = visits.one("PH", at=intake.now, wait=True)
+    assert [delivery.officeDate for delivery in report.deliveries] == [date(2026, 10, 1)]
 
 
 def test_same_content_new_name_is_a_duplicate(updates, collect, zipped):

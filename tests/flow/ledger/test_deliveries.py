@@ -333,3 +333,10 @@ def test_a_changed_file_is_forgotten_as_it_was(ledger: Ledger, size: int, mtime:
 def test_dates_survive_the_database(ledger: Ledger) -> None:
     day = date(2025, 12, 31)
     assert record(ledger, office_day=day, name="20260101.zip").officeDate == day
+
+
+def test_a_day_in_the_future_is_read_from_the_names_instead(ledger: Ledger) -> None:
+    tomorrow = AT.date() + timedelta(days=1)
+    assert record(ledger, office_day=tomorrow, name="20260101.zip").officeDate == tomorrow
+    later = record(ledger, office_day=tomorrow + timedelta(days=1), name="b_20260101.zip")
+    assert later.officeDate == date(2026, 1, 1)
