@@ -49,6 +49,13 @@ class CollectReport:
     contact: Contact | None = None
     visited: bool = True
 
+    def add(self, found: Waiting | Problem) -> None:
+        """Report what is not taken, now or at all."""
+        if isinstance(found, Waiting):
+            self.waiting.append(found)
+        else:
+            self.quarantined.append(found)
+
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""
         contact = self.contact or Contact(self.office)
@@ -139,9 +146,9 @@ def not_yet(
     may be preserved ones, years old.
     """
     names = tuple(name_in_lane(member) for member in group.members)
-    under_way = [f for f in group.unfinished if at - known[f.path].firstSeenAt < UNFINISHED_FOR]
+    under_way = [f for f in group.unfinished if _is_under_way(f, known, at)]
     if under_way:
-        return Waiting(names, f"{name_in_lane(under_way[0])} is still being uploaded")
+        return Waiting(names, _under_way(under_way[0]))
     newest = max(member.mtime for member in group.members)
     # A marker older than its files speaks of an earlier delivery.
     if any(marker.mtime >= newest for marker in group.markers):
@@ -152,3 +159,25 @@ def not_yet(
         reason = f"changed lately; taken after {quiet_seconds:g} s without change"
         return Waiting(names, reason, left)
     return None
+
+
+def lone_upload(
+    upload: RemoteFile, known: Mapping[str, Observation], at: datetime
+) -> Waiting | Problem:
+    """Return what is said of an upload under way of which nothing else is there.
+
+    One that has not grown for ``UNFINISHED_FOR`` has died, and its office thinks it is here.
+    """
+    if _is_under_way(upload, known, at):
+        return Waiting((name_in_lane(upload),), _under_way(upload))
+    reason = "its upload ended halfway: upload the file again, and delete this one"
+    return Problem(upload.path, reason)
+
+
+def _is_under_way(upload: RemoteFile, known: Mapping[str, Observation], at: datetime) -> bool:
+    """Tell whether an upload has gone on within ``UNFINISHED_FOR``."""
+    return at - known[upload.path].firstSeenAt < UNFINISHED_FOR
+
+
+def _under_way(upload: RemoteFile) -> str:
+    return f"{name_in_lane(upload)} is still being uploaded"

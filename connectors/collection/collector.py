@@ -13,9 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.collection import sidecars
-from connectors.collection.arrivals import CollectReport, Fetched, Waiting, not_yet
+from connectors.collection.arrivals import CollectReport, Fetched, Waiting, lone_upload, not_yet
 from connectors.collection.fetching import Fetcher, Source
-from connectors.collection.grouping import Group, name_in_lane, plan, readable
+from connectors.collection.grouping import Group, Plan, name_in_lane, plan, readable
 from connectors.collection.pacing import Budget, Patience
 from connectors.faults import reach
 from connectors.landing import Landing
@@ -118,8 +118,10 @@ class Collector:
         planned = plan(listing.files, mask=habits.group)
         odd = [Problem(readable(problem.path), problem.reason) for problem in listing.problems]
         report = CollectReport(office, quarantined=[*odd, *planned.quarantined])
-        memory = self._remember(office, planned.groups, at)
+        memory = self._remember(office, planned, at)
         reach("collect.observed")
+        for upload in planned.uploads:
+            report.add(lone_upload(upload, memory.known, at))
         ready = []
         for group in planned.groups:
             if memory.has(group):
@@ -141,9 +143,10 @@ class Collector:
                 report.deliveries.append(self._take(office, group, fetched, memory, at))
         return report
 
-    def _remember(self, office: str, groups: Sequence[Group], at: datetime) -> _Memory:
+    def _remember(self, office: str, planned: Plan, at: datetime) -> _Memory:
         """Note what is there now, and return what was known of it."""
-        files = {file.path: file for group in groups for file in group.files()}
+        files = {file.path: file for group in planned.groups for file in group.files()}
+        files |= {file.path: file for file in planned.uploads}
         seen = ((file.path, file.size, file.mtime) for file in files.values())
         self._ledger.observations.see_all(office, seen, at)
         by_sftp = [

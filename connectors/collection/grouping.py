@@ -74,10 +74,14 @@ class Group:
 
 @dataclass(slots=True)
 class Plan:
-    """What one listing amounts to: groups in the office's order, and what is left alone."""
+    """What one listing amounts to: groups in the office's order, and what is left alone.
+
+    ``uploads`` are those under way of which nothing else is there yet.
+    """
 
     groups: list[Group] = field(default_factory=list)
     quarantined: list[Problem] = field(default_factory=list)
+    uploads: list[RemoteFile] = field(default_factory=list)
 
 
 class _Placed(NamedTuple):
@@ -117,7 +121,7 @@ def plan(files: Iterable[RemoteFile], *, mask: str | None = None) -> Plan:
             key = _key(item, item.name, pattern)
             groups.setdefault(key, Group(key)).members.append(item.file)
     for item in extras:
-        _attach(item, groups, pattern)
+        _attach(item, groups, pattern, result.uploads)
     result.groups = [groups[key] for key in sorted(groups)]
     for group in result.groups:
         group.members.sort(key=lambda file: file.path)
@@ -160,24 +164,32 @@ def _is_extra(name: str) -> bool:
     return bool(_UNFINISHED.match(name) or _SIDECAR.match(name) or _MARKER.match(name))
 
 
-def _attach(item: _Placed, groups: dict[GroupKey, Group], mask: re.Pattern[str] | None) -> None:
+def _attach(
+    item: _Placed,
+    groups: dict[GroupKey, Group],
+    mask: re.Pattern[str] | None,
+    alone: list[RemoteFile],
+) -> None:
     """Give an upload under way, a checksum file or a marker to the group it speaks of.
 
-    One that speaks of nothing that is there has no effect until its file arrives.
+    One that speaks of nothing that is there has no effect until its file arrives; such an
+    upload goes to ``alone``.
     """
     if match := _UNFINISHED.match(item.name):
         name = match["lftp"] or match["name"].lstrip(".")
         if group := groups.get(_key(item, name, mask)):
             group.unfinished.append(item.file)
+        else:
+            alone.append(item.file)
     elif match := _SIDECAR.match(item.name):
         if group := groups.get(_key(item, match["name"], mask)):
             for member in _spoken_of(group.members, item.file.path, match["name"]):
                 group.sidecars[member.path] = item.file
     elif match := _MARKER.match(item.name):
         group = groups.get(_key(item, match["name"] or item.name, mask))
-        alone = [other for other in groups if other[:3] == _folder_key(item)]
-        if group is None and len(alone) == 1:
-            group = groups[alone[0]]
+        here = [other for other in groups if other[:3] == _folder_key(item)]
+        if group is None and len(here) == 1:
+            group = groups[here[0]]
         if group is not None:
             group.markers.append(item.file)
 

@@ -203,6 +203,25 @@ def test_the_same_stump_uploaded_again_is_still_the_same_incomplete_delivery(
     assert states(intake) == {first.deliveryId: State.INCOMPLETE}
 
 
+def test_an_upload_that_never_got_its_name_is_said(updates, collect, zipped):
+    stump = updates / f"KH_{DAY}.zip.filepart"
+    stump.write_bytes(zipped("a.xml")[:40])
+    report = collect()
+    assert (report.deliveries, report.quarantined) == ([], [])
+    assert [waiting.reason for waiting in report.waiting] == [
+        f"{stump.name} is still being uploaded"
+    ]
+    stump.write_bytes(zipped("a.xml")[:60])
+    assert len(collect(minutes=59).waiting) == 1
+    report = collect(hours=1)
+    assert (report.deliveries, report.waiting) == ([], [])
+    (problem,) = report.quarantined
+    assert problem.path == f"Trademarks/Updates/{stump.name}"
+    assert "upload the file again" in problem.reason
+    stump.rename(updates / f"KH_{DAY}.zip")
+    assert [delivery.state for delivery in collect().deliveries] == [State.INCOMPLETE]
+
+
 def test_a_wrong_checksum_holds_the_delivery_until_it_is_corrected(updates, collect, zipped):
     data = zipped("a.xml")
     (updates / f"KH_{DAY}.zip").write_bytes(data)

@@ -116,9 +116,16 @@ def test_files_outside_the_lanes_are_quarantined_with_the_reason():
     ],
 )
 def test_an_upload_under_way_is_no_delivery_and_holds_its_group_up(name):
-    assert grouped(*in_lane("Updates", name)) == []
+    alone = plan(listed(*in_lane("Updates", name)))
+    assert (alone.groups, alone.uploads) == ([], listed(*in_lane("Updates", name)))
     (group,) = plan(listed(*in_lane("Updates", "a.zip", name))).groups
     assert [file.path for file in group.unfinished] == in_lane("Updates", name)
+
+
+@pytest.mark.parametrize("name", ["a.zip.md5", "a.done", "manifest.txt"])
+def test_what_speaks_of_nothing_that_is_there_is_no_upload(name):
+    alone = plan(listed(*in_lane("Updates", name)))
+    assert (alone.groups, alone.uploads) == ([], [])
 
 
 def test_a_dot_file_is_ignored():
