@@ -16,6 +16,7 @@ from ipregister.profiles import Derivation, Entry, Format, Route
 from ipregister.record_tree import Node, Setter
 
 UNMAPPED = "ALL.CNF.006"
+ANY = frozenset("*")
 
 _INDEX = re.compile(r"\[([0-9]+)\]")
 
@@ -148,7 +149,13 @@ class FormatTree:
         step = self._step(entry, member)
         if member.type == "strings":
             return setters.appending(name, step, self._placeholders)
-        return setters.assigning(name, step, self._placeholders, further=entry.further)
+        keep = self._keeper(entry.keeps, name) if entry.keeps else None
+        return setters.assigning(name, step, self._placeholders, further=entry.further, keep=keep)
+
+    def _keeper(self, field: str, path: str) -> Setter:
+        self._member(field, path)
+        name = field.rpartition(".")[2]
+        return setters.waiting(name, setters.assigning(name, None, frozenset()), ANY, None)
 
     def _step(self, entry: Entry, member: Member) -> steps.Step | None:
         if entry.vocabulary:

@@ -49,6 +49,8 @@ class Entry(_Strict):
     no, or elements of its own: what the office itself does not publish. ``parts`` are the
     elements inside that make up this one's text together, each with what stands before it.
     ``further`` lets a second value of an item begin another item that is like it in all else.
+    ``keeps`` is the field that takes a word outside the vocabulary as it is, where nothing else
+    has given that field.
     ``waits`` are words (``*``: all) that count only where nothing else has given the value before
     the end of the record; ``waits_with`` is the value that must wait for this one to.
     ``expects`` are the words another value is read by: a different one is noted as ``issue``
@@ -61,6 +63,7 @@ class Entry(_Strict):
     step: Step | None = Field(default=None, alias="as")
     vocabulary: str | None = None
     unmapped: str | None = None
+    keeps: str | None = None
     issue: str | None = None
     ignore: bool = False
     withholds: tuple[str, ...] = ()

@@ -36,9 +36,17 @@ def _note(
 
 
 def assigning(
-    name: str, step: Step | None, placeholders: frozenset[str], *, further: bool = False
+    name: str,
+    step: Step | None,
+    placeholders: frozenset[str],
+    *,
+    further: bool = False,
+    keep: Setter | None = None,
 ) -> Setter:
-    """Return the setter of a single value; ``further`` begins another item with a second one."""
+    """Return the setter of a single value; ``further`` begins another item with a second one.
+
+    ``keep`` takes a text the step has an issue with, so that the office's own word is not lost.
+    """
 
     def assign(walk: Walk, level: Level, text: str, element: Element) -> None:
         if text in placeholders:
@@ -49,6 +57,8 @@ def assigning(
             value, issue, suggested = step(text)
             if issue is not None:
                 _note(walk, issue, level, name, text, element, suggested)
+                if keep is not None:
+                    keep(walk, level, text, element)
             if value is None:
                 return
         row = level.row

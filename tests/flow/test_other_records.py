@@ -27,3 +27,26 @@ def test_a_record_under_another_name_is_told_and_does_not_vanish(desk: Any, ipas
 def test_packed_and_renamed_records_are_no_images(name: str, desk: Any, ipas: Any) -> None:
     done = desk.deliver(ipas.zipped({"a.xml": ipas.marks(ipas.mark()), name: "\x1f\x8b"}))
     assert desk.found(done, "ALL.PKG.018")["value"] == name
+
+
+@pytest.mark.parametrize(
+    ("more", "kept"),
+    [("", "NWAP"), ("<OfficeSpecificMarkEventCode>07</OfficeSpecificMarkEventCode>", "07")],
+)
+def test_an_event_of_an_unknown_kind_is_kept_with_the_offices_own_word(
+    more: str, kept: str, desk: Any, ipas: Any
+) -> None:
+    events = "".join(
+        f"<MarkEvent><MarkEventDate>2019-06-0{day}</MarkEventDate>"
+        f"<MarkEventCode>{word}</MarkEventCode>{more if word == 'NWAP' else ''}</MarkEvent>"
+        for day, word in ((1, "Filed"), (2, "NWAP"), (3, "-"))
+    )
+    record = ipas.mark(more=f"<MarkEventDetails>{events}</MarkEventDetails>")
+    done = desk.deliver(ipas.marks(record))
+    assert desk.found(done, "ALL.CNF.007")["value"] == "NWAP"
+    (served,) = desk.served().values()
+    assert served["statusEvents"] == [{"date": "2019-06-01", "category": "filed"}]
+    assert served["examinationEvents"] == [
+        {"date": "2019-06-02", "category": "unknown", "officeCode": kept},
+        {"date": "2019-06-03"},
+    ]
