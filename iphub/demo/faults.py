@@ -16,7 +16,7 @@ import yaml
 
 from iphub.demo.designs import Design
 from iphub.demo.names import Party
-from iphub.demo.patents import Patent
+from iphub.demo.patents import STATUSES, Patent
 from iphub.demo.trademarks import Mark
 from ipregister.model import Right
 
@@ -131,11 +131,21 @@ MARK_CHANGES: dict[str, Callable[[Mark, Mark], Mark]] = {
     "same_applicant_twice": lambda mark, _: _twice(mark),
 }
 
+_NEVER_PUBLISHED: dict[str, Any] = {
+    "status": STATUSES["withdrawn"],
+    "publication": ("", ""),
+    "grant": ("", ""),
+    "examination": "",
+}
+
 PATENT_CHANGES: dict[str, Callable[[Patent, Patent], Patent]] = {
     "patent_without_title": lambda patent, _: replace(patent, titles=()),
     "malformed_ipc": lambda patent, _: replace(patent, symbols=("H02-S/20.32", *patent.symbols)),
     "patent_priority_after_filing": lambda patent, _: replace(
         patent, priorities=(("KR", "2018-990003", "2018-12-24"),)
+    ),
+    "never_published": lambda patent, _: replace(
+        patent, **_NEVER_PUBLISHED, withdrawn=f"{int(patent.filed[:4]) + 1}{patent.filed[4:]}"
     ),
 }
 

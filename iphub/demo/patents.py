@@ -71,7 +71,7 @@ def invent(inventor: Inventor, office: DemoOffice, serial: int, *, plain: bool =
     """
     random = inventor.random
     utility = not plain and random.random() < 1 / 6
-    filed = date(2017 + int(random.random() * 9), 1 + serial % 8, 1 + serial % 28)
+    filed = date(2017 + int(random.random() * 8), 1 + serial % 8, 1 + serial % 28)
     if plain:
         filed = date(2018, 3, 1 + serial % 28)
     serial += FIRST_SERIAL

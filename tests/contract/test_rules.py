@@ -138,6 +138,7 @@ def test_only_few_rules_keep_records_from_third_parties():
         "PT.UNQ.001",
         "DS.UNQ.001",
         "DS.CNS.006",
+        "PT.CNS.011",
     }
 
 
