@@ -5,7 +5,7 @@ The outcome is a directory: staged rows, and every finding as one Parquet file.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
@@ -49,7 +49,7 @@ def check(
     files: Sequence[StagedFile],
     directory: Path,
     *,
-    as_of: date,
+    at: datetime,
     workers: int = 1,
     memory_limit: str = engine.MEMORY_LIMIT,
 ) -> Checked:
@@ -60,7 +60,7 @@ def check(
         right: what it should hold.
         files: its members.
         directory: where rows and findings are written; made when missing.
-        as_of: the date the delivery was received.
+        at: when the delivery was received; the rules know the office's day.
         workers: processes for reading.
         memory_limit: what the rules' query may use before it spills.
 
@@ -72,10 +72,11 @@ def check(
     checked.durations["read"] = perf_counter() - started
     reach("stage.finished")
     started = perf_counter()
-    overrides = tuple(sorted(load_profile(office).rules.items()))
+    profile = load_profile(office)
+    overrides = tuple(sorted(profile.rules.items()))
     limits = Limits(memory_limit, workers, directory.parent / ".spill")
     rules = _engine(right, overrides, directory.parent / ".rules")
-    found = rules.check(checked.staged.rows, as_of=as_of, limits=limits)
+    found = rules.check(checked.staged.rows, as_of=profile.day_of(at), limits=limits)
     located = _located(found, mapping_for(office, right))
     _write(located, directory / "findings-rules.parquet")
     reach("rules.written")

@@ -18,7 +18,7 @@ import duckdb
 
 from connectors.changes import BATCH_ROWS
 from connectors.faults import reach
-from connectors.record_facts import DAY_OF_LOG, FACTS, row_facts
+from connectors.record_facts import FACTS, day_of_log, row_facts
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.rendering import Fragments, render_fragments
@@ -95,7 +95,7 @@ def _replay(register: RegisterStore, store: sqlite3.Connection, office: str, rig
             f"""
             SELECT m.moment, m.delivery, m.shown, r.cause, r.op, r.held, r.changeSeq, r.recordKey,
                    r.recordedAt AT TIME ZONE 'UTC' AS at,
-                   {row_facts(right, DAY_OF_LOG)},
+                   {row_facts(right, day_of_log(office))},
                    {CLASSES[right]} AS ".classes", {WORDS[right]} AS ".words", {columns}
             FROM log r JOIN moments m USING (changeSeq)
             ORDER BY r.changeSeq

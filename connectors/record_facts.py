@@ -5,14 +5,14 @@ the record counts as published from the delivery on that says it was. What the r
 these facts is ``ipregister.row_rules``.
 """
 
+from datetime import timedelta
+
 from ipregister.model import Right
+from ipregister.profiles import load_profile
 
 KIND = {Right.TRADEMARKS: "r.markKind", Right.PATENTS: "r.kindCode", Right.DESIGNS: "NULL::VARCHAR"}
 """The kind of mark, the kind of document (WIPO ST.16); designs have but one."""
 
-
-DAY_OF_LOG = "CAST(r.recordedAt AT TIME ZONE 'UTC' AS DATE)"
-"""The day of the delivery a row of the register's log came with."""
 
 FACTS = (
     *("registrationDate", "publicationDate", "published"),
@@ -21,11 +21,17 @@ FACTS = (
 """What ``row_facts`` tells, in its order."""
 
 
+def day_of_log(office: str) -> str:
+    """Return, as SQL, the office's day of the delivery a row of the register's log came with."""
+    minutes = load_profile(office).utcOffset // timedelta(minutes=1)
+    return f"CAST(r.recordedAt AT TIME ZONE 'UTC' + INTERVAL ({minutes}) MINUTE AS DATE)"
+
+
 def row_facts(right: Right, today: str) -> str:
     """Return the facts of a record called ``r``, in the order of ``FACTS``.
 
     All of ``row_rules.Facts`` but the filing date, which everybody reads. ``today`` is the
-    day of the delivery (UTC), as SQL.
+    day of the delivery (the office's), as SQL.
     """
     days = "list_transform(r.publications, lambda p: p.date)"
     past = f"list_filter({days}, lambda d: d <= {today})"

@@ -14,6 +14,7 @@ from connectors.schema import fragment_column
 from connectors.serving.preparing import Bare, prepare
 from connectors.serving.rows import Batch, ServingRow
 from ipregister.model import Disclosure, Right
+from ipregister.profiles import load_profile
 
 
 def ready_batches(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterator[Batch]:
@@ -36,7 +37,8 @@ def ready_batches(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterator[
 
 def _staged_batches(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterator[pa.RecordBatch]:
     """Yield the columns of ``Bare``, but with key and words, and the fragments behind them."""
-    right, day = changes.right, f"DATE {literal(changes.at.date().isoformat())}"
+    right, today = changes.right, load_profile(changes.office).day_of(changes.at)
+    day = f"DATE {literal(today.isoformat())}"
     fragments = ", ".join(f"r.{fragment_column(name)}" for name in Disclosure)
     for planned, rows in pieces(con, changes):
         query = con.sql(

@@ -108,7 +108,7 @@ class _Check:
     def run(self, at: datetime) -> ReportSource:
         """Read, judge and report as intake would; ``at`` is the instant of the check."""
         staging, found = self.directory / "staging", self.directory / "findings.parquet"
-        checked = check(self.office, self.right, self.files, staging, as_of=at.date())
+        checked = check(self.office, self.right, self.files, staging, at=at)
         staged = checked.staged
         # An empty register: every record is new, and only the delivery itself is compared.
         changes = difference(

@@ -6,6 +6,7 @@ over its format key by key, so an office file shows only its own ways. Nothing i
 executed; how entries are applied to a record is ``mapping``.
 """
 
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -165,14 +166,22 @@ class Override(_Strict):
 
 
 class Profile(_Strict):
-    """One office: what it sends and how it writes it."""
+    """One office: what it sends and how it writes it.
+
+    ``utcOffset`` is how far its clocks are ahead of UTC (``"+07:00"``), the whole year round.
+    """
 
     office: str = Field(pattern=r"^[A-Z]{2}$")
     name: str
     languages: tuple[str, ...]
+    utcOffset: timedelta = timedelta()
     delivery: DeliveryHabits = DeliveryHabits()
     rights: dict[Right, Format]
     rules: dict[str, Override] = Field(default_factory=dict)
+
+    def day_of(self, at: datetime) -> date:
+        """Return the office's day at an instant: a date is later than today only after it."""
+        return (at.astimezone(UTC) + self.utcOffset).date()
 
     def format_of(self, right: Right) -> Format:
         """Return the format in which the office sends one right.

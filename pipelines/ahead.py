@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Future
-from datetime import date
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,7 +31,7 @@ class Reading(NamedTuple):
     right: "Right"
     files: Sequence[tuple[str, str, Path]]
     directory: Path
-    as_of: date
+    at: datetime
     workers: int
     memory_limit: str
 
@@ -43,7 +43,7 @@ class Reading(NamedTuple):
             delivery.right,
             [(file.name, file.sha256, hub.landing.path(file.sha256)) for file in delivery.files],
             directory,
-            delivery.receivedAt.date(),
+            delivery.receivedAt,
             hub.settings.workers,
             hub.settings.memory_limit,
         )
@@ -62,7 +62,7 @@ class Reading(NamedTuple):
             self.right,
             [StagedFile(*file) for file in self.files],
             self.directory,
-            as_of=self.as_of,
+            at=self.at,
             workers=self.workers,
             memory_limit=self.memory_limit,
         )

@@ -14,7 +14,7 @@ import duckdb
 
 from connectors.changes import BATCH_ROWS
 from connectors.rebuilding import served
-from connectors.record_facts import DAY_OF_LOG, row_facts
+from connectors.record_facts import day_of_log, row_facts
 from connectors.register.difference import define_state
 from connectors.register.engine import literal, parquet
 from connectors.register.incoming import Arriving
@@ -141,7 +141,7 @@ def reversed_rows(
     columns = ", ".join(f'r."{field.name}"' for field in canonical_fields(right))
     query = con.sql(
         f"""
-        SELECT r.changeSeq, r.recordKey, {row_facts(right, DAY_OF_LOG)},
+        SELECT r.changeSeq, r.recordKey, {row_facts(right, day_of_log(taken_out.office))},
                {CLASSES[right]} AS ".classes",
                {WORDS[right]} AS ".words", {columns}
         FROM log r SEMI JOIN now USING (changeSeq)

@@ -18,7 +18,7 @@ ITEM = "item"
 """The name by which an ``each`` rule sees one element of its list."""
 
 AS_OF = "as_of"
-"""The only parameter of a rule: the date the delivery was received."""
+"""The only parameter of a rule: the office's day on which the delivery was received."""
 
 _ABOUT = "recordId, applicationNumber, sourceFile, sourceLine, positions"
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +12,7 @@ from connectors.checking import check
 from connectors.staging.stage import StagedFile
 from iphub.demo import DemoFile, Fault, generate
 
-AS_OF = date(2026, 11, 22)
+AT = datetime(2026, 11, 22, tzinfo=UTC)
 
 # Found when the delivery is compared with itself and the register, which is tested there.
 FOUND_LATER = {"duplicate_number"}
@@ -43,7 +43,7 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> tuple[tuple[Fault, ...],
             for path in [demo.root / file.path]
         ]
         directory = tmp_path_factory.mktemp("staging") / str(number)
-        checked = check(files[0].office, files[0].right, staged, directory, as_of=AS_OF)
+        checked = check(files[0].office, files[0].right, staged, directory, at=AT)
         for path in checked.findings:
             findings += pq.read_table(path).to_pylist()
     return demo.faults, findings

@@ -1,0 +1,79 @@
+"""What is published today is public from the office's morning on, wherever the hub's clock is."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connectors.rebuilding import rebuild_serving
+from ipregister.deliveries import State
+from ipregister.model import Right
+from ipregister.profiles import load_profile, offices
+
+PATENT = (Path(__file__).parents[1] / "fixtures/th/patents/single.xml").read_text("utf-8")
+NUMBER = "1801090001"
+GRANT = """<pat:PatentGrantIdentification>
+<com:IPOfficeCode>TH</com:IPOfficeCode>
+<pat:PatentNumber>TH90001P</pat:PatentNumber>
+<com:PatentDocumentKindCode>B</com:PatentDocumentKindCode>
+<pat:GrantDate>2021-03-07</pat:GrantDate>
+</pat:PatentGrantIdentification>
+"""
+
+WAITING = PATENT.replace(GRANT, "").replace(
+    'documentStatusText="Granted"', 'documentStatusText="Filed"'
+)
+
+
+def published(day: str) -> str:
+    """Return an application that nothing but its publication makes public."""
+    assert GRANT in PATENT
+    return WAITING.replace("2019-09-13", day)
+
+
+# An hour passes before a delivery arrives: at one in the morning of the 23rd in Bangkok.
+BEFORE_DAWN = datetime(2026, 11, 22, 17, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("day", "is_public"), [("2026-11-22", True), ("2026-11-23", True), ("2026-11-24", False)]
+)
+def test_an_application_is_public_from_the_offices_day_of_publication(
+    desk: Any, day: str, is_public: bool
+) -> None:
+    desk.now = BEFORE_DAWN
+    done = desk.deliver(published(day), office="TH", right=Right.PATENTS)
+    assert list(desk.served("TH", Right.PATENTS)) == [NUMBER] * is_public
+    found = {each["ruleCode"] for each in desk.findings(done)}
+    assert ("PT.CNS.011" not in found) is is_public
+    assert (done.receipt.accepted, done.receipt.held) == ((1, 0) if is_public else (0, 1))
+
+
+def test_what_is_kept_secret_is_shared_with_its_publication(desk: Any) -> None:
+    desk.deliver(published("2027-02-01"), office="TH", right=Right.PATENTS)
+    assert desk.served("TH", Right.PATENTS) == {}
+    desk.now = datetime(2027, 2, 1, 3, tzinfo=UTC)
+    assert desk.deliver(published("2027-02-01") + "\n", office="TH", right=Right.PATENTS).state in (
+        State.PUBLISHED,
+        State.PUBLISHED_WITH_FINDINGS,
+    )
+    assert list(desk.served("TH", Right.PATENTS)) == [NUMBER]
+
+
+def test_a_store_made_anew_counts_the_same_days(desk: Any) -> None:
+    desk.now = BEFORE_DAWN
+    desk.deliver(published("2026-11-23"), office="TH", right=Right.PATENTS)
+    facts = "SELECT publication_date, published FROM record"
+    before = desk.hub.serving._reader().execute(facts).fetchall()
+    assert before == [("2026-11-23", 1)]
+    rebuild_serving(desk.hub.register, desk.hub.home.serving, at=desk.now)
+    assert desk.hub.serving._reader().execute(facts).fetchall() == before
+
+
+def test_every_office_says_what_its_clocks_show() -> None:
+    at = datetime(2026, 11, 22, 16, 45, tzinfo=UTC)
+    tomorrow = {office for office in offices() if load_profile(office).day_of(at).day == 23}
+    assert tomorrow == {"BN", "MY", "PH", "SG", "TL"}
+    assert load_profile("MM").day_of(at.replace(hour=17, minute=29)).day == 22
+    assert load_profile("MM").day_of(at.replace(hour=17, minute=30)).day == 23
