@@ -1,5 +1,6 @@
 """``iphub collect``: one pass over the offices' folders into the landing zone."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +15,9 @@ from connectors.settings import Settings
 from iphub.context import AnyOfficeOption, FormatOption, HomeOption
 from iphub.output import DONE, FAILED, FINDINGS, Format, emit, progress
 from ipregister.deliveries import State
+
+NAMES = 10
+"""An office that sends each record as a file of its own would fill the screen with its names."""
 
 
 def collect(
@@ -70,20 +74,28 @@ def _say(out: Console, reports: list[CollectReport]) -> None:
     _say_failures(out, reports)
     for report in reports:
         for delivery in report.deliveries:
-            names = ", ".join(file.name for file in delivery.files)
+            names = _some([file.name for file in delivery.files])
             told = f": {delivery.reason}" if delivery.reason else ""
             what = (delivery.deliveryId, delivery.right, delivery.kind, delivery.state)
             out.print(f"{' '.join(what)}{told}  ({names})", markup=False)
         for waiting in report.waiting:
-            files = ", ".join(waiting.files)
+            files = _some(waiting.files)
             out.print(f"{report.office}: not taken yet, {waiting.reason}: {files}", markup=False)
+        alone: dict[str, list[str]] = {}
         for problem in report.quarantined:
-            out.print(
-                f"{report.office}: left alone, {problem.reason}: {problem.path}", markup=False
-            )
+            alone.setdefault(problem.reason, []).append(problem.path)
+        for reason, paths in alone.items():
+            out.print(f"{report.office}: left alone, {reason}: {_some(paths)}", markup=False)
     looked_at = [report for report in reports if report.visited and report.error is None]
     if looked_at and not any(report.deliveries for report in looked_at):
         out.print(f"Nothing new at {len(looked_at)} offices.")
+
+
+def _some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are."""
+    more = len(names) - NAMES
+    told = ", ".join(names[:NAMES])
+    return f"{told} and {more:,} more (--format json)" if more > 0 else told
 
 
 def _say_failures(out: Console, reports: list[CollectReport]) -> None:

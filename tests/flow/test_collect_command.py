@@ -137,6 +137,23 @@ def test_the_command_says_since_when_an_office_fails_and_when_it_is_tried_next(
     assert (items["KH"]["visited"], items["KH"]["nextAttemptAt"]) == (True, None)
 
 
+def test_a_folder_of_very_many_files_does_not_fill_the_screen(hub, server):
+    place = server.server.root / "ipob_kh" / "Trademarks"
+    for folder in ("Updates/2026-11-20", "Elsewhere"):
+        (place / folder).mkdir()
+        for number in range(30):
+            (place / folder / f"{number:02d}.xml").write_bytes(f"<a>{number}</a>".encode())
+    options = ["collect", "--home", str(hub.settings.home), "--office", "KH"]
+    for name in ("sftp", "sftp_key", "known_hosts"):
+        options += [f"--{name.replace('_', '-')}", str(getattr(hub.settings, name))]
+    with server:
+        waits = CliRunner().invoke(app, [*options, "--no-wait"]).output.split()
+        taken = CliRunner().invoke(app, options).output.split()
+    for said, folder in ((waits, "2026-11-20"), (taken, "2026-11-20"), (taken, "Elsewhere")):
+        assert [f"{folder}/{n:02d}.xml" in " ".join(said) for n in (9, 10)] == [True, False]
+    assert taken.count("20") == 2
+
+
 def test_dagster_is_told_when_an_office_needs_a_person_and_when_it_is_well_again(
     hub, server, monkeypatch
 ):
