@@ -23,6 +23,7 @@ from connectors.ledger import Ledger
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Channel, DeliveredFile, Delivery
 from connectors.sftp.listing import Problem
+from connectors.submitting import distinct_names
 from ipregister.dates import st2_date
 from ipregister.deliveries import State, identity
 from ipregister.errors import DeliveryError, IncompleteDelivery
@@ -161,9 +162,11 @@ class Collector:
         self, office: str, group: Group, fetched: Fetched, memory: _Memory, at: datetime
     ) -> Delivery:
         """Record one group, complete or incomplete."""
+        # One name may stand in two spellings of one lane: Updates and Update.
+        names = distinct_names([name_in_lane(member) for member in group.members])
         files = tuple(
-            DeliveredFile(name_in_lane(member), fetched.digests[member.path], member.size)
-            for member in group.members
+            DeliveredFile(name, fetched.digests[member.path], member.size)
+            for name, member in zip(names, group.members, strict=True)
         )
         key, reason = group.key, self._incomplete(group, fetched)
         state = State.RECEIVED if reason is None else State.INCOMPLETE

@@ -203,6 +203,14 @@ def test_the_same_stump_uploaded_again_is_still_the_same_incomplete_delivery(
     assert states(intake) == {first.deliveryId: State.INCOMPLETE}
 
 
+def test_files_of_one_name_in_two_spellings_of_a_lane_are_told_apart(updates, collect, zipped):
+    for folder in (updates, updates.with_name("Update")):
+        folder.mkdir(exist_ok=True)
+        (folder / f"KH_{DAY}.zip").write_bytes(zipped(f"{folder.name}.xml"))
+    (delivery,) = collect().deliveries
+    assert [file.name for file in delivery.files] == [f"KH_{DAY}.zip", f"KH_{DAY} (2).zip"]
+
+
 def test_an_upload_that_never_got_its_name_is_said(updates, collect, zipped):
     stump = updates / f"KH_{DAY}.zip.filepart"
     stump.write_bytes(zipped("a.xml")[:40])
