@@ -4,6 +4,7 @@ The home directory holds everything of the embedded default: ledger, landing, re
 serving store, findings, keys and Dagster's own files.
 """
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -98,22 +99,42 @@ class Home:
         for name in directories:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.keys.mkdir(mode=0o700, exist_ok=True)
-        if not (pepper := self.keys / "pepper").exists():
-            pepper.touch(mode=0o600)
-            pepper.write_bytes(secrets.token_bytes(PEPPER_BYTES))
+        with in_turn(self.root, "pepper"):  # what one has hashed another must not make worthless
+            if not self._pepper.exists():
+                self._make_pepper()
 
     def pepper(self) -> bytes:
         """Return the key under which client secrets are hashed.
 
         Raises:
-            ConfigurationError: there is no hub here.
+            ConfigurationError: there is no hub here, or its key is damaged.
         """
         try:
-            return (self.keys / "pepper").read_bytes()
+            pepper = self._pepper.read_bytes()
         except FileNotFoundError:
             raise ConfigurationError(
                 f"There is no hub in {self.root}. Create one: iphub init --home {self.root}"
             ) from None
+        if len(pepper) < PEPPER_BYTES:  # cursors and notifications sealed with it could be forged
+            raise ConfigurationError(
+                f"{self._pepper} is damaged: restore a backup. Where the hub is new, remove the "
+                f"file and create the hub again: iphub init --home {self.root}"
+            )
+        return pepper
+
+    @property
+    def _pepper(self) -> Path:
+        return self.keys / "pepper"
+
+    def _make_pepper(self) -> None:
+        """Write the key wholly or not at all: half a key would be known to everybody."""
+        beside = self.keys / f".pepper.{secrets.token_hex(4)}"
+        beside.touch(mode=0o600)
+        with beside.open("wb") as file:
+            file.write(secrets.token_bytes(PEPPER_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(self._pepper)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ LEFTOVERS = (
     "holds/*.unfinished",
     "exports/*/*." + "[0-9a-f]" * 16,
     "receipts/snapshots/.*",
+    "keys/.pepper.*",
     "keys/signing/.*",
     "staging/.spill/*",
     "staging/.rules/*",

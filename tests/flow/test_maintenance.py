@@ -41,6 +41,7 @@ def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None
         plant(home.root / f"exports/queue/a.{'0f' * 8}", days=2),
         plant(home.root / "receipts/snapshots/.abc.7", days=2),
         plant(home.root / "keys/signing/.abc.01234567", days=2),
+        plant(home.root / "keys/.pepper.01234567", days=2),
         plant(home.root / "staging/reprocessing-KH-trademarks/said.parquet", days=2),
         plant(home.root / ".backup-abc/ledger.sqlite", days=2),
     ]
@@ -59,7 +60,7 @@ def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None
     swept = maintain(desk.hub, at=datetime.now(UTC)).swept
     assert [path.name for path in old if path.exists()] == []
     assert [path.name for path in used if not path.exists()] == []
-    assert swept.document() == {"arrivals": 0, "uploads": 0, "deliveries": 1, "leftovers": 8}
+    assert swept.document() == {"arrivals": 0, "uploads": 0, "deliveries": 1, "leftovers": 9}
     assert desk.served_bytes() == before
 
 

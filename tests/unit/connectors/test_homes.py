@@ -1,0 +1,43 @@
+"""A hub's home: its own secret is there wholly or not at all."""
+
+import errno
+from pathlib import Path
+
+import pytest
+
+import connectors.hub
+from connectors.hub import PEPPER_BYTES, Home
+from ipregister.errors import ConfigurationError
+
+
+def test_creation_that_was_stopped_leaves_no_part_of_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = Home(tmp_path / "hub")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(connectors.hub.os, "fsync", full)
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(OSError, match="No space left"):
+            home.create()
+    with pytest.raises(ConfigurationError, match="There is no hub"):
+        home.pepper()
+    home.create()
+    first = home.pepper()
+    assert len(first) == PEPPER_BYTES
+    home.create()
+    assert home.pepper() == first
+    assert (home.keys / "pepper").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("left", [b"", b"half of the key"])
+def test_a_key_that_is_damaged_is_refused(tmp_path: Path, left: bytes) -> None:
+    """With an empty one, anybody could make cursors and sign notifications."""
+    home = Home(tmp_path / "hub")
+    home.create()
+    (home.keys / "pepper").write_bytes(left)
+    with pytest.raises(ConfigurationError, match="is damaged: restore a backup"):
+        home.pepper()
