@@ -72,6 +72,11 @@ SQLite says the last where its index in shared memory has no room."""
 
 _NOT_WRITTEN = "The disk is full or fails. Nothing is lost: make room, then try again"
 
+NOT_ALLOWED = ("readonly database", "Permission denied")
+"""How SQLite and Delta say that a file is another user's."""
+
+_ANOTHERS = "A file of the hub may not be written: run commands as the user it belongs to"
+
 BEHIND_READERS = 10
 """Nice value of processes that publish: readers share the cores with them, and wait for nobody
 (their p99 rose to three times its value beside a writer of the same priority)."""
@@ -133,6 +138,8 @@ def run(app: Callable[[], object]) -> None:
     except Exception as exc:  # Python's own end is 1, which says that there are findings
         if any(words in str(exc) for words in NO_ROOM):
             _tell("file_system", f"{_NOT_WRITTEN} ({type(exc).__name__}: {exc})", {})
+        elif any(words in str(exc) for words in NOT_ALLOWED):
+            _tell("file_system", f"{_ANOTHERS} ({type(exc).__name__}: {exc})", {})
         else:
             traceback.print_exception(exc)
             told = f"{type(exc).__name__}: a fault of the hub, told on standard error"

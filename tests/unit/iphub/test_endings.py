@@ -31,17 +31,26 @@ def test_a_fault_of_ours_is_a_failed_operation_and_no_finding(
     assert "KeyError: 'defect'" in told.err
 
 
+FULL = "The disk is full or fails. Nothing is lost: make room"
+ANOTHERS = "A file of the hub may not be written: run commands as the user it belongs to"
+
+
 @pytest.mark.parametrize(
-    "said",
+    ("said", "begins"),
     [
-        sqlite3.OperationalError("database or disk is full"),
-        sqlite3.OperationalError("disk I/O error"),
-        DeltaError("Generic LocalFileSystem error: No space left on device (os error 28)"),
-        duckdb.IOException('Could not write file "said": No space left on device'),
+        (sqlite3.OperationalError("database or disk is full"), FULL),
+        (sqlite3.OperationalError("disk I/O error"), FULL),
+        (DeltaError("Generic LocalFileSystem error: No space left on device (os error 28)"), FULL),
+        (duckdb.IOException('Could not write file "said": No space left on device'), FULL),
+        (sqlite3.OperationalError("attempt to write a readonly database"), ANOTHERS),
+        (DeltaError('Os { code: 13, message: "Permission denied" }'), ANOTHERS),
     ],
 )
-def test_a_full_disk_is_no_fault_of_ours_whoever_says_so(
-    said: Exception, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_disk_or_file_not_to_be_written_is_no_fault_of_ours_whoever_says_so(
+    said: Exception,
+    begins: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     def full() -> None:
         raise said
@@ -53,7 +62,7 @@ def test_a_full_disk_is_no_fault_of_ours_whoever_says_so(
     told = capsys.readouterr()
     error = json.loads(told.out)["error"]
     assert (ended.value.code, error["code"]) == (2, "file_system")
-    assert error["detail"].startswith("The disk is full or fails. Nothing is lost: make room")
+    assert error["detail"].startswith(begins)
     assert "Traceback" not in told.err
 
 
