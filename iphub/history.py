@@ -99,7 +99,7 @@ def as_of(
     def text(out: Console) -> None:
         if number is not None:
             out.print(f"As delivery {found['deliveryId']} brought it:", markup=False)
-            out.print(bytes(found["record"]).decode(), markup=False)
+            out.print(bytes(found["record"]).decode(), markup=False, soft_wrap=True)
             return
         out.print(f"{found['records']:,} records at {found['at']:%Y-%m-%d %H:%M:%S} UTC")
         _table(out, found["items"])
@@ -156,7 +156,7 @@ def lineage(
         out.print(f"delivery {found['deliveryId']}, landing {found['sha256']}", markup=False)
         if found["elementPath"]:
             out.print(found["elementPath"], markup=False)
-        out.print(found["text"].strip(), markup=False)
+        out.print(found["text"].strip(), markup=False, soft_wrap=True)
 
     emit(found, text, format)
 
@@ -181,5 +181,11 @@ def _table(out: Console, items: list[dict[str, Any]]) -> None:
         return
     table = Table(*items[0])
     for each in items:
-        table.add_row(*("" if value is None else str(value) for value in each.values()))
+        table.add_row(*map(_in_words, each.values()))
     out.print(table, markup=False)
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

@@ -23,7 +23,7 @@ class Format(StrEnum):
     JSON = "json"
 
 
-progress = Console(stderr=True, highlight=False)
+progress = Console(stderr=True, highlight=False, emoji=False)
 """Progress and errors for people; standard output carries the answer alone."""
 
 
@@ -35,5 +35,7 @@ def emit(document: Mapping[str, Any], text: Callable[[Console], None], format: F
         )
         sys.stdout.flush()
     else:
-        # Tables are not squeezed into 80 columns when a file or a pipe reads them.
-        text(Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS))
+        # Tables are not squeezed into 80 columns when a file or a pipe reads them. What an office
+        # wrote stands as it wrote it: ":tm:" is no picture.
+        width = None if sys.stdout.isatty() else PIPE_COLUMNS
+        text(Console(highlight=False, emoji=False, width=width))

@@ -168,7 +168,7 @@ def write_text(source: ReportSource, path: Path) -> None:
     """Write what a person reads in a terminal: the sum, the rules, a few findings of each."""
     report, findings = source.report.reports[0], source.findings[0]
     with path.open("w", encoding="utf-8") as sink:
-        out = Console(file=sink, highlight=False, markup=False, width=progress.width)
+        out = Console(file=sink, highlight=False, markup=False, emoji=False, width=progress.width)
         out.print(report.headline)
         if report.arrival.receipt:
             out.print(receipt_sum(report.arrival.receipt))

@@ -42,7 +42,7 @@ def past(shared_desk: Any, ipas: Any) -> Any:
         archive = ipas.zipped({"in/marks.xml": ipas.marks(*records)})
         return desk.deliver(archive, kind=kind, names=(name,)).deliveryId  # type: ignore[no-any-return]
 
-    first = day(1, ipas.mark(ONE), ipas.mark(TWO), ipas.mark(THREE), kind=FULL)
+    first = day(1, ipas.mark(ONE), ipas.mark(TWO), ipas.mark(THREE, "A :tiger: B"), kind=FULL)
     changed = day(3, ipas.mark(ONE, status="Registered", applicant="Nirvath"))
     foreign = ipas.mark(FOUR, "HELD", office="VN")
     again = ipas.mark(ONE, status="Registered", applicant="Nirvath")
@@ -258,7 +258,12 @@ def test_the_command_line_answers_in_text_and_json(past: Any) -> None:
     assert [each["op"] for each in listed["items"]] == ["insert", "update", "update"]
     then = json.loads(run("as-of", past.first, "--number", ONE, "--format", "json").stdout)
     assert then["record"]["officeStatus"] == "Filed"
-    assert "1 changed" in run("changes", "--from", past.first, "--to", past.second).stdout
+    # As the office wrote it, and in one line: people copy it from there.
+    _, record = run("as-of", past.first, "--number", THREE).stdout.splitlines()
+    assert json.loads(record)["markVerbalElements"][0]["text"] == "A :tiger: B"
+    changes = run("changes", "--from", past.first, "--to", past.second).stdout
+    assert "1 changed" in changes
+    assert "stakeholder, status_change" in changes
     assert "in/marks.xml, line 3" in run("lineage", ONE, "--field", "applicants[0].names").stdout
 
 
