@@ -6,6 +6,7 @@ record again from landing with today's mapping.
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, BinaryIO
 
@@ -14,6 +15,7 @@ from connectors.hub import Hub
 from connectors.readers import xml
 from connectors.readers.archives import Delivered, Member
 from ipregister.errors import DeliveryError, InvalidRequest
+from ipregister.identifiers import record_id as identify
 from ipregister.mapping import Mapped, RecordMapping, mapping_for
 from ipregister.model import Right
 
@@ -55,7 +57,7 @@ def lineage_of(
     source = version["source"]
     with Delivered(hub.landing.path(source["sha256"])) as delivered:
         member = next(each for each in delivered.documents if each.path == source["member"])
-        mapped = _read_again(delivered, member, mapping, source["line"])
+        mapped = _read_again(delivered, member, mapping, source["line"], record_id)
         line, value, path = source["line"], None, None
         if field is not None:
             line, value = _field(mapped, field, source["line"])
@@ -76,17 +78,23 @@ def lineage_of(
 
 
 def _read_again(
-    delivered: Delivered, member: Member, mapping: RecordMapping, line: int
+    delivered: Delivered, member: Member, mapping: RecordMapping, line: int, record_id: str
 ) -> Mapped | None:
-    """Return the record that begins at a line; ``None`` where the document breaks before it."""
-    try:
-        with delivered.open(member) as document:
-            for record in xml.records(document, mapping.format):
-                if isinstance(record, xml.Record) and str(record.element.sourceline) == str(line):
-                    return mapping.apply(record.element, record.header, {})
-    except DeliveryError:  # records of broken documents were salvaged; their fields were not placed
-        return None
-    return None
+    """Return a record that begins at a line; ``None`` where the document breaks before it.
+
+    A whole register may stand on one line. Of two versions of the record there, the last counted.
+    """
+    found = None
+    # Records of broken documents were salvaged; their fields were not placed.
+    with suppress(DeliveryError), delivered.open(member) as document:
+        for record in xml.records(document, mapping.format):
+            if isinstance(record, xml.Record) and str(record.element.sourceline) == str(line):
+                mapped = mapping.apply(record.element, record.header, {})
+                if mapped.key is not None and identify(mapped.key) == record_id:
+                    found = mapped
+            elif found is not None:
+                break
+    return found
 
 
 def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, Any]:

@@ -220,6 +220,16 @@ def test_a_field_leads_back_to_the_line_the_office_wrote(past: Any) -> None:
         lineage_of(past.hub, "KH", MARKS, record_id, "inventors")
 
 
+def test_of_records_on_one_line_each_leads_back_to_itself(desk: Any, ipas: Any) -> None:
+    marks = (ipas.mark(ONE, "FIRST"), ipas.mark(TWO, "OLD"), ipas.mark(TWO, "SECOND"))
+    desk.deliver(ipas.marks(*marks, ipas.mark(THREE, "THIRD")).replace("\n", ""))
+    for number, word in ((ONE, "FIRST"), (TWO, "SECOND"), (THREE, "THIRD")):
+        record_id = identifier_of("KH", MARKS, number)
+        found = lineage_of(desk.hub, "KH", MARKS, record_id, "markVerbalElements[0].text")
+        assert found is not None
+        assert (found["line"], found["value"]) == (1, word)
+
+
 @pytest.mark.parametrize("said", ["yesterday", "KH-20260101-0001", "", "9999-12-31T23:59:59-12:00"])
 def test_what_is_no_point_is_refused_with_an_example(said: str, past: Any) -> None:
     with pytest.raises(InvalidRequest, match="2026-11-22T05:30:00Z"):
