@@ -15,6 +15,7 @@ from ipregister.dates import st2_date
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.holds import Escalation, escalation
 from ipregister.model import Right
+from ipregister.profiles import load_profile
 
 _DAY = re.compile(r"(?<![0-9])((?:19|20)[0-9]{2})([-_.]?)([01][0-9])\2([0-3][0-9])(?![0-9])")
 _SEQUENCE = re.compile(r"[-_]([0-9]{1,9})(?![0-9A-Za-z])")
@@ -97,10 +98,10 @@ class Delivery:
     def order(self) -> str:
         """Return the delivery's place in the office's order; texts compare as they sort.
 
-        The office's own date counts first (the day of arrival where it has none), then its
+        The office's own date counts first (its day at the arrival where it gave none), then its
         number within the day, behind those without one, then arrival.
         """
-        day = self.officeDate or self.receivedAt.astimezone(UTC).date()
+        day = self.officeDate or load_profile(self.office).day_of(self.receivedAt)
         # The letter sorts behind the year that an arrival begins with.
         number = "" if self.officeSequence is None else f"n{self.officeSequence:09d} "
         arrived = self.receivedAt.astimezone(UTC).isoformat(timespec="microseconds")

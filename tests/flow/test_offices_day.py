@@ -1,6 +1,7 @@
 """What is published today is public from the office's morning on, wherever the hub's clock is."""
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +78,11 @@ def test_every_office_says_what_its_clocks_show() -> None:
     assert tomorrow == {"BN", "MY", "PH", "SG", "TL"}
     assert load_profile("MM").day_of(at.replace(hour=17, minute=29)).day == 22
     assert load_profile("MM").day_of(at.replace(hour=17, minute=30)).day == 23
+
+
+def test_what_comes_in_the_morning_without_a_date_is_newer_than_yesterdays(desk: Any) -> None:
+    desk.now = datetime(2026, 11, 22, 8, tzinfo=UTC)  # four in the afternoon, with the hour
+    of_yesterday = desk.hand_in("<a/>", office="TH", names=("TH_20261122_0001.xml",))
+    yesterday = replace(of_yesterday, officeDate=date(2026, 11, 22), officeSequence=1)
+    desk.now = BEFORE_DAWN
+    assert desk.hand_in("<b/>", office="TH").order > yesterday.order
