@@ -7,7 +7,9 @@ must come with its proof, and a client's quota is counted. How tokens are given 
 Standards: RFC 6750 (bearer tokens), RFC 9449 (bound tokens), RFC 9728 (where to get one).
 """
 
+from collections.abc import Callable
 from hashlib import sha256
+from time import monotonic
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,9 +22,14 @@ from api.problems import refuse
 from api.service import Service
 from connectors.ledger import Access
 from connectors.ledger.environments import PRODUCTION
+from connectors.serving.rows import Space
+from ipregister.authorizations import Grant
 
 MAX_TOKEN_CHARACTERS = 256
 """Our tokens have 43, and the environment's name before them where it is not Production."""
+
+LOOK_SECONDS = 0.1
+"""How often a transfer looks whether it may go on: a ledger on PostgreSQL is asked each time."""
 
 _UNKNOWN = "The access token is unknown, expired or revoked"
 _UNPROVEN = "The proof of possession does not fit the request, the token or the key"
@@ -46,6 +53,28 @@ def authenticate(request: Request, service: Service) -> Access | Response:
         if isinstance(signer, Disbelieved) or signer != access.keyThumbprint:
             return _refuse(request, service, "invalid_dpop_proof", _UNPROVEN, bound=True)
     return limits.admit(request, access, service.limits, at) or access
+
+
+def watch(
+    request: Request, service: Service, token: bytes, space: Space, given: Grant
+) -> Callable[[], bool]:
+    """Return what tells, while an answer is sent, whether its client may still have it.
+
+    ``token`` is the hash of the token that opened it, ``given`` what the answer was made under.
+    """
+    address = spelt(client_address(request, service.proxies))
+    looked = monotonic()
+
+    def is_allowed() -> bool:
+        nonlocal looked
+        if (now := monotonic()) - looked < LOOK_SECONDS:
+            return True
+        looked = now
+        access = service.ledger.still(token, service.clock(), address)
+        grant = None if access is None else access.grants.get(space)
+        return grant is not None and grant.covers(given)
+
+    return is_allowed
 
 
 def token_hash(request: Request) -> bytes:

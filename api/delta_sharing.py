@@ -201,8 +201,12 @@ async def read_file(request: Request) -> Response:
     found = exports.snapshot(address.task.key)
     if found is None:
         return refuse(request, "snapshot_expired")
-    folder = exports.store.files
-    return send_file(request, service, access, found, folder=folder, route=Route.DELTA_SHARING)
+    return send_file(
+        *(request, service, access, found),
+        token=address.token,
+        folder=exports.store.files,
+        route=Route.DELTA_SHARING,
+    )
 
 
 def _caller(request: Request) -> Access | Response:

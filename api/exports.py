@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import openapi_exports as openapi
-from api.auth import authenticate
+from api.auth import authenticate, token_hash
 from api.bodies import Document, answer, read_document
 from api.direct import DirectRoute
 from api.parameters import SEARCH, filter_classes, read_filters, read_query
@@ -143,8 +143,12 @@ async def read_snapshot(request: Request) -> Response:
     found = exports.snapshot(task.key)
     if found is None:
         return refuse(request, "snapshot_expired")
-    folder = exports.store.files
-    return send_file(request, service, access, found, folder=folder, route=Route.SNAPSHOT)
+    return send_file(
+        *(request, service, access, found),
+        token=token_hash(request),
+        folder=exports.store.files,
+        route=Route.SNAPSHOT,
+    )
 
 
 def may_have(service: Service, access: Access, task: Task) -> bool:

@@ -1,8 +1,9 @@
 """Prepared files on the wire: whole, in parts, or handed to nginx.
 
 Whether the client may have the file is decided before, at every request and so for every
-part: who loses its authorization half way through does not get the next part. Behind nginx
-(``IPHUB_ACCEL_PREFIX``) the API only decides and nginx sends, with the help of the kernel.
+part, and again while one is sent: who loses its authorization half way through gets no more
+of it. Behind nginx (``IPHUB_ACCEL_PREFIX``) the API only decides and nginx sends, with the help
+of the kernel, the whole part that it was told to.
 
 Standards: RFC 9110 §14 (range requests), §13.1.5 (If-Range), RFC 9530 (Repr-Digest).
 """
@@ -10,7 +11,7 @@ Standards: RFC 9110 §14 (range requests), §13.1.5 (If-Range), RFC 9530 (Repr-D
 import os
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
 from pathlib import Path
@@ -19,16 +20,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import caching, matches
+from api.auth import watch
 from api.limits import count_rows
 from api.problems import problem, refuse
 from api.receipting import note
 from api.service import Service
-from api.streams import Streamed, goes_without_body
+from api.streams import Piece, Streamed, goes_without_body
 from connectors.exports.tasks import FILE_TYPES, SUFFIXES, Snapshot
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
 from connectors.serving.rows import BITS
 from ipregister.errors import StoreError
+from ipregister.model import Disclosure
 
 PIECE_BYTES = 1 << 20
 """What is read at a time: smaller costs a change of threads too often, larger only memory."""
@@ -50,11 +53,13 @@ def send_file(
     access: Access,
     found: Snapshot,
     *,
+    token: bytes,
     folder: Path,
     route: Route,
 ) -> Response:
     """Send a prepared file to a client that may have it; the only place that does.
 
+    ``token`` is the hash of the token that it came with, or that its address was given to.
     Every part leaves a receipt that names the file; what is in it was kept when it was made.
     """
     headers, etag = _headers(found), f'"{found.sha256}"'
@@ -91,7 +96,12 @@ def send_file(
         raise
     _count(request, found, part)
     status = 200 if whole else 206
-    return Streamed(_Reader(opened, part), partial(os.close, opened), headers, status=status)
+    given = replace(access.grants[space], allowed=_classes(found))
+    is_allowed = watch(request, service, token, space, given)
+    return Streamed(
+        *(_Reader(opened, part), lambda _: is_allowed(), partial(os.close, opened), headers),
+        status=status,
+    )
 
 
 def _count(request: Request, found: Snapshot, part: Part | None) -> None:
@@ -105,10 +115,14 @@ def file_name(found: Snapshot) -> str:
     return f"{found.office}-{found.right}.{SUFFIXES[found.kind]}"
 
 
+def _classes(found: Snapshot) -> frozenset[Disclosure]:
+    """Return the classes of what is in a file."""
+    return frozenset(name for name, bit in BITS.items() if bit & found.place.mask)
+
+
 def _headers(found: Snapshot) -> dict[str, str]:
-    allowed = frozenset(name for name, bit in BITS.items() if bit & found.place.mask)
     digest = b64encode(bytes.fromhex(found.sha256)).decode()
-    return caching(allowed) | {
+    return caching(_classes(found)) | {
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
         "Content-Type": FILE_TYPES[found.kind],
@@ -143,7 +157,7 @@ class _Reader:
     def __init__(self, opened: int, part: Part) -> None:
         self._opened, self._at, self._end = opened, part.start, part.end
 
-    def __call__(self) -> bytes | None:
+    def __call__(self) -> Piece | None:
         data = os.pread(self._opened, min(PIECE_BYTES, self._end - self._at), self._at)
         self._at += len(data)
-        return data or None
+        return Piece(data) if data else None

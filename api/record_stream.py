@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.answers import Answer, caching, counted, disposition
+from api.auth import token_hash, watch
 from api.limits import count_rows
 from api.problems import refuse
 from api.receipting import note
 from api.service import Service
-from api.streams import Produce, Streamed, compressed, encoding_of
+from api.streams import Leave, Piece, Produce, Streamed, compressed, encoding_of
 from connectors.exports.formats import MEDIA_TYPES, Format, encoder
 from connectors.exports.mapped import MappedReading, length_of
 from connectors.exports.tasks import Task
@@ -74,16 +75,32 @@ async def stream(request: Request, service: Service, wanted: Wanted) -> Response
         source.close()
         service.streams.give_back()
 
+    leave = _leave(request, service, wanted)
     headers = caching(wanted.grant.allowed)
     headers |= disposition(wanted.office, wanted.right, Format.NDJSON)
     headers |= counted(source.total)
     headers["Content-Type"] = MEDIA_TYPES[Format.NDJSON]
     if encoding := encoding_of(request):
         headers["Content-Encoding"] = encoding
-        return Streamed(compressed(source.produce, encoding), close, headers)
+        return Streamed(compressed(source.produce, encoding), leave, close, headers)
     if source.length is not None:
         headers["Content-Length"] = str(source.length)
-    return Streamed(source.produce, close, headers)
+    return Streamed(source.produce, leave, close, headers)
+
+
+def _leave(request: Request, service: Service, wanted: Wanted) -> Leave:
+    """Return what lets a piece go while its client may have it, and notes that it went."""
+    space = (wanted.office, wanted.right)
+    is_allowed = watch(request, service, token_hash(request), space, wanted.grant)
+
+    def leave(piece: Piece) -> bool:
+        if not is_allowed():
+            return False
+        note(request, service, wanted.access, Route.STREAM, space, piece.records)
+        count_rows(request, piece.rows)
+        return True
+
+    return leave
 
 
 def _open(request: Request, service: Service, wanted: Wanted) -> Source:
@@ -91,7 +108,7 @@ def _open(request: Request, service: Service, wanted: Wanted) -> Source:
 
 
 def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
-    """Read the store; every piece is an ``Answer`` and leaves its receipt before it goes out."""
+    """Read the store; every piece is an ``Answer`` and leaves its receipt when it goes out."""
     space = (wanted.office, wanted.right)
     opened = service.serving.reading(
         *(*space, wanted.grant, wanted.filters),
@@ -102,13 +119,11 @@ def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
     made = encoder(Format.NDJSON, wanted.right, wanted.columns)
     empty = Answer(*space, wanted.grant.allowed, wanted.every, (), ())
 
-    def produce() -> bytes | None:
-        if (piece := opened.read()) is None:
+    def produce() -> Piece | None:
+        if (read := opened.read()) is None:
             return None
-        answer = replace(empty, records=piece.records, bodies=piece.bodies).only(wanted.columns)
-        count_rows(request, len(answer.records))
-        note(request, service, wanted.access, Route.STREAM, space, answer.records)
-        return made.encode(answer.bodies)
+        answer = replace(empty, records=read.records, bodies=read.bodies).only(wanted.columns)
+        return Piece(made.encode(answer.bodies), len(answer.records), answer.records)
 
     return Source(produce, opened.close, total=opened.count)
 
@@ -140,12 +155,8 @@ def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None
     # Which records these are was kept when the columns were made.
     note(request, service, wanted.access, Route.STREAM, space, snapshot=found.sha256)
 
-    def produce() -> memoryview | None:
-        if (piece := opened.read()) is None:
-            return None
-        data, records = piece
-        count_rows(request, records)
-        return data
+    def produce() -> Piece | None:
+        return None if (read := opened.read()) is None else Piece(*read)
 
     total = None if wanted.count is Count.NONE else found.records
     return Source(produce, opened.close, length_of(found, mask), total)

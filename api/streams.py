@@ -1,18 +1,19 @@
 """Many records in one answer, whatever their number: read, encoded and sent piece by piece.
 
 While one piece goes out the next two are read in a thread. A client that leaves, or stops
-reading, or takes too long, frees the reading; what it got is then visibly incomplete, because
-the last chunk of the transfer is missing. The body never repeats anything from the request, so
-compressing it gives nothing away.
+reading, or takes too long, or may not have the rest any more, frees the reading; what it got is
+then visibly incomplete, because the last chunk of the transfer is missing. The body never repeats
+anything from the request, so compressing it gives nothing away.
 
 Standards: RFC 9110 §12.5.3 (Accept-Encoding), RFC 8878 (zstd), RFC 1952 (gzip).
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 from fastapi.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -36,8 +37,20 @@ AHEAD = 2
 """Pieces that are read while one is sent. With one the thread would wait for the interpreter, which
 the loop keeps while it writes; with two it goes from one to the next before the loop is awake."""
 
-Produce = Callable[[], bytes | memoryview | None]
-"""Returns the next bytes, ``None`` at the end; called in a thread, never twice at a time."""
+
+class Piece(NamedTuple):
+    """Bytes to send, how many rows are in them, and whose receipt is not written yet."""
+
+    data: bytes | memoryview
+    rows: int = 0
+    records: Sequence[str] = ()
+
+
+Produce = Callable[[], Piece | None]
+"""Returns the next piece, ``None`` at the end; called in a thread, never twice at a time."""
+
+Leave = Callable[[Piece], bool]
+"""Called for each piece at the moment it would leave; tells whether it may."""
 
 
 class Slots:
@@ -69,16 +82,20 @@ class Streamed(Response):
     def __init__(
         self,
         produce: Produce,
+        leave: Leave,
         close: Callable[[], None],
         headers: Mapping[str, str],
         *,
         status: int = 200,
     ) -> None:
-        """Prepare to send what ``produce`` returns; ``close`` is called in any case."""
+        """Prepare to send what ``produce`` returns while ``leave`` lets it.
+
+        ``close`` is called in any case.
+        """
         super().__init__(None, status, dict(headers))
         if "Content-Length" not in headers:
             del self.headers["content-length"]
-        self._produce = produce
+        self._produce, self._leave = produce, leave
         self._close = close
         self._ended = False
 
@@ -86,7 +103,7 @@ class Streamed(Response):
         """Send the answer."""
         gone = asyncio.ensure_future(_disconnected(receive))
         thread = ThreadPoolExecutor(1)
-        ahead = deque[asyncio.Future[bytes | memoryview | None]]()
+        ahead = deque[asyncio.Future[Piece | None]]()
         try:
             await send(
                 {
@@ -101,11 +118,13 @@ class Streamed(Response):
                     ahead += [read() for _ in range(AHEAD)]
                     # Waiting for a piece is shielded: its thread goes on, whoever has stopped
                     # waiting, and is waited for below.
-                    while (data := await asyncio.shield(ahead[0])) is not None and not gone.done():
+                    while (piece := await asyncio.shield(ahead[0])) is not None:
+                        if gone.done() or not self._leave(piece):
+                            return
                         ahead.popleft()
                         ahead.append(read())
-                        if data:
-                            await _send(send, data)
+                        if piece.data:
+                            await _send(send, piece.data)
             if not gone.done():
                 await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
@@ -118,14 +137,14 @@ class Streamed(Response):
             await asyncio.gather(*ahead, return_exceptions=True)
             await run_in_threadpool(self._close)
 
-    def _read(self) -> bytes | memoryview | None:
+    def _read(self) -> Piece | None:
         """Return the next piece; nothing more behind the end, or behind an error."""
         if self._ended:
             return None
         self._ended = True
-        data = self._produce()
-        self._ended = data is None
-        return data
+        piece = self._produce()
+        self._ended = piece is None
+        return piece
 
 
 async def _send(send: Send, data: bytes | memoryview) -> None:
@@ -161,14 +180,14 @@ def compressed(produce: Produce, encoding: str) -> Produce:
     """Return the same bytes, compressed as they come."""
     compressor, ended = Compressor(encoding), False
 
-    def next_bytes() -> bytes | None:
+    def next_piece() -> Piece | None:
         nonlocal ended
         if ended:
             return None
-        data = produce()
-        if data is None:
+        piece = produce()
+        if piece is None:
             ended = True
-            return compressor.finish()
-        return compressor.compress(data)
+            return Piece(compressor.finish())
+        return piece._replace(data=compressor.compress(piece.data))
 
-    return next_bytes
+    return next_piece

@@ -50,6 +50,11 @@ class Grant:
         """Tell whether it opens less than every record as it is."""
         return self.rule is not None or not self.freeText
 
+    def covers(self, other: "Grant") -> bool:
+        """Tell whether who has this may see all that ``other`` opens."""
+        rows = self.rule is None or self.rule == other.rule
+        return rows and other.allowed <= self.allowed and self.freeText >= other.freeText
+
     def document(self) -> dict[str, Any]:
         """Return the JSON form; classes in their fixed order."""
         return {

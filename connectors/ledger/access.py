@@ -67,6 +67,9 @@ MOST_SECONDS = 0.1
 """How long something is remembered: for what writes a ledger and is no part of the hub."""
 
 
+_NOT_AT_ALL = timedelta(0)
+
+
 class _Known(NamedTuple):
     """What a token opens while the ledger's commits, the instant and the clock are within."""
 
@@ -102,10 +105,15 @@ class AccessReader:
         )
         self._statement = Prepared(statement, lane.dialect)
 
-    def access(self, token_hash: bytes, at: datetime, address: str | None) -> Access | None:
-        """Return what a token opens for a caller there, or ``None`` for one that opens nothing."""
+    def access(
+        self, token_hash: bytes, at: datetime, address: str | None, late: timedelta = _NOT_AT_ALL
+    ) -> Access | None:
+        """Return what a token opens for a caller there, or ``None`` for one that opens nothing.
+
+        ``late`` is how long it may have expired.
+        """
         if self._commits is None:
-            found = self._look_up(token_hash, at, address)
+            found = self._look_up(token_hash, at, address, late)
             return found and found[1]
         known = self._known.get((token_hash, address))
         if (
@@ -116,7 +124,7 @@ class AccessReader:
         ):
             return known.access
         commits, now = self._commits.settled, monotonic()  # before looking, not after it
-        found = self._look_up(token_hash, at, address)
+        found = self._look_up(token_hash, at, address, late)
         if found is None:
             return None
         if commits is not None:
@@ -129,10 +137,11 @@ class AccessReader:
         return found[1]
 
     def _look_up(
-        self, token_hash: bytes, at: datetime, address: str | None
+        self, token_hash: bytes, at: datetime, address: str | None, late: timedelta
     ) -> tuple[datetime, Access] | None:
         """Return until when a token is good, and what it opens."""
-        rows = self._lane.rows(self._statement, {"hash": token_hash, "now": microseconds(at)})
+        expired = microseconds(at - late)
+        rows = self._lane.rows(self._statement, {"hash": token_hash, "now": expired})
         if not rows:
             return None
         # Where the caller is only matters, and is only remembered, where an office asks.

@@ -18,7 +18,7 @@ from connectors.ledger.proofs import Proofs
 from connectors.ledger.publications import Publications
 from connectors.ledger.purges import Purges
 from connectors.ledger.reversals import Reversals
-from connectors.ledger.tokens import Tokens
+from connectors.ledger.tokens import KEEP_TOKENS, Tokens
 from connectors.ledger.turns import Turns
 from connectors.ledger.uploads import Uploads
 from connectors.ledger.webhooks import Webhooks
@@ -82,6 +82,10 @@ class Ledger:
         Sees what any process of the hub committed before the call; made for every request.
         """
         return self._reader.access(token_hash, at, address)
+
+    def still(self, token_hash: bytes, at: datetime, address: str | None) -> Access | None:
+        """Return the same for a transfer that has begun: that its token expires does not end it."""
+        return self._reader.access(token_hash, at, address, KEEP_TOKENS)
 
     def verify(self) -> BrokenRow | None:
         """Return the first row of the audit chain that does not hold, or ``None``."""

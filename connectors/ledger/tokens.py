@@ -22,6 +22,10 @@ from ipregister.errors import ConfigurationError, InvalidClient
 MAX_LIFETIME = timedelta(minutes=15)
 """A stolen bearer token is worth no more than this (RFC 9700)."""
 
+KEEP_TOKENS = timedelta(minutes=35)
+"""Beyond expiry: a transfer that has begun goes on when its token expires, and the token is what
+to revoke then."""
+
 KEEP_ASSERTIONS = timedelta(minutes=10)
 """Beyond expiry: covers the clock skew we accept and a clock that is set back."""
 
@@ -188,4 +192,4 @@ def _expired() -> tuple[Delete, Delete]:
 
 
 def _limits(at: datetime) -> tuple[int, int]:
-    return microseconds(at), microseconds(at - KEEP_ASSERTIONS)
+    return microseconds(at - KEEP_TOKENS), microseconds(at - KEEP_ASSERTIONS)

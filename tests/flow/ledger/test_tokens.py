@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.ledger import Client, Ledger
-from connectors.ledger.tokens import KEEP_ASSERTIONS, MAX_LIFETIME, Use
+from connectors.ledger.tokens import KEEP_ASSERTIONS, KEEP_TOKENS, MAX_LIFETIME, Use
 from ipregister.errors import ConfigurationError, InvalidClient
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -61,7 +61,8 @@ def test_what_has_expired_is_forgotten(ledger: Ledger, client: Client) -> None:
     assert ledger.tokens.use_assertion(client.clientId, "j", AT)
     assert ledger.tokens.purge(AT) == 0
     assert ledger.tokens.purge(AT + KEEP_ASSERTIONS) == 1
-    assert ledger.tokens.purge(end) == 1
+    assert ledger.tokens.purge(end) == 0
+    assert ledger.tokens.purge(end + KEEP_TOKENS) == 1
     assert ledger.tokens.use_assertion(client.clientId, "j", AT)
 
 

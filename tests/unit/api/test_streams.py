@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from api import streams
-from api.streams import Slots, Streamed
+from api.streams import Leave, Piece, Slots, Streamed
 
 Sent = list[dict[str, Any]]
 
@@ -19,13 +19,13 @@ class Produced:
     def __init__(self, *pieces: bytes | Exception) -> None:
         self.left, self.taken, self.closed = list(pieces), 0, 0
 
-    def __call__(self) -> bytes | None:
+    def __call__(self) -> Piece | None:
         self.taken += 1
         if not self.left:
             return None
-        if isinstance(piece := self.left.pop(0), Exception):
-            raise piece
-        return piece
+        if isinstance(data := self.left.pop(0), Exception):
+            raise data
+        return Piece(data)
 
     def close(self) -> None:
         self.closed += 1
@@ -36,6 +36,7 @@ def run(
     *,
     send: Callable[[Any, Sent], Any] | None = None,
     gone_after: int | None = None,
+    leave: Leave = lambda _: True,
     **scope: Any,
 ) -> Sent:
     """Send an answer to a client that leaves after some messages, or never."""
@@ -54,7 +55,7 @@ def run(
         if send is not None:
             await send(message, sent)
 
-    answer = Streamed(produced, produced.close, {"Content-Type": "application/x-ndjson"})
+    answer = Streamed(produced, leave, produced.close, {"Content-Type": "application/x-ndjson"})
     asyncio.run(answer({"type": "http", "method": "GET"} | scope, receive, take))
     return sent
 
@@ -75,6 +76,13 @@ def test_a_client_that_goes_is_not_read_for_any_longer() -> None:
     assert produced.taken < 10
     assert produced.closed == 1
     assert bodies(sent)[-1] == b"x"  # no end: what it has is a part
+
+
+def test_what_may_not_leave_any_more_does_not_and_nothing_behind_it() -> None:
+    produced, may = Produced(*[b"x"] * 100), iter([True, True, False])
+    assert bodies(run(produced, leave=lambda _: next(may))) == [b"x", b"x"]
+    assert produced.taken < 10
+    assert produced.closed == 1
 
 
 def test_a_client_that_stops_reading_is_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,11 +112,11 @@ def test_nothing_is_closed_while_it_is_still_read(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(streams, "WHOLE_SECONDS", 0.05)
     log = []
 
-    def produce() -> bytes:
+    def produce() -> Piece:
         log.append("reads")
         time.sleep(0.3)
         log.append("has read")
-        return b"a"
+        return Piece(b"a")
 
     async def receive() -> dict[str, Any]:
         await asyncio.Event().wait()
@@ -117,7 +125,7 @@ def test_nothing_is_closed_while_it_is_still_read(monkeypatch: pytest.MonkeyPatc
     async def take(_: Any) -> None:
         return None
 
-    answer = Streamed(produce, lambda: log.append("closed"), {})
+    answer = Streamed(produce, lambda _: True, lambda: log.append("closed"), {})
     asyncio.run(answer({"type": "http", "method": "GET"}, receive, take))
     assert log == ["reads", "has read", "closed"]
 
@@ -131,7 +139,7 @@ def test_a_store_that_fails_leaves_the_stream_without_end() -> None:
 
 def test_nothing_is_read_behind_an_error() -> None:
     class Late(Produced):
-        def __call__(self) -> bytes | None:
+        def __call__(self) -> Piece | None:
             time.sleep(0.05)  # until then the next is waiting for its turn
             return super().__call__()
 
@@ -145,7 +153,7 @@ def test_pieces_are_read_one_after_the_other() -> None:
     class Slow(Produced):
         reading, most = 0, 0
 
-        def __call__(self) -> bytes | None:
+        def __call__(self) -> Piece | None:
             self.reading += 1
             self.most = max(self.most, self.reading)
             time.sleep(0.01)
