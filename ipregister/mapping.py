@@ -155,7 +155,7 @@ def _note_flattened_parties(mapped: Mapped) -> None:
                 continue
             if len(names) > len({name.get("languageCode") for name in names}):
                 value = " / ".join(name["text"] for name in names)
-                line = mapped.lines[role][index].get("names")
+                line = mapped.lines[role][index]["names"][0]
                 mapped.issues.append(
                     Issue(FLATTENED_PARTIES, f"{role}[{index}].names", value, line)
                 )

@@ -159,6 +159,12 @@ def localised(
         elif entry in known:
             return
         known.append(entry)
+        # One line for one text, as nearly always; for several, theirs in order.
+        line = level.lines[name]
+        if type(line) is list:
+            line.append(element.sourceline)
+        else:
+            level.lines[name] = [line, element.sourceline]
 
     return add
 

@@ -20,6 +20,9 @@ ITEM = "item"
 AS_OF = "as_of"
 """The only parameter of a rule: the office's day on which the delivery was received."""
 
+_OUTER = "outer_item"
+"""The name of the item around it, where ``each`` names a list in the items of another."""
+
 _ABOUT = "recordId, applicationNumber, sourceFile, sourceLine, positions"
 
 
@@ -62,7 +65,7 @@ def record_query(rules: Sequence[CompiledRule], source: str = STAGED) -> str:
     findings = [_list(_finding(rule) for rule in whole)] if whole else []
     for name, group in by_list.items():
         any_broken = " OR ".join(f"({rule.parts.violation})" for rule in group)
-        broken.append(f'LEN(LIST_FILTER("{name}", LAMBDA "{ITEM}" : {any_broken})) > 0')
+        broken.append(_any(name, any_broken))
         findings += [_each(name, rule) for rule in group]
     return f"""
         SELECT {_COLUMNS}
@@ -105,7 +108,7 @@ def set_query(rules: Sequence[CompiledRule], source: str = STAGED) -> str:
     """
 
 
-def _finding(rule: CompiledRule, item: str = "CAST(NULL AS BIGINT)") -> str:
+def _finding(rule: CompiledRule, item: str = "CAST(NULL AS VARCHAR)") -> str:
     parts = rule.parts
     return (
         f"CASE WHEN {parts.violation} THEN {{'rule': {rule.number}, 'item': {item}, "
@@ -113,9 +116,28 @@ def _finding(rule: CompiledRule, item: str = "CAST(NULL AS BIGINT)") -> str:
     )
 
 
+def _any(name: str, broken: str) -> str:
+    """Return whether something is wrong with any item of a list, or of a list in its items."""
+    outer, _, inner = name.partition(".")
+    if inner:
+        found = f'LEN(LIST_FILTER("{_OUTER}"."{inner}", LAMBDA "{ITEM}" : {broken})) > 0'
+        return f'LEN(LIST_FILTER("{outer}", LAMBDA "{_OUTER}" : {found})) > 0'
+    return f'LEN(LIST_FILTER("{name}", LAMBDA "{ITEM}" : {broken})) > 0'
+
+
 def _each(name: str, rule: CompiledRule) -> str:
-    finding = _finding(rule, 'CAST("position" - 1 AS BIGINT)')
-    return f'COALESCE(LIST_TRANSFORM("{name}", LAMBDA "{ITEM}", "position" : {finding}), [])'
+    """Return the findings about the items of a list; ``item`` is their path: ``names[0]``."""
+    outer, _, inner = name.partition(".")
+    if not inner:
+        place = f"CONCAT('{name}[', \"position\" - 1, ']')"
+        return _transformed(name, ITEM, "position", _finding(rule, place))
+    place = f"CONCAT('{outer}[', \"outer_position\" - 1, '].{inner}[', \"position\" - 1, ']')"
+    found = _transformed(f'"{_OUTER}"."{inner}"', ITEM, "position", _finding(rule, place))
+    return f"FLATTEN({_transformed(outer, _OUTER, 'outer_position', found)})"
+
+
+def _transformed(values: str, item: str, position: str, sql: str) -> str:
+    return f'COALESCE(LIST_TRANSFORM({values}, LAMBDA "{item}", "{position}" : {sql}), [])'
 
 
 def _list(elements: Iterable[str]) -> str:
@@ -125,17 +147,17 @@ def _list(elements: Iterable[str]) -> str:
 def _catalogue(rules: Sequence[CompiledRule]) -> str:
     """Return the constant parts of findings as a small table.
 
-    ``list`` is the list an ``each`` rule looks at, ``member`` the rest of the field's path.
+    ``member`` is the field's path, in an ``each`` rule from the item on.
     """
     rows = []
     for compiled in rules:
         rule = compiled.rule
         each = rule.each or ""
         member = (rule.field or "").removeprefix(each)
-        values = (rule.code, str(rule.severity), rule.remedy, each, member)
+        values = (rule.code, str(rule.severity), rule.remedy, member)
         quoted = ", ".join("'" + value.replace("'", "''") + "'" for value in values)
         rows.append(f"({compiled.number}, {quoted})")
-    return f"(VALUES {', '.join(rows)}) AS catalogue(rule, code, severity, remedy, list, member)"
+    return f"(VALUES {', '.join(rows)}) AS catalogue(rule, code, severity, remedy, member)"
 
 
 def _pointer(pointer: str) -> str:
@@ -143,20 +165,25 @@ def _pointer(pointer: str) -> str:
     return f"TRY_CAST(JSON_EXTRACT_STRING(positions, {pointer}) AS INTEGER)"
 
 
-_ITEM_POINTER = "CONCAT('/', list, '/', finding.item)"
+_ITEM_POINTER = "CONCAT('/', REPLACE(REPLACE(REPLACE(finding.item, '].', '/'), '[', '/'), ']', ''))"
+_OUTER_POINTER = f"REGEXP_REPLACE({_ITEM_POINTER}, '/[^/]*/[0-9]+$', '')"
 _MEMBER_POINTER = "REPLACE(member, '.', '/')"
-# The most exact line that is known: the member, its list item, the list, the record. Texts
-# and lists of strings have one line, that of their first element.
-_LINE = f"""CASE WHEN list = '' THEN COALESCE(
+# The most exact line that is known: the member, its list item, the list, what holds the list,
+# the record. Of a list that is meant as a whole it is the line of the first item.
+_LINE = f"""CASE WHEN finding.item IS NULL THEN COALESCE(
         {_pointer(f"CONCAT('/', {_MEMBER_POINTER})")},
+        {_pointer(f"CONCAT('/', {_MEMBER_POINTER}, '/0')")},
         {_pointer(f"CONCAT('/', {_MEMBER_POINTER}, '/0/')")},
         {_pointer("CONCAT('/', SPLIT_PART(member, '.', 1), '/')")},
         {_pointer("CONCAT('/', SPLIT_PART(member, '.', 1), '/0/')")},
         sourceLine)
     ELSE COALESCE(
         {_pointer(f"CONCAT({_ITEM_POINTER}, {_MEMBER_POINTER})")},
+        {_pointer(f"CONCAT({_ITEM_POINTER}, {_MEMBER_POINTER}, '/0')")},
         {_pointer(f"CONCAT({_ITEM_POINTER}, '/')")},
-        {_pointer("CONCAT('/', list)")},
+        {_pointer(_ITEM_POINTER)},
+        {_pointer(f"REGEXP_REPLACE({_ITEM_POINTER}, '/[0-9]+$', '')")},
+        {_pointer(f"CONCAT({_OUTER_POINTER}, '/')")},
         sourceLine) END"""
 
 _COLUMNS = f"""
@@ -164,7 +191,7 @@ _COLUMNS = f"""
     catalogue.severity AS severity,
     recordId AS "recordId",
     applicationNumber AS "applicationNumber",
-    CASE WHEN list = '' THEN member ELSE CONCAT(list, '[', finding.item, ']', member) END AS field,
+    CONCAT(finding.item, member) AS field,
     CAST(NULL AS VARCHAR) AS "elementPath",
     sourceFile AS file,
     {_LINE} AS line,

@@ -190,6 +190,9 @@ def _value(rule: Rule, table: Table) -> str:
         names = [ITEM, *base.split(".")] if base else [ITEM]
         if member_at(rule.each, rule, table)[0].type not in ("list", "texts"):
             raise trouble(rule, f"cannot see the items of {rule.each!r}: it is no list")
+        outer, _, inner = rule.each.partition(".")
+        if inner and ("." in inner or member_at(outer, rule, table)[0].type != "list"):
+            raise trouble(rule, f"sees lists and lists in their items, which {rule.each!r} is not")
     member, enters_list = member_at(field, rule, table)
     if (enters_list and not rule.each) or member.type in ("list", "struct") or names == [ITEM]:
         return "NULL"

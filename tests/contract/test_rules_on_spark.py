@@ -25,7 +25,11 @@ def question(right: Right, rule: Rule, rows: Path) -> str:
     """Return a query for every record, and for lists every item, whether the rule is broken."""
     source = f"parquet.`{rows}`"
     if rule.each:
-        source = f"(SELECT *, EXPLODE({rule.each}) AS item FROM {source})"
+        outer, _, inner = rule.each.partition(".")
+        item = "outer_item" if inner else "item"
+        source = f"(SELECT *, EXPLODE({outer}) AS {item} FROM {source})"
+        if inner:
+            source = f"(SELECT *, EXPLODE(outer_item.{inner}) AS item FROM {source})"
     # Not as a condition: Sail 0.7 cannot push a lambda down into a file.
     return f"SELECT recordId, {spark_sql(rule, load_tables()[right])} AS broken FROM {source}"
 

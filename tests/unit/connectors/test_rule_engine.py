@@ -117,9 +117,36 @@ def test_the_line_of_an_item_is_the_most_exact_one_known(stage, positions, line)
 
 
 @pytest.mark.parametrize(
+    ("positions", "line"),
+    [
+        ({"applicants": [{"": 20}, {"": 30, "names": [31, 32]}]}, 32),
+        ({"applicants": [{"": 20}, {"": 30, "names": 31}]}, 31),
+        ({"applicants": [{"": 20}, {"": 30}]}, 30),
+        ({}, 7),
+    ],
+    ids=["text", "texts", "item", "record"],
+)
+def test_the_items_of_lists_in_items_are_reported_one_by_one(stage, positions, line):
+    short = rule("length(item.text) < 2", each="applicants.names", field="applicants.names.text")
+    parties = [
+        {"names": None},
+        {"names": [{"text": "Mekong Tea"}, {"text": "M"}]},
+        {"identifier": "7"},
+    ]
+    rows = {"applicants": parties, "positions": json.dumps(positions)}, {"applicants": None}
+    (found,) = findings([short], stage(*rows))
+    assert (found["field"], found["value"], found["line"]) == (
+        "applicants[1].names[1].text",
+        "M",
+        line,
+    )
+
+
+@pytest.mark.parametrize(
     ("field", "positions", "line"),
     [
         ("applicationDate", {"applicationDate": 12}, 12),
+        ("titles", {"titles": [14, 15]}, 14),
         ("applicants", {"applicants": [{"": 40}]}, 40),
         ("pct.applicationNumber", {"pct": {"": 50, "applicationNumber": 51}}, 51),
         ("pct.applicationNumber", {"pct": {"": 50}}, 50),
@@ -305,6 +332,7 @@ def test_a_rule_that_is_not_plain_does_not_load(violation, complaint):
         {"each": "applicationDate", "field": "applicationDate"},
         {"each": "goodsServices", "field": "goodsServices", "message": "Class {item.clazz}."},
         {"each": "goodsServices", "field": "goodsServices", "scope": "set"},
+        {"each": "geographicalIndication.areas", "field": "geographicalIndication.areas"},
     ],
 )
 def test_every_part_of_a_rule_must_fit_the_table(more):

@@ -1,0 +1,63 @@
+"""A finding leads to the very element of the office's file that is wrong: path, line and value."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from iphub.cli import app
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+PATENT, DESIGN = FIXTURES / "th/patents/single.xml", FIXTURES / "vn/designs/single.xml"
+VIEW = "ATTACHMENT/view_1_2"
+END_OF_TITLE = "</dgn:DesignTitleText>\n"
+SECOND_TITLE = f'{END_OF_TITLE}<dgn:DesignTitleText com:languageCode="fr">ThÃ©{END_OF_TITLE}'
+
+
+def found(directory: Path, source: Path, *changes: tuple[str, str]) -> list[dict[str, Any]]:
+    """Check a fixture in which words were replaced; findings have the ``text`` of their line."""
+    text = source.read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after, 1)
+    file = directory / "changed.xml"
+    file.write_text(text)
+    office, right = source.parts[-3].upper(), source.parts[-2]
+    asked = ["validate", str(file), "--office", office, "--right", right, "--format", "json"]
+    items: list[dict[str, Any]] = json.loads(CliRunner().invoke(app, asked).stdout)["items"]
+    return [item | {"text": text.splitlines()[item["line"] - 1]} for item in items if item["line"]]
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "before", "after", "path"),
+    [
+        ("ALL.CNF.008", PATENT, "Velfenn", "CafÃ©", "Applicant[1]/Contact/Name/EntityName"),
+        ("ALL.CNF.009", PATENT, "Velfenn", "Vel\u200bfenn", "Applicant[1]/Contact/Name/EntityName"),
+        ("ALL.CNF.010", PATENT, "Velfenn", "V &amp;amp; F", "Applicant[1]/Contact/Name/EntityName"),
+        ("ALL.CNF.011", PATENT, "Velfenn", "Vel" * 140, "Applicant[1]/Contact/Name/EntityName"),
+        ("PT.CNF.004", PATENT, "Household water filter with rice husk carbon", "HOUSEHOLD FILTER",
+         "InventionTitleBag/InventionTitle"),
+        ("DS.CNF.003", DESIGN, f"{VIEW}.png", f"{VIEW}.docx", "ViewBag/View[2]/FileName"),
+        ("DS.CNF.004", DESIGN, END_OF_TITLE, SECOND_TITLE, "Design[1]/DesignTitleText"),
+    ],
+)  # fmt: skip
+def test_of_several_texts_or_items_it_is_the_wrong_one(
+    tmp_path: Path, code: str, source: Path, before: str, after: str, path: str
+) -> None:
+    (finding,) = [
+        each for each in found(tmp_path, source, (before, after)) if each["ruleCode"] == code
+    ]
+    assert finding["elementPath"].endswith(path)
+    wrong = after.splitlines()[-1].replace("&amp;amp;", "&amp;")
+    assert finding["text"].replace("&amp;amp;", "&amp;").count(wrong) == 1
+    assert finding["value"][:20] in finding["text"].replace("&amp;amp;", "&amp;")
+    assert finding["value"][:20] in finding["message"]
+
+
+def test_the_language_of_the_name_that_has_the_wrong_one_is_told(tmp_path: Path) -> None:
+    findings = found(tmp_path, PATENT, ("Velfenn Co., Ltd.", "ບໍລິສັດ"))
+    (finding,) = [each for each in findings if each["ruleCode"] == "ALL.CNS.012"]
+    assert (finding["value"], finding["suggestedValue"]) == ("en", "lo")
+    assert "ບໍລິສັດ" in finding["text"]
