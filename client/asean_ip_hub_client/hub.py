@@ -31,6 +31,9 @@ class Hub:
             client: the client identifier, with ``secret``; or a ``PrivateKey``.
             secret: the client's secret.
             timeout_seconds: the longest wait for one answer.
+
+        Raises:
+            ValueError: no address, or not one way to sign in.
         """
         if isinstance(client, str):
             if secret is None:
@@ -73,7 +76,12 @@ class Hub:
             filters: as the API names them, such as ``status="registered"``,
                 ``niceClass=[9, 35]`` or ``applicationDateFrom="2024-01-01"``; and in which
                 order, ``sort="-applicationNumber"`` for the last number first.
+
+        Raises:
+            ValueError: ``limit`` is no filter: all records that match come.
         """
+        if "limit" in filters:
+            raise ValueError("say page_size; itertools.islice(records, n) takes the first n")
         asked = {name: _written(value) for name, value in filters.items() if value is not None}
         path = _records_path(office, right)
         return Records(self.transport, path, asked | {"limit": str(page_size)})

@@ -1,4 +1,4 @@
-"""A local copy in one SQLite file that stays in step with what you may hold.
+"""A local copy in a SQLite file that stays in step with what you may hold.
 
 Each page of the feed and its cursor are one transaction: whatever happens, the copy is as of
 some cursor and goes on from there. When the hub asks to begin again, everything is read anew
@@ -50,6 +50,8 @@ class Replica:
         self._path, self._query = Path(path), json.dumps([office, right])
         self._office, self._right = office, right
         with closing(self._connect()) as connection, connection:
+            # Who reads keeps nobody from synchronising, however long it takes.
+            connection.execute("PRAGMA journal_mode = WAL")
             connection.executescript(_SCHEMA)
             connection.execute(
                 "INSERT INTO state VALUES (1, ?, NULL, 0, 0) ON CONFLICT DO NOTHING", (self._query,)

@@ -40,6 +40,8 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare; nothing is sent yet."""
+        if not base_url.lower().startswith(("https://", "http://")):
+            raise ValueError(f"{base_url!r} is not a hub's address: it begins with https://")
         self.base_url = base_url.rstrip("/")
         self._credentials, self._sleep = credentials, sleep
         self._http = httpx.Client(
@@ -59,7 +61,7 @@ class Transport:
         Raises:
             HubProblem: the hub refuses; its ``code`` says why.
             HubUnreachable: no answer after several attempts.
-            HubError: an answer that is not the hub's.
+            HubError: an answer that is not the hub's, or one that leads elsewhere.
         """
         token = self.token()
         answer = self._get(path, parameters, token)
@@ -114,6 +116,7 @@ class Transport:
 
         Raises:
             HubUnreachable: not one answer.
+            HubError: the address leads elsewhere; credentials do not follow.
         """
         attempt = 0
         while True:
@@ -126,6 +129,9 @@ class Transport:
                     raise HubUnreachable(f"{self.base_url} does not answer: {exc}") from exc
                 wait = _backoff(attempt)
             else:
+                if answer.has_redirect_location:
+                    told = f"{answer.url} leads to {answer.headers['location']}"
+                    raise HubError(f"{told}: give the address where the hub itself answers")
                 asked = _retry_after(answer)
                 wait = _backoff(attempt) if asked is None else asked
                 if is_last or answer.status_code not in TEMPORARY or wait > LONGEST_WAIT_SECONDS:

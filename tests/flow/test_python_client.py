@@ -136,6 +136,11 @@ def test_records_come_page_by_page_with_filters(office: Office, hub: Hub) -> Non
         list(hub.records("LA/../KH", "trademarks"))
 
 
+def test_a_limit_is_refused_instead_of_ignored(hub: Hub) -> None:
+    with pytest.raises(ValueError, match="page_size"):
+        hub.records("KH", "trademarks", limit=5)
+
+
 def test_the_client_knows_who_it_is_and_who_shares(office: Office, hub: Hub) -> None:
     office.share(Disclosure.STAKEHOLDER)
     office.publish("KH/1/2026")
@@ -223,6 +228,20 @@ def test_a_replica_begins_again_when_the_hub_asks_for_it(
     assert replica.sync(hub).restarted
     assert [record["recordId"] for record in replica.records()] == ["B", "C"]
     assert replica.sync(hub) == Synced()
+
+
+def test_who_reads_a_replica_keeps_nobody_from_synchronising_it(
+    office: Office, hub: Hub, tmp_path: Path
+) -> None:
+    office.share()
+    office.publish("KH/1/2026", "KH/2/2026")
+    replica = Replica(tmp_path / "copy.sqlite")
+    replica.sync(hub)
+    reading = replica.records()
+    assert next(reading)["applicationNumber"] == "KH/1/2026"
+    office.publish("KH/3/2026")
+    assert replica.sync(hub).upserts == 1
+    assert [record["applicationNumber"] for record in reading] == ["KH/2/2026"]
 
 
 def test_two_programs_that_begin_a_replica_again_lose_no_record(tmp_path: Path) -> None:
@@ -358,6 +377,19 @@ def test_the_page_of_something_between_is_no_answer_of_the_hub(misbehaving: Any)
     with pytest.raises(HubError, match="/v1/me did not answer with JSON"):
         transport.get("/v1/me")
     transport.close()
+
+
+def test_an_address_that_leads_elsewhere_is_told(misbehaving: Any) -> None:
+    transport, _ = misbehaving((301, {"Location": "https://hub.example/v1/me"}))
+    with pytest.raises(HubError, match=r"leads to https://hub\.example/v1/me"):
+        transport.get("/v1/me")
+    transport.close()
+
+
+@pytest.mark.parametrize("url", ["hub.example", "", "ftp://hub.example"])
+def test_what_is_no_address_is_refused_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="begins with https://"):
+        Hub(url, "tp-1", "secret")
 
 
 def test_an_answer_that_cannot_be_unpacked_is_asked_for_again(misbehaving: Any) -> None:
