@@ -74,9 +74,12 @@ async def add_webhook(request: Request) -> Response:
 
 @router.get("/{webhookId}", openapi_extra=openapi.WEBHOOK)
 async def read_webhook(request: Request) -> Response:
-    """Return a webhook with its last hundred notifications and how they went."""
+    """Return a webhook with its last hundred notifications and how they went.
+
+    One that has ended says when and why.
+    """
     service = service_of(request)
-    found = _webhook(request, service)
+    found = _webhook(request, service, ended=True)
     if isinstance(found, Response):
         return found
     sent = service.ledger.webhooks.sent(found.webhookId)
@@ -144,13 +147,13 @@ def _alone(service: Service, client_id: str) -> Iterator[bool]:
         service.calling.discard(client_id)
 
 
-def _webhook(request: Request, service: Service) -> Webhook | Response:
-    """Return the webhook of the path, if it is the caller's own and still active."""
+def _webhook(request: Request, service: Service, *, ended: bool = False) -> Webhook | Response:
+    """Return the webhook of the path, if it is the caller's own and active, or may have ended."""
     access = _third_party(request, service)
     if isinstance(access, Response):
         return access
     found = service.ledger.webhooks.get(access.clientId, request.path_params["webhookId"])
-    if found is None or found.endedAt is not None:
+    if found is None or (found.endedAt is not None and not ended):
         return refuse(request, "not_found")
     return found
 

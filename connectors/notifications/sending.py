@@ -7,6 +7,7 @@ Standard: Standard Webhooks 1.0 (``webhook-id``, ``webhook-timestamp``, ``webhoo
 """
 
 import asyncio
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,7 +84,7 @@ def send(
     except (TimeoutError, httpx.TimeoutException):
         return Outcome(False, trouble=f"no answer within {TIMEOUT_SECONDS:g} s")
     except httpx.TransportError as exc:
-        return Outcome(False, trouble=f"no connection ({type(exc).__name__})")
+        return Outcome(False, trouble=_trouble(exc))
     if 200 <= status < 300:
         return Outcome(True)
     return Outcome(False, is_gone=status == GONE, trouble=f"the receiver answered {status}")
@@ -101,6 +102,20 @@ async def _post(target: Target, body: bytes, headers: dict[str, str]) -> int:
         client.stream("POST", url, content=body, headers=headers, extensions=extensions) as answer,
     ):
         return answer.status_code
+
+
+def _trouble(error: BaseException) -> str:
+    """Return in words what kept us from an answer, and nothing of what was sent."""
+    causes = [error]
+    while cause := causes[-1].__cause__ or causes[-1].__context__:
+        causes.append(cause)
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not accepted: {cause.verify_message}"
+        if isinstance(cause, ssl.SSLError):
+            return "no TLS connection"
+    is_answered = isinstance(error, httpx.ProtocolError | httpx.ReadError)
+    return "the answer is not HTTP, or broke off" if is_answered else "no connection"
 
 
 def _host(target: Target) -> str:

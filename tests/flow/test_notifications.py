@@ -1,6 +1,8 @@
 """Third parties are told that something they may see has changed: signed, in order, no more."""
 
 import json
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +15,10 @@ from time import sleep
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from standardwebhooks import Webhook as Receiver
 
 from connectors.ledger import Ledger
@@ -214,6 +220,46 @@ def test_a_receiver_that_answers_drop_by_drop_holds_nobody_up(
     server.shutdown()
     server.server_close()
     assert outcome == sending.Outcome(False, trouble="no answer within 0.5 s")
+
+
+def test_why_there_was_no_answer_is_told_in_words(world: World, tmp_path: Path) -> None:
+    def send_to(url: str) -> str | None:
+        return sending.send(url, "msg-1", "{}", [world.secret], at=NOW, inside=INSIDE).trouble
+
+    def answer(listening: socket.socket) -> None:
+        connection, _ = listening.accept()
+        with connection, suppress(OSError):
+            connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+            connection.recv(65_536)
+
+    for scheme, told in {
+        "http": "the answer is not HTTP, or broke off",
+        "https": "no TLS connection",
+    }.items():
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            threading.Thread(target=answer, args=(listening,), daemon=True).start()
+            assert send_to(f"{scheme}://127.0.0.1:{listening.getsockname()[1]}/") == told
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(_self_signed(tmp_path))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    told_of_tls = send_to(f"https://127.0.0.1:{server.server_address[1]}/")
+    server.shutdown()
+    server.server_close()
+    assert told_of_tls == "its certificate is not accepted: self-signed certificate"
+
+
+def _self_signed(folder: Path) -> Path:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    day, today = timedelta(days=1), datetime.now(UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name)
+    made = made.public_key(key.public_key()).serial_number(1)
+    made = made.not_valid_before(today - day).not_valid_after(today + day)
+    path = folder / "receiver.pem"
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(pem + made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    return path
 
 
 def test_who_is_told_after_others_that_took_long_gets_a_fresh_signature(
