@@ -155,8 +155,8 @@ async def show_preview(request: Request) -> Response:
     decision, wish = read_decision(document), read_wish(sample)
     versions = _versions(service, request)
     office, saved = request.path_params["office"], versions[-1] if versions else None
-    on = service.clock().date()
-    made = await run_in_threadpool(preview, service.serving, office, saved, decision, wish, on=on)
+    at = service.clock()
+    made = await run_in_threadpool(preview, service.serving, office, saved, decision, wish, at=at)
     return answer(made)
 
 

@@ -50,7 +50,7 @@ def issue(
         "sub": authorization.thirdParty,
         "iat": int(at.timestamp()),
         "authorization": authorization.document(),
-        "inForce": authorization.decision.holds(at.date()),
+        "inForce": authorization.holds(at),
         "withheldElements": {
             right: withheld_elements(right, authorization.grants.get(right, NOTHING))
             for right in Right

@@ -146,7 +146,7 @@ def _reasons(asked: _Question) -> Found:
         asked.right,
         asked.needed("number"),
         third_party=asked.values.get("thirdParty"),
-        on=asked.service.clock().date(),
+        at=asked.service.clock(),
     )
 
 

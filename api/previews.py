@@ -6,7 +6,7 @@ what an office sees is what will leave the hub. Nothing is written.
 
 from base64 import b64encode
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 from api.answers import Answer
@@ -17,6 +17,7 @@ from connectors.serving_store import ServingStore
 from ipregister.authorizations import Authorization, Decision, Grant
 from ipregister.errors import InvalidMembers
 from ipregister.model import Disclosure, Member, Right, load_tables
+from ipregister.profiles import load_profile
 
 MAX_RECORDS = 100
 DEFAULT_RECORDS = 10
@@ -73,13 +74,12 @@ def preview(
     proposed: Decision,
     wish: Wish,
     *,
-    on: date,
+    at: datetime,
 ) -> dict[str, Any]:
     """Return what saving ``proposed`` would mean, as a JSON document."""
-    holds = saved is not None and saved.decision.holds(on)
-    now = saved.grants if saved is not None and holds else {}
+    now = saved.grants if saved is not None and saved.holds(at) else {}
     # One that begins later or is over leaves nothing today, whatever it opens on its days.
-    at_once = proposed.grants if proposed.holds(on) else {}
+    at_once = proposed.grants if proposed.holds(load_profile(office).day_of(at)) else {}
     rights = [
         _right(
             *(serving, office, right, now.get(right), proposed.grants.get(right), wish),

@@ -11,6 +11,7 @@ from connectors.ledger import Ledger
 from connectors.serving_store import ServingStore, Space
 from ipregister.authorizations import Authorization, Decision, Grant
 from ipregister.errors import LedgerConflict
+from ipregister.profiles import load_profile
 
 UNUSED_VIEWS_STAY = timedelta(days=35)
 """A client that reads the feed once a month is told what to retract; a later one starts again."""
@@ -52,7 +53,7 @@ def used_views(ledger: Ledger, at: datetime) -> Iterator[tuple[Space, Grant]]:
     """Yield the views that present authorizations need, until their last day."""
     for authorization in ledger.authorizations.list():
         until = authorization.decision.validUntil
-        if until is not None and until < at.date():
+        if until is not None and until < load_profile(authorization.office).day_of(at):
             continue
         for right, grant in authorization.grants.items():
             if grant.has_view:

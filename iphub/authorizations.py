@@ -43,8 +43,8 @@ DropFreeTextOption = Annotated[
     bool,
     typer.Option("--drop-free-text", help="Leave out texts that may name persons."),
 ]
-Day = typer.Option(formats=["%Y-%m-%d"], help="First day (UTC); at once if not given.")
-LastDay = typer.Option(formats=["%Y-%m-%d"], help="Last day (UTC); for good if not given.")
+Day = typer.Option(formats=["%Y-%m-%d"], help="First day, at the office; at once if not given.")
+LastDay = typer.Option(formats=["%Y-%m-%d"], help="Last day, at the office; for good if not given.")
 TermsOption = Annotated[
     TermsOfUse, typer.Option("--terms", help="What the third party may do with it.")
 ]
@@ -114,8 +114,8 @@ def preview(
     with open_hub(home) as hub:
         saved = hub.ledger.authorizations.show(office, third_party)
         wish = Wish(choose=choose, limit=limit)
-        on = datetime.now(UTC).date()
-        made = preview_of(hub.serving, office, saved, decision, wish, on=on)
+        now = datetime.now(UTC)
+        made = preview_of(hub.serving, office, saved, decision, wish, at=now)
 
     def text(out: Console) -> None:
         for right in made["rights"]:

@@ -1,6 +1,6 @@
 """``iphub history``: what was, what changed, why a record is not here, where a field came from."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -120,8 +120,8 @@ def why(
 ) -> None:
     """Say why a record is here, or why it is not."""
     with open_hub(home) as hub:
-        today: date = datetime.now(UTC).date()
-        found = reasons(hub, office, right, number, third_party=third_party, on=today)
+        now = datetime.now(UTC)
+        found = reasons(hub, office, right, number, third_party=third_party, at=now)
 
     def text(out: Console) -> None:
         out.print(found["sentence"], markup=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
-from ipregister.profiles import offices
+from ipregister.profiles import load_profile, offices
 from ipregister.row_rules import RowRule
 
 WITHHOLDABLE = tuple(disclosure for disclosure in Disclosure if disclosure is not Disclosure.CORE)
@@ -73,8 +73,8 @@ class Decision:
     """What an office decides about one third party, and why.
 
     ``grants`` has the shared rights and is empty when nothing is shared any more. The days
-    (UTC) are the first and the last on which it holds; ``allowedAddresses`` are networks
-    (CIDR) requests must come from, none for anywhere.
+    (the office's own) are the first and the last on which it holds; ``allowedAddresses`` are
+    networks (CIDR) requests must come from, none for anywhere.
     """
 
     grants: Mapping[Right, Grant] = field(default_factory=dict)
@@ -102,7 +102,7 @@ class Decision:
         }
 
     def holds(self, on: date) -> bool:
-        """Tell whether it shares anything on a day (UTC)."""
+        """Tell whether it shares anything on a day of the office."""
         return (
             bool(self.grants)
             and (self.validFrom is None or on >= self.validFrom)
@@ -130,6 +130,10 @@ class Authorization:
     def is_revoked(self) -> bool:
         """Tell whether nothing is shared any more."""
         return not self.decision.grants
+
+    def holds(self, at: datetime) -> bool:
+        """Tell whether it shares anything at an instant."""
+        return self.decision.holds(load_profile(self.office).day_of(at))
 
     def withheld(self, right: Right) -> frozenset[Disclosure]:
         """Return the classes of a right that stay closed."""
@@ -178,9 +182,10 @@ def decide(
     third_party: str,
     office: str,
     right: Right,
-    on: date,
+    at: datetime,
 ) -> Granted | Denied:
-    """Return what a third party may read of one right of one office on a day (UTC)."""
+    """Return what a third party may read of one right of one office at an instant."""
+    on = load_profile(office).day_of(at)
     for authorization in authorizations:
         if (authorization.thirdParty, authorization.office) != (third_party, office):
             continue

@@ -6,7 +6,7 @@ over its format key by key, so an office file shows only its own ways. Nothing i
 executed; how entries are applied to a record is ``mapping``.
 """
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -182,6 +182,10 @@ class Profile(_Strict):
     def day_of(self, at: datetime) -> date:
         """Return the office's day at an instant: a date is later than today only after it."""
         return (at.astimezone(UTC) + self.utcOffset).date()
+
+    def start_of(self, day: date) -> datetime:
+        """Return the instant at which a day of the office begins."""
+        return datetime.combine(day, time(), UTC) - self.utcOffset
 
     def format_of(self, right: Right) -> Format:
         """Return the format in which the office sends one right.

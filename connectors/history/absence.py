@@ -6,7 +6,7 @@ has no number, so it can only be named as a place where the missing one may stan
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 from connectors.history.points import identifier_of
@@ -61,7 +61,7 @@ def why(
     number: str,
     *,
     third_party: str | None = None,
-    on: date | None = None,
+    at: datetime | None = None,
 ) -> dict[str, Any]:
     """Return why a record is here or not.
 
@@ -71,7 +71,7 @@ def why(
         right: of which right.
         number: its application number or recordId.
         third_party: in whose eyes; nobody's in particular when not given.
-        on: the day (UTC) on which that third party asks.
+        at: when that third party asks.
 
     Returns:
         ``verdict`` (a key of ``SENTENCES``), ``sentence``, ``recordId``, ``versions``, ``said``
@@ -86,8 +86,8 @@ def why(
     findings = _holding_findings(case, [each["deliveryId"] for each in said])
     places = [] if versions or said else _unreadable(case)
     verdict, words = _verdict(case, versions, said, findings, places)
-    if verdict == "visible" and third_party is not None and on is not None:
-        verdict, words = _in_the_eyes_of(case, third_party, on, words)
+    if verdict == "visible" and third_party is not None and at is not None:
+        verdict, words = _in_the_eyes_of(case, third_party, at, words)
     return {
         "recordId": record_id,
         "verdict": verdict,
@@ -204,7 +204,7 @@ def _verdict(
 
 
 def _in_the_eyes_of(
-    case: _Case, third_party: str, on: date, words: dict[str, Any]
+    case: _Case, third_party: str, at: datetime, words: dict[str, Any]
 ) -> tuple[str, dict[str, Any]]:
     """Return whether a third party may read a published record, and by which authorization."""
     shown = case.hub.ledger.authorizations.show(case.office, third_party)
@@ -215,7 +215,7 @@ def _in_the_eyes_of(
         third_party=third_party,
         office=case.office,
         right=case.right,
-        on=on,
+        at=at,
     )
     match decided:
         case Denied(reason):

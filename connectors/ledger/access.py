@@ -7,7 +7,7 @@ anybody writes the ledger, whatever it is; ``commits`` says so without a lock or
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from json import loads
@@ -24,6 +24,7 @@ from connectors.ledger.prepared import Lane, Prepared
 from connectors.ledger.schema import authorizations, clients, tokens
 from ipregister.authorizations import Grant
 from ipregister.model import Right
+from ipregister.profiles import load_profile
 from ipregister.roles import MAY, Act, Role
 
 
@@ -130,16 +131,15 @@ class AccessReader:
         if commits is not None:
             if len(self._known) >= MOST_REMEMBERED:
                 self._known.clear()
-            until = min(found[0], _midnight(at))
             self._known[token_hash, address] = _Known(
-                commits, at, until, now + MOST_SECONDS, found[1]
+                commits, at, found[0], now + MOST_SECONDS, found[1]
             )
         return found[1]
 
     def _look_up(
         self, token_hash: bytes, at: datetime, address: str | None, late: timedelta
     ) -> tuple[datetime, Access] | None:
-        """Return until when a token is good, and what it opens."""
+        """Return what a token opens, and until when: it expires, or an office's day ends."""
         expired = microseconds(at - late)
         rows = self._lane.rows(self._statement, {"hash": token_hash, "now": expired})
         if not rows:
@@ -148,25 +148,29 @@ class AccessReader:
         if all(row[-1] in (None, "[]") for row in rows):
             address = None
         same = tuple(row[1:] for row in rows)
-        return from_microseconds(rows[0][0]), _access(same, at.astimezone(UTC).date(), address)
-
-
-def _midnight(at: datetime) -> datetime:
-    """Return when the next day begins, by which authorizations hold."""
-    day = at.astimezone(UTC)
-    return datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1)
+        until, closed = from_microseconds(rows[0][0]), set[str]()
+        for *_, office, _, _, _, first, last, _ in rows:
+            if first is not None or last is not None:
+                profile = load_profile(office)
+                day = profile.day_of(at)
+                until = min(until, profile.start_of(day + timedelta(days=1)))
+                if not _holds(day, first, last):
+                    closed.add(office)
+        return until, _access(same, frozenset(closed), address)
 
 
 @lru_cache(maxsize=4096)
-def _access(rows: tuple[tuple[Any, ...], ...], day: date, address: str | None) -> Access:
-    """Translate rows; the same rows on the same day mean the same."""
+def _access(
+    rows: tuple[tuple[Any, ...], ...], closed: frozenset[str], address: str | None
+) -> Access:
+    """Translate rows; of the offices in ``closed`` it is not the day."""
     client_id, third_party, own_office, role, scope, *of_token = rows[0][:8]
     narrowed = None if scope is None else scope.split()
     grants: dict[tuple[str, Right], Grant] = {}
     versions: dict[str, int] = {}
     elsewhere: set[tuple[str, Right]] = set()
-    for *_, office, version, allowed, views, valid_from, valid_until, addresses in rows:
-        if office is None or not _holds(day, valid_from, valid_until):
+    for *_, office, version, allowed, views, _, _, addresses in rows:
+        if office is None or office in closed:
             continue
         opened = open_grants(loads(allowed), loads(views or "{}"))
         here = {

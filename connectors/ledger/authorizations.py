@@ -7,7 +7,7 @@ in the audit chain. What an authorization means is ``ipregister.authorizations``
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
+from datetime import date, datetime
 from typing import Any, cast
 
 from sqlalchemy import Connection, Row, Table, insert, select, update
@@ -29,6 +29,7 @@ from ipregister.authorizations import (
 from ipregister.dates import refuse_other_era
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Disclosure, Right
+from ipregister.profiles import load_profile
 from ipregister.row_rules import read_row_rule
 
 SET, REVOKED = "authorization:set", "authorization:revoked"
@@ -60,7 +61,7 @@ class Authorizations:
             office: ST.3 code of an originating office.
             third_party: name of a third party that was added before.
             rights: classes withheld per shared right; a right left out is not shared.
-            valid_until: last day (UTC), or for good.
+            valid_until: last day at the office, or for good.
             at: instant of the decision.
             by: who decides.
             expected_version: the version the caller saw, 0 for none.
@@ -88,7 +89,7 @@ class Authorizations:
         The same decision again is no new version. Arguments and errors as of ``set``.
         """
         until = decision.validUntil
-        if until is not None and until < at.astimezone(UTC).date():
+        if until is not None and until < load_profile(check_office(office)).day_of(at):
             raise InvalidRequest(f"{until} is past: name a later day, or revoke")
         if decision.validFrom and until and until < decision.validFrom:
             raise InvalidRequest("validUntil is before validFrom: it would never hold")
@@ -169,7 +170,7 @@ class Authorizations:
                 )
             if not decision.grants and (before is None or before.is_revoked):
                 raise InvalidRequest(f"{office} shares nothing with {name}: nothing to revoke")
-            decision = _dated(decision, before, at)
+            decision = _dated(office, decision, before, at)
             if before and replace(before.decision, reason=decision.reason) == decision:
                 return before
             after = Authorization(office, name, version + 1, decision, at, by)
@@ -186,13 +187,12 @@ class Authorizations:
         return after
 
 
-def _dated(decision: Decision, before: Authorization | None, at: datetime) -> Decision:
+def _dated(office: str, decision: Decision, before: Authorization | None, at: datetime) -> Decision:
     """Note for each right since when its records are shared without a break."""
     start = microseconds(at)
     if decision.validFrom is not None:
-        day = datetime.combine(decision.validFrom, time(), UTC)
-        start = max(start, microseconds(day))
-    went_on = before is not None and before.decision.holds(at.astimezone(UTC).date())
+        start = max(start, microseconds(load_profile(office).start_of(decision.validFrom)))
+    went_on = before is not None and before.holds(at)
     known = before.grants if before is not None and went_on and start == microseconds(at) else {}
     grants = {}
     for right, grant in decision.grants.items():

@@ -47,7 +47,7 @@ def _state(ledger: Ledger, serving: ServingStore, third_party: str, at: datetime
     """Return what a third party could know of each space: its grant, and how far the feed is."""
     grants: dict[Space, Grant] = {}
     for authorization in ledger.authorizations.list(third_party=third_party):
-        if authorization.decision.holds(at.date()):
+        if authorization.holds(at):
             grants |= {
                 (authorization.office, right): grant
                 for right, grant in authorization.grants.items()

@@ -168,7 +168,7 @@ def test_what_a_third_party_may_not_read_has_its_authorization_as_reason(past: A
     ledger.clients.add(name="one", third_party="Acme", at=at, by="test")
 
     def told() -> str:
-        found = why(past.hub, "KH", MARKS, ONE, third_party="Acme", on=at.date())
+        found = why(past.hub, "KH", MARKS, ONE, third_party="Acme", at=at)
         return f"{found['verdict']}: {found['sentence'].partition('but ')[2]}"
 
     assert told() == "withheld: Acme may not read it: no authorization (no authorization)."
@@ -180,7 +180,7 @@ def test_what_a_third_party_may_not_read_has_its_authorization_as_reason(past: A
         else:
             assert told() == "visible: "
     with pytest.raises(InvalidRequest, match="no third party"):
-        why(past.hub, "KH", MARKS, ONE, third_party="Nobody", on=at.date())
+        why(past.hub, "KH", MARKS, ONE, third_party="Nobody", at=at)
 
 
 def test_a_delivery_that_is_held_or_withdrawn_or_deletes_is_named(desk: Any, ipas: Any) -> None:

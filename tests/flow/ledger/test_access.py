@@ -15,7 +15,7 @@ from connectors.ledger import Access, Client, ClientChanges, Ledger
 from connectors.ledger.schema import METADATA
 from connectors.ledger.tokens import MAX_LIFETIME
 from ipregister.authorization_forms import parse_withheld
-from ipregister.authorizations import WITHHOLDABLE, decide
+from ipregister.authorizations import WITHHOLDABLE, Decision, Grant, decide
 from ipregister.errors import (
     ConfigurationError,
     InvalidClient,
@@ -354,21 +354,49 @@ def test_the_fast_way_and_the_decision_agree(ledger: Ledger, client: Client) -> 
         assert access is not None
         for office in ("KH", "TH", "VN", "PH"):
             for right in Right:
-                answer = decide(known, third_party="Ann", office=office, right=right, on=at.date())
+                answer = decide(known, third_party="Ann", office=office, right=right, at=at)
                 assert getattr(answer, "grant", None) == access.grants.get((office, right))
                 if (office, right) in access.grants:
                     assert getattr(answer, "version", None) == access.versions[office]
 
 
-def test_an_authorization_holds_through_its_last_day(ledger: Ledger, client: Client) -> None:
-    share(ledger, "patents", until=AT.date())
-    midnight = datetime(2026, 3, 5, tzinfo=UTC)
-    token = b"t" * 32
-    ledger.tokens.issue(client.clientId, token, midnight + MINUTE, midnight)
-    last, first = (ledger.access(token, midnight - step) for step in (MINUTE, timedelta(0)))
-    assert last is not None
-    assert first is not None
-    assert (dict(last.versions), dict(first.versions), dict(first.grants)) == ({"KH": 1}, {}, {})
+@pytest.mark.parametrize(
+    ("office", "midnight"), [("KH", "17:00"), ("MM", "17:30"), ("SG", "16:00"), ("TL", "15:00")]
+)
+def test_an_authorization_holds_on_its_days_at_the_office(
+    ledger: Ledger, client: Client, office: str, midnight: str
+) -> None:
+    second = timedelta(seconds=1)
+    begins = datetime.fromisoformat(f"2026-03-04T{midnight}Z")
+    ends = begins + timedelta(days=1)
+    day = date(2026, 3, 5)
+    once = Decision({Right.PATENTS: Grant(frozenset(Disclosure))}, day, day)
+    decided = ledger.authorizations.decide(office, "Ann", once, AT, "Sok")
+    assert decided.grants[Right.PATENTS].since == int(begins.timestamp()) * 1_000_000
+    for instant, holds in (
+        *((begins - second, False), (begins, True)),
+        *((ends - second, True), (ends, False)),
+    ):
+        token = sha256(str(instant).encode()).digest()
+        ledger.tokens.issue(client.clientId, token, instant + MINUTE, instant)
+        # What is remembered of the minute before must not outlive the day.
+        before, now = (ledger.access(token, instant - step) for step in (second, 0 * second))
+        assert before is not None
+        assert now is not None
+        assert (office in now.versions) is decided.holds(instant) is holds
+        assert (office in before.versions) is decided.holds(instant - second)
+    with pytest.raises(InvalidRequest, match="is past"):
+        ledger.authorizations.decide(office, "Ann", once, ends, "Sok")
+
+
+def test_the_same_day_at_every_office_is_a_day_of_each(ledger: Ledger, client: Client) -> None:
+    for office in ("MM", "TL"):
+        share(ledger, "patents", office=office, until=date(2026, 3, 4))
+    between = datetime(2026, 3, 4, 15, 10, tzinfo=UTC)
+    ledger.tokens.issue(client.clientId, b"t" * 32, between + MINUTE, between)
+    access = ledger.access(b"t" * 32, between)
+    assert access is not None
+    assert dict(access.versions) == {"MM": 1}
 
 
 def test_what_another_process_decides_counts_at_the_next_request(

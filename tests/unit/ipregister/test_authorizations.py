@@ -22,6 +22,8 @@ from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
 
 TODAY = date(2026, 3, 4)
+MORNING = datetime(2026, 3, 3, 17, tzinfo=UTC)
+"""When that day begins in Phnom Penh."""
 DAY = timedelta(days=1)
 ALL = frozenset(Disclosure)
 
@@ -38,8 +40,8 @@ def authorization(
     return Authorization(office, third_party, 7, Decision(grants, validUntil=until), at, "Sok")
 
 
-def ask(*authorizations: Authorization, on: date = TODAY) -> Granted | Denied:
-    return decide(authorizations, third_party="Ann", office="KH", right=Right.PATENTS, on=on)
+def ask(*authorizations: Authorization) -> Granted | Denied:
+    return decide(authorizations, third_party="Ann", office="KH", right=Right.PATENTS, at=MORNING)
 
 
 SETS = [
