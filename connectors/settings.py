@@ -16,7 +16,7 @@ class Settings(BaseSettings):
     """Where a hub lives and what it may use."""
 
     model_config = SettingsConfigDict(
-        env_prefix="IPHUB_", env_file=".env", extra="ignore", frozen=True
+        env_prefix="IPHUB_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     home: Path = Field(
@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
+        pattern="^https?://[^/]",
         description="Address under which third parties reach the API; issuer of tokens.",
     )
     environment: Literal["production", "acceptance"] = Field(
@@ -61,7 +62,9 @@ class Settings(BaseSettings):
         description="Processes that read one large delivery.",
     )
     memory_limit: str = Field(
-        default="512MB", description="Memory of one DuckDB query before it spills to disk."
+        default="512MB",
+        pattern="(?i)^[0-9.]+ ?([KMGT]i?B|%)$",
+        description="Memory of one DuckDB query before it spills to disk.",
     )
     max_package_bytes: int = Field(
         default=20 << 30,

@@ -11,8 +11,7 @@ from rich.console import Console
 from connectors.collection.arrivals import CollectReport
 from connectors.collection.collecting import collect_offices
 from connectors.hub import Hub
-from connectors.settings import Settings
-from iphub.context import AnyOfficeOption, FormatOption, HomeOption
+from iphub.context import AnyOfficeOption, FormatOption, HomeOption, settings
 from iphub.output import DONE, FAILED, FINDINGS, Format, emit, progress
 from ipregister.deliveries import State
 
@@ -42,7 +41,7 @@ def collect(
     """Fetch what is new and complete in the offices' folders; nothing is changed there."""
     options: dict[str, Any] = {"sftp": sftp, "sftp_key": sftp_key, "known_hosts": known_hosts}
     given = {name: value for name, value in options.items() if value is not None}
-    hub = Hub.open(Settings(home=home, **given))
+    hub = Hub.open(settings(home, **given))
     try:
         with progress.status("Looking into the offices' folders …"):
             # Who names an office, a server, a key or its host key wants to know now whether it

@@ -12,11 +12,12 @@ from typing import Annotated, Any
 import msgspec
 import structlog
 import typer
+from pydantic import ValidationError
 
 from connectors.hub import Hub
 from connectors.settings import Settings
 from iphub.output import FAILED, USAGE, Format, progress
-from ipregister.errors import HubError, InvalidRequest
+from ipregister.errors import ConfigurationError, HubError, InvalidRequest
 from ipregister.model import Right
 from ipregister.profiles import offices
 
@@ -61,9 +62,21 @@ ByOption = Annotated[
 ]
 
 
-def settings(home: Path) -> Settings:
-    """Return the settings of a command: environment and ``--home``."""
-    return Settings(home=home)
+def settings(home: Path, **given: Any) -> Settings:
+    """Return the settings of a command: environment, ``--home`` and other options that were given.
+
+    Raises:
+        ConfigurationError: a variable has a value it may not have, which is not repeated: one of
+            them holds a password.
+    """
+    try:
+        return Settings(home=home, **given)
+    except ValidationError as exc:
+        wrong = [f"IPHUB_{error['loc'][0]}".upper() + f": {error['msg']}" for error in exc.errors()]
+        raise ConfigurationError(
+            f"{'; '.join(wrong)}. Settings are variables of the environment or lines of .env; "
+            "docs/runbook.md lists them."
+        ) from None
 
 
 NO_ROOM = ("No space left on device", "disk is full", "disk I/O error")

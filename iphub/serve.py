@@ -26,7 +26,7 @@ from connectors.networks import read_networks
 from connectors.receipts.journal import Journal
 from connectors.settings import Settings
 from connectors.views import prepare_views
-from iphub.context import HomeOption
+from iphub.context import HomeOption, settings
 from iphub.guarded_http import GuardedHttp
 from iphub.output import DONE, FAILED, Format, emit, progress
 from ipregister.model import load_tables
@@ -47,12 +47,14 @@ def serve(
     format: Annotated[Format, typer.Option(help="How to say where it is.")] = Format.TEXT,
 ) -> None:
     """Serve the API until interrupted."""
-    settings = Settings(home=home)
-    address = settings.public_url or f"http://{host}:{port}"
+    configured = settings(home)
+    address = configured.public_url or f"http://{host}:{port}"
     # Workers are new processes: the environment is how they learn where the hub is.
     os.environ |= {"IPHUB_HOME": str(home.resolve()), "IPHUB_PUBLIC_URL": address}
     # Refuse here, in one sentence, and not in every worker with a traceback.
-    hub = Hub.open(settings)
+    hub = Hub.open(configured)
+    read_networks(configured.trusted_proxies)
+    read_networks(configured.notify_inside)
     prepare_views(hub.ledger, hub.serving, datetime.now(UTC))
     hub.close()
     forget(hub.home.counting)
@@ -90,8 +92,8 @@ def application() -> FastAPI:
     _log_for_operators()
     sys.setswitchinterval(SWITCH_SECONDS)
     load_tables()  # a tenth of a second, which is not the first caller's to wait
-    settings = Settings()
-    return create_app(service(Hub.open(settings), settings.public_url or "http://127.0.0.1:8000"))
+    found = Settings()
+    return create_app(service(Hub.open(found), found.public_url or "http://127.0.0.1:8000"))
 
 
 def service(hub: Hub, public_url: str) -> Service:
