@@ -71,20 +71,23 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
 def maintain(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -> None:
     """Fold, compact, vacuum and sweep now what Dagster does every night; beside all other work."""
     from pipelines.maintenance import maintain as maintain_stores
+    from pipelines.running import forget_old_runs
 
     with open_hub(home) as hub, progress.status("Folding, compacting, sweeping …"):
         done = maintain_stores(hub, at=datetime.now(UTC))
+        runs = forget_old_runs(hub, datetime.now(UTC))
     document = {
         "folded": [f"{office}.{right}" for office, right in done.folded],
         "vacuumed": done.vacuumed,
         "swept": done.swept.document(),
         "tokens": done.tokens,
         "views": done.views,
+        "runs": runs,
     }
     told = (
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
         f"{done.swept.leftovers + done.swept.arrivals} unfinished files and the work of "
         f"{done.swept.deliveries} ended deliveries swept, {done.tokens} tokens forgotten, "
-        f"{done.views} unused views removed."
+        f"{done.views} unused views and {runs} runs of more than 90 days ago removed."
     )
     emit(document, lambda out: out.print(told), format)

@@ -3,12 +3,13 @@
 from datetime import UTC, datetime
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from ipregister.deliveries import State
 from ipregister.model import Right
+from ipregister.profiles import offices
 from ipregister.quality import Severity
 from pipelines import assets
 from pipelines.begun import finish_place, places_begun
@@ -17,17 +18,30 @@ from pipelines.maintenance import maintain
 from pipelines.partitions import partition
 from pipelines.reprocessing import reprocess
 from pipelines.resources import HubResource
+from pipelines.run_history import forget_runs
 from pipelines.workers import is_dead, sign
 
 
-class DeliveriesConfig(dg.Config):
+class OfficeConfig(dg.Config):
+    """Of which office; a run for none that exists would do nothing and succeed."""
+
+    office: str | None = None
+
+    @field_validator("office")
+    @classmethod
+    def _exists(cls, office: str | None) -> str | None:
+        if office is not None and office not in offices():
+            raise ValueError(f"{office!r} is no office of this hub; one of {', '.join(offices())}")
+        return office
+
+
+class DeliveriesConfig(OfficeConfig):
     """Which deliveries one run takes; empty means all that wait when it starts.
 
     Whatever it takes, it finishes what was begun and is not finished, of ``office`` or of all.
     """
 
     delivery_ids: list[str] = Field(default_factory=list)
-    office: str | None = None
 
 
 def now() -> datetime:
@@ -95,13 +109,15 @@ def maintain_registers(context: dg.OpExecutionContext, hub: HubResource) -> None
     sign(context)
     with hub.open() as stores:
         done = maintain(stores, at=now())
+    runs = forget_runs(context.instance, now())
     for office, right in done.folded:
         key = partition(office, right)
         context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))
     context.log.info(
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
         f"{done.swept.document()} swept, {done.tokens} tokens forgotten, "
-        f"{done.exported} bytes of prepared files and {done.views} views removed"
+        f"{done.exported} bytes of prepared files and {done.views} views removed, "
+        f"{runs} runs forgotten"
     )
 
 
@@ -117,11 +133,17 @@ def maintain_register() -> None:
     maintain_registers()
 
 
-class ReprocessConfig(dg.Config):
+class ReprocessConfig(OfficeConfig):
     """What is derived again; nothing named means everything."""
 
-    office: str | None = None
     right: str | None = None
+
+    @field_validator("right")
+    @classmethod
+    def _is_right(cls, right: str | None) -> str | None:
+        if right is not None and right not in list(Right):
+            raise ValueError(f"{right!r} is no right; one of {', '.join(Right)}")
+        return right
 
 
 @dg.op(description="Read again from landing what the register says now, with today's mapping.")

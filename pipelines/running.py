@@ -1,6 +1,9 @@
 """Running the jobs in this process, as the command line does."""
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import uuid4
@@ -16,13 +19,16 @@ from ipregister.errors import StoreError
 from pipelines.begun import places_begun
 from pipelines.jobs import now, process_deliveries
 from pipelines.resources import HubResource
+from pipelines.run_history import forget_runs
 from pipelines.workers import end_dead_runs, is_dead
 
 INSTANCE = {
     "telemetry": {"enabled": False},
     "nux": {"enabled": False},
     "concurrency": {"runs": {"max_concurrent_runs": 2}},
-    "retention": {"sensor": {"purge_after_days": {"skipped": 2, "success": 30}}},
+    "retention": {
+        "sensor": {"purge_after_days": {"skipped": 2, "success": 30, "failure": 7, "started": 7}}
+    },
     "run_monitoring": {"enabled": True},
 }
 """``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere, and
@@ -54,14 +60,31 @@ def process_until_idle(hub: Hub, office: str | None = None) -> list[str]:
     """
     # In turn: Dagster's SQLite gives up on a lock after five seconds, which two of us on a busy
     # machine exceed; the second one finds what the first has left.
-    with hub.in_turn("process"):
-        try:
-            return _process_until_idle(hub, office)
-        except DriverError as exc:  # Dagster's; our own stores say what is the matter with them
-            raise StoreError(
-                f"Dagster's records in {hub.home.root / 'dagster'} cannot be read or written "
-                f"({type(exc.orig).__name__}: {exc.orig}). Nothing is lost: deliveries still wait."
-            ) from exc
+    with hub.in_turn("process"), _told(hub):
+        return _process_until_idle(hub, office)
+
+
+def forget_old_runs(hub: Hub, at: datetime) -> int:
+    """Remove what Dagster keeps of runs that ended long ago; return how many.
+
+    Raises:
+        StoreError: Dagster's records cannot be read or written.
+    """
+    directory = prepare_instance(hub.home.root)
+    with _told(hub), dg.DagsterInstance.from_config(str(directory)) as instance:
+        return forget_runs(instance, at)
+
+
+@contextmanager
+def _told(hub: Hub) -> Iterator[None]:
+    """Say what is the matter with Dagster's own records; our stores do so themselves."""
+    try:
+        yield
+    except DriverError as exc:
+        raise StoreError(
+            f"Dagster's records in {hub.home.root / 'dagster'} cannot be read or written "
+            f"({type(exc.orig).__name__}: {exc.orig}). Nothing is lost: deliveries still wait."
+        ) from exc
 
 
 def _process_until_idle(hub: Hub, office: str | None) -> list[str]:

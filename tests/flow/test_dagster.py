@@ -7,11 +7,13 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.storage.event_log import SqliteEventLogStorage
 
 import pipelines.jobs as jobs
 import pipelines.sensors as sensors
@@ -23,6 +25,7 @@ from pipelines.definitions import build_definitions
 from pipelines.jobs import process_deliveries
 from pipelines.partitions import office_rights
 from pipelines.resources import HubResource
+from pipelines.run_history import RUNS_KEPT, forget_runs
 from pipelines.running import prepare_instance, process_until_idle
 from pipelines.sensors import sftp_arrivals, waiting_deliveries
 from pipelines.workers import is_dead
@@ -257,6 +260,48 @@ def test_the_nightly_job_folds_without_a_visible_change(run: Any, ipas: Any) -> 
     folded = run.instance.get_materialized_partitions(assets.BASE.key)
     assert {f"{office}.trademarks" for office in OFFICES} <= folded
     assert run.desk.deliver(one_mark(ipas, "MY", "TWO"), office="MY").receipt.updated == 1
+
+
+def test_the_night_forgets_runs_that_ended_long_ago(desk: Any, ipas: Any) -> None:
+    desk.hand_in(ipas.marks(ipas.mark()))
+    process_until_idle(desk.hub)
+    directory = prepare_instance(desk.hub.home.root)
+    with dg.DagsterInstance.from_config(str(directory)) as instance:
+        (old,) = instance.get_run_records()
+        instance.create_run_for_job(process_deliveries, status=dg.DagsterRunStatus.STARTED)
+        assert forget_runs(instance, old.update_timestamp + RUNS_KEPT) == 0
+        assert forget_runs(instance, old.update_timestamp + RUNS_KEPT + timedelta(days=1)) == 1
+        (left,) = instance.get_runs()
+        assert left.status is dg.DagsterRunStatus.STARTED, "what goes on is not forgotten"
+        logs = instance.event_log_storage
+        assert isinstance(logs, SqliteEventLogStorage)
+        with logs.index_connection() as index:
+            for table in ("event_logs", "asset_check_executions"):
+                rows = index.exec_driver_sql(f"SELECT count(*) FROM {table} WHERE run_id <> ''")
+                assert rows.scalar_one() == 0, table
+        named = [path for path in directory.rglob("*") if old.dagster_run.run_id in path.name]
+        assert named == []
+
+
+@pytest.mark.parametrize(
+    ("job", "op", "config"),
+    [
+        ("process_deliveries", "process_waiting", {"office": "XX"}),
+        ("process_deliveries", "process_waiting", {"office": "kh"}),
+        ("reprocess_register", "reprocess_registers", {"office": "XX"}),
+        ("reprocess_register", "reprocess_registers", {"right": "trademark"}),
+    ],
+)
+def test_a_run_for_what_does_not_exist_fails(
+    desk: Any, job: str, op: str, config: dict[str, str]
+) -> None:
+    definitions = build_definitions(str(desk.hub.home.root))
+    done = definitions.resolve_job_def(job).execute_in_process(
+        run_config={"ops": {op: {"config": config}}}, raise_on_error=False
+    )
+    assert not done.success
+    (said,) = [event.event_specific_data.error for event in done.get_step_failure_events()]
+    assert "one of" in str(said.cause.message)
 
 
 def test_a_killed_worker_is_taken_over_at_once(desk: Any, ipas: Any) -> None:
