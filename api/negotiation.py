@@ -40,7 +40,8 @@ def accepted(request: Request, media_types: tuple[str, ...]) -> int | None:
 
 def _accept(request: Request) -> str | None:
     accept = [value for name, value in request.scope["headers"] if name == b"accept"]
-    return b",".join(accept).decode("latin-1")[:MAX_ACCEPT] if accept else None
+    # One that is empty names no preference, as if it were not there.
+    return b",".join(accept).decode("latin-1")[:MAX_ACCEPT].strip(" \t,") or None
 
 
 def accepts_json(request: Request) -> bool:

@@ -141,6 +141,12 @@ def test_a_form_nobody_has_is_refused_with_those_there_are(http: TestClient) -> 
     assert feed.json()["detail"] == "Available here: application/json, application/x-ndjson."
 
 
+def test_an_accept_that_says_nothing_is_none(http: TestClient) -> None:
+    for accept in ("", " , "):
+        answer = http.get(f"{BASE}/r0003", headers={"Accept": accept})
+        assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+
+
 @pytest.mark.parametrize("kind", Format)
 def test_fields_narrow_every_form(http: TestClient, kind: Format) -> None:
     for path in (f"{BASE}?limit=1&", f"{BASE}/r0000?"):
