@@ -7,16 +7,16 @@ Counting them all costs what looking at them costs; an estimate costs the same i
 import sqlite3
 from enum import StrEnum
 
-from connectors.serving.patience import SEARCH_SECONDS, bounded
-from connectors.serving.reading import (
+from connectors.serving.conditions import (
     STATUS,
-    count,
     driving_scheme,
     filed_under,
     numbers_of,
     plain_of,
     symbols_of,
 )
+from connectors.serving.patience import SEARCH_SECONDS, bounded
+from connectors.serving.reading import count
 from connectors.serving.rows import Filters
 
 SAMPLE = 10_000

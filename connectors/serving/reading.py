@@ -5,32 +5,29 @@ answer by any path. Whether a filter may be used at all is the caller's decision
 """
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
-from connectors.serving.folding import fold_number, fold_symbol, fold_text
+from connectors.serving.conditions import (
+    BEYOND,
+    STATUS,
+    among,
+    are_few,
+    driving_scheme,
+    filed_under,
+    numbers_of,
+    plain_of,
+    symbols_of,
+)
 from connectors.serving.rows import BITS, Filters, Space, key_of
 from connectors.serving.schema import FRAGMENT_COLUMNS, FRAGMENT_OF_RECORD
-
-PREFIX_SCHEMES = frozenset({"ipc", "cpc", "locarno"})
-"""Hierarchical schemes: ``A61K`` finds ``A61K31/00``, ``2`` finds ``2-03``, not ``20-01``."""
-
-STATUS = "status"
-"""The scheme a record's status is filed under."""
-
-MAX_GATHERED = 20_000
-"""Records that begin with a symbol, up to which they are gathered (5 ms) before a page is
-walked; more are common enough to be met on the way."""
-
-_BEYOND = "\U0010ffff"
-"""Sorts after every continuation of a prefix."""
 
 START = ("", "")
 """Before the first record of a page order; a sort key is never empty."""
 
-_END = (_BEYOND, "")
+_END = (BEYOND, "")
 """Behind the last record: where the order begins that goes down."""
 
 
@@ -179,13 +176,7 @@ def _found_record_statement(mask: int) -> str:
 
 @cache
 def _found_page_statement(mask: int, way: _Way) -> str:
-    return (
-        f"SELECT r.sort_key, r.record_id, {column_of(mask)} "
-        f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} "
-        f"WHERE r.alive = 1 AND r.space = {_FOUND_SPACE} "
-        f"AND (r.sort_key, r.record_id) {way.beyond} (?, ?) "
-        f"ORDER BY r.sort_key{way.order}, r.record_id{way.order} LIMIT ?"
-    )
+    return _plain_page(mask, way, space=_FOUND_SPACE)
 
 
 _FOUND_SPACE = "(SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = ?)"
@@ -215,10 +206,8 @@ def page_statement(
     for scheme, symbols in asked.items():
         if scheme == driving:
             continue
-        gathered = (
-            not by_number and driving is None and _are_few(connection, space, scheme, symbols)
-        )
-        condition, bounds = (_among if gathered else filed_under)(space, scheme, symbols)
+        gathered = not by_number and driving is None and are_few(connection, space, scheme, symbols)
+        condition, bounds = (among if gathered else filed_under)(space, scheme, symbols)
         conditions.append(condition)
         values += bounds
     for condition, value in numbers_of(filters) + plain_of(filters):
@@ -226,14 +215,30 @@ def page_statement(
         values.append(value)
     if driving is not None:
         return _merged(space, mask, (driving, asked[driving]), (conditions, values), after, way)
-    walk = "+" if by_number else ""
+    page = _plain_page(mask, way, conditions, is_sorted=by_number)
+    return page, [*values, space, *after]
+
+
+def _plain_page(
+    mask: int,
+    way: _Way,
+    conditions: Iterable[str] = (),
+    *,
+    space: str = "?",
+    is_sorted: bool = False,
+) -> str:
+    """Return the statement that walks ``record`` in page order, or sorts the few it finds.
+
+    Its values are those of the conditions, the space, the place and the limit.
+    """
+    walk = "+" if is_sorted else ""
     key, record = f"{walk}r.sort_key", f"{walk}r.record_id"
-    conditions += ["r.alive = 1", "r.space = ?", f"({key}, {record}) {way.beyond} (?, ?)"]
+    place = f"({key}, {record}) {way.beyond} (?, ?)"
+    where = " AND ".join([*conditions, "r.alive = 1", f"r.space = {space}", place])
     return (
         f"SELECT r.sort_key, r.record_id, {column_of(mask)} "
-        f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE {' AND '.join(conditions)} "
-        f"ORDER BY {key}{way.order}, {record}{way.order} LIMIT ?",
-        [*values, space, *after],
+        f"FROM record r JOIN fragment f ON {FRAGMENT_OF_RECORD} WHERE {where} "
+        f"ORDER BY {key}{way.order}, {record}{way.order} LIMIT ?"
     )
 
 
@@ -268,86 +273,3 @@ def _merged(
         )
         values += [space, scheme, symbol, *after, *bounds]
     return f"{' UNION ALL '.join(arms)} ORDER BY 1{way.order}, 2{way.order} LIMIT ?", values
-
-
-def driving_scheme(asked: Mapping[str, list[str]]) -> str | None:
-    """Return the scheme whose symbols lead to the records: a class before a status."""
-    exact = [scheme for scheme in asked if scheme not in PREFIX_SCHEMES]
-    return min(exact, key=lambda scheme: scheme == STATUS, default=None)
-
-
-def symbols_of(filters: Filters) -> dict[str, list[str]]:
-    """Return the symbols asked for, by scheme, as they are filed; a status is one of them."""
-    given = {**filters.symbols, STATUS: filters.status}
-    folded = {
-        scheme: dict.fromkeys(_asked_for(scheme, symbol) for symbol in symbols)
-        for scheme, symbols in given.items()
-    }
-    return {scheme: list(symbols) for scheme, symbols in folded.items() if symbols}
-
-
-def _asked_for(scheme: str, symbol: str) -> str:
-    """Return a symbol as it is looked for: what ends in a line feed is whole.
-
-    Class 2 of Locarno is not the beginning of 20-01, nor is 6-1 that of 6-10.
-    """
-    folded = fold_symbol(scheme, symbol)
-    if scheme != "locarno" or folded.endswith("-"):
-        return folded
-    return f"{folded}\n" if "-" in folded else f"{folded}-"
-
-
-def _are_few(connection: sqlite3.Connection, space: int, scheme: str, symbols: list[str]) -> bool:
-    """Tell whether what begins with some symbols is no more than ``MAX_GATHERED``."""
-    filed, values = _filed(space, scheme, symbols)
-    (count,) = connection.execute(
-        f"SELECT count(*) FROM (SELECT 1 {filed} LIMIT ?)", (*values, MAX_GATHERED + 1)
-    ).fetchone()
-    return int(count) <= MAX_GATHERED
-
-
-def _among(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
-    """Return the condition that a record is in the set of those that begin with some symbols."""
-    filed, values = _filed(space, scheme, symbols)
-    # The plus keeps SQLite walking in page order instead of sorting every match.
-    return f"+r.id IN (SELECT id {filed})", values
-
-
-def _filed(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
-    ranges = " OR ".join(["symbol >= ? AND symbol < ?"] * len(symbols))
-    ends = ["" if symbol.endswith("\n") else _BEYOND for symbol in symbols]
-    bounds = [
-        bound
-        for symbol, end in zip(symbols, ends, strict=True)
-        for bound in (symbol.rstrip(), symbol + end)
-    ]
-    return f"FROM posting WHERE space = ? AND scheme = ? AND ({ranges})", [space, scheme, *bounds]
-
-
-def filed_under(_space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
-    """Return the condition, looked at record by record, to be filed under one of some symbols."""
-    any_of = " OR ".join(["instr(char(10) || r.postings || char(10), ?) > 0"] * len(symbols))
-    end = "" if scheme in PREFIX_SCHEMES else "\n"
-    return f"({any_of})", [f"\n{scheme} {symbol}{end}" for symbol in symbols]
-
-
-def numbers_of(filters: Filters) -> list[tuple[str, object]]:
-    """Return the conditions that lead to few records directly, each with its value."""
-    asked: list[tuple[str, object]] = []
-    if filters.applicationNumber is not None:
-        asked.append(("r.application_number = ?", fold_number(filters.applicationNumber)))
-    if filters.registrationNumber is not None:
-        asked.append(("r.registration_number = ?", fold_number(filters.registrationNumber)))
-    return asked
-
-
-def plain_of(filters: Filters) -> list[tuple[str, object]]:
-    """Return the conditions that lead nowhere: each record on the way is looked at."""
-    asked: list[tuple[str, object]] = []
-    if filters.applicationDateFrom is not None:
-        asked.append(("r.application_date >= ?", filters.applicationDateFrom.isoformat()))
-    if filters.applicationDateTo is not None:
-        asked.append(("r.application_date <= ?", filters.applicationDateTo.isoformat()))
-    if filters.q is not None:
-        asked.append(("instr(r.search_text, ?) > 0", fold_text(filters.q)))
-    return asked

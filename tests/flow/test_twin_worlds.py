@@ -93,8 +93,14 @@ def _leak_columns(patch: pytest.MonkeyPatch) -> None:
     for module in (reading, feed, streaming):
         if hasattr(module, "column_of"):
             patch.setattr(module, "column_of", lambda _mask, **end: projected(everything, **end))
-    for statement in (reading._record_statement, feed._statement):
-        statement.cache_clear()
+    _forget_statements()
+
+
+def _forget_statements() -> None:
+    for module in (reading, feed):
+        for statement in vars(module).values():
+            if hasattr(statement, "cache_clear"):
+                statement.cache_clear()
 
 
 @pytest.mark.parametrize("withheld", [MASKS[1], MASKS[15]], ids=name_of)
@@ -107,8 +113,7 @@ def test_without_projection_the_comparison_turns_red(
         _, differences = compared(twins, pair)
     finally:
         monkeypatch.undo()
-        for statement in (reading._record_statement, feed._statement):
-            statement.cache_clear()
+        _forget_statements()
     routes = {difference.split("?")[0].split(" ")[1] for difference in differences}
     assert {"/v1/changes", "/v1/offices/KH/trademarks/records"} <= routes
 

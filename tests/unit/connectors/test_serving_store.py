@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from connectors import serving_store
-from connectors.serving import counting, reading, schema, streaming
+from connectors.serving import conditions, counting, reading, schema, streaming
 from connectors.serving_store import Count, Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
 from ipregister.errors import ConfigurationError, SearchTooSlow
@@ -203,7 +203,7 @@ SYMBOLS = {
 def test_pages_of_any_symbols_have_each_record_once_in_order(
     store: ServingStore, gathered: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MAX_GATHERED", gathered)
+    monkeypatch.setattr(conditions, "MAX_GATHERED", gathered)
     chance = Random(5)
     rows = {}
     for number in range(120):
