@@ -48,6 +48,7 @@ def collect_offices(
         ConfigurationError: no server, key or pinned host keys are configured.
     """
     address, login, known_hosts = _configured(hub)
+    server = f"{address} {login.key_file} {known_hosts}"
     patience = patience or Patience(pass_seconds=hub.settings.collect_seconds)
 
     @contextmanager
@@ -62,11 +63,12 @@ def collect_offices(
             yield source
 
     collector = Collector(hub.ledger, hub.landing, load_profile, prove_complete, patience=patience)
-    visits = Visits(collector, hub.ledger.contacts, connect, patience=patience)
+    contacts = hub.ledger.contacts
+    visits = Visits(collector, contacts, connect, server=server, patience=patience)
     hub.landing.sweep(at)
     if only:
         return visits.all(sorted(only), at=at, wait=wait, insist=insist)
-    known = hub.ledger.contacts.all()
+    known = [contact.asked_of(server) for contact in contacts.all()]
     due = [contact.office for contact in known if insist or contact.is_due(at)]
     if known and not due:
         return visits.all([contact.office for contact in known], at=at)
@@ -84,7 +86,7 @@ def collect_offices(
     found |= {contact.office for contact in known if contact.succeededAt is not None}
     for contact in known:
         if contact.office not in found:
-            hub.ledger.contacts.forget(contact.office)
+            contacts.forget(contact.office)
     return visits.all(sorted(found), at=at, wait=wait, insist=insist)
 
 

@@ -45,6 +45,7 @@ class Visits:
         collector: what is done at an office.
         contacts: remembers the offices in trouble.
         connect: how to reach an office.
+        server: what ``connect`` reaches and with which keys, for whose failures to count.
         patience: how long a visit may take and how often it is tried.
         sleep: how to wait, in seconds.
         clock: seconds that only grow.
@@ -56,6 +57,7 @@ class Visits:
         contacts: Contacts,
         connect: Connect,
         *,
+        server: str | None = None,
         patience: Patience = DEFAULT_PATIENCE,
         sleep: Callable[[float], None] = time.sleep,
         clock: Clock = time.monotonic,
@@ -63,6 +65,7 @@ class Visits:
         self._collector = collector
         self._contacts = contacts
         self._connect = connect
+        self._server = server
         self._patience = patience
         self._sleep = sleep
         self._clock = clock
@@ -94,7 +97,7 @@ class Visits:
         self, office: str, *, at: datetime, wait: bool = False, insist: bool = False
     ) -> CollectReport:
         """Visit one office, unless it is to be left alone for now."""
-        contact = self._contacts.get(office)
+        contact = self._contacts.get(office).asked_of(self._server)
         if not insist and not contact.is_due(at):
             return CollectReport(office, error=contact.reason, contact=contact, visited=False)
         report = self._visit(office, at)
@@ -141,7 +144,7 @@ class Visits:
             # Trouble of our own (a full disk, a wrong setting): no reason to avoid the office.
             return CollectReport(office, error=exc.detail)
         if report.lost is None:
-            report.contact = self._contacts.succeeded(office, at)
+            report.contact = self._contacts.succeeded(office, at, self._server)
         return report
 
     def fail(
@@ -163,5 +166,6 @@ class Visits:
             refused=refused,
             pause=partial(pause, refused=refused),
             progressed=progressed,
+            server=self._server,
         )
         return CollectReport(office, error=exc.detail, contact=contact)

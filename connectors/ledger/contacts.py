@@ -1,13 +1,14 @@
 """How the last attempts to collect at each office ended: since when it fails, when to try again.
 
 One row per office, overwritten: memory of the outside world, not a decision, so it has no
-audit rows. How long an office is left alone is ``connectors/collection/backoff.py``.
+audit rows. What failed with a mistyped server or key keeps nobody from the right one. How long an
+office is left alone is ``connectors/collection/backoff.py``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import delete, insert, select, update
 
@@ -17,12 +18,16 @@ from connectors.ledger.schema import contacts
 ALARM_AFTER = timedelta(hours=24)
 """A daily update that fails for a day was missed; a person must look (S-11)."""
 
+LONGEST = timedelta(days=1)
+"""No office is left alone for longer: a later instant was noted while our clock was wrong."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
     """One office's server as it was last; ``failures`` in a row, 0 when all is well.
 
     ``refused``: the server's host key or our login was refused, which only a person can mend.
+    ``server``: which one, with which keys; of a row without one it is not known.
     """
 
     office: str
@@ -32,10 +37,17 @@ class Contact:
     nextAttemptAt: datetime | None = None
     refused: bool = False
     reason: str | None = None
+    server: str | None = None
 
     def is_due(self, at: datetime) -> bool:
         """Tell whether the office may be tried again."""
-        return self.nextAttemptAt is None or self.nextAttemptAt <= at
+        return self.nextAttemptAt is None or not at < self.nextAttemptAt <= at + LONGEST
+
+    def asked_of(self, server: str | None) -> Self:
+        """Return what counts for a server: of another one no failure does."""
+        if self.server in (None, server):
+            return self
+        return replace(self, failures=0, nextAttemptAt=None, refused=False)
 
     def needs_person(self, at: datetime) -> bool:
         """Tell whether somebody must look: refused, or failing for a day."""
@@ -62,9 +74,9 @@ class Contacts:
             rows = connection.execute(_select().order_by(contacts.c.office))
             return [Contact(*row) for row in rows]
 
-    def succeeded(self, office: str, at: datetime) -> Contact:
+    def succeeded(self, office: str, at: datetime, server: str | None = None) -> Contact:
         """Note that an office was collected; what failed before is forgotten."""
-        contact = Contact(office, succeededAt=at)
+        contact = Contact(office, succeededAt=at, server=server)
         self._put(contact)
         return contact
 
@@ -77,6 +89,7 @@ class Contacts:
         refused: bool,
         pause: Callable[[int], timedelta],
         progressed: bool = False,
+        server: str | None = None,
     ) -> Contact:
         """Note that an attempt failed, and when the next may be made.
 
@@ -87,8 +100,9 @@ class Contacts:
             refused: host key or login.
             pause: how long to wait after so many failures in a row.
             progressed: something came before it failed, so this failure is the first.
+            server: which one, with which keys.
         """
-        before = self.get(office)
+        before = self.get(office).asked_of(server)
         failures = 1 if progressed else before.failures + 1
         contact = Contact(
             office,
@@ -98,6 +112,7 @@ class Contacts:
             nextAttemptAt=at + pause(failures),
             refused=refused,
             reason=reason,
+            server=server,
         )
         self._put(contact)
         return contact
@@ -116,6 +131,7 @@ class Contacts:
             c.next_attempt_at: contact.nextAttemptAt,
             c.refused: contact.refused,
             c.reason: contact.reason,
+            c.server: contact.server,
         }
         with self._database.write() as connection:
             mine = update(contacts).where(c.office == contact.office).values(values)
@@ -133,4 +149,5 @@ def _select() -> Any:
         c.next_attempt_at,
         c.refused,
         c.reason,
+        c.server,
     )

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0009"
+HEAD = "0010"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -146,6 +146,7 @@ contacts = Table(
     Column("next_attempt_at", Instant),
     Column("refused", Boolean, nullable=False),
     Column("reason", Words),
+    Column("server", Words),
 )
 
 third_parties = Table(

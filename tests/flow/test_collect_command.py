@@ -105,6 +105,20 @@ def test_who_names_another_server_or_key_is_not_kept_waiting_for_what_failed_bef
     assert (mended.exit_code, "Nothing new at 2 offices" in mended.output) == (0, True)
 
 
+def test_a_mistyped_key_keeps_nobody_from_the_right_server(hub, server, tmp_path, monkeypatch):
+    settings = hub.settings
+    for name in ("sftp", "sftp_key", "known_hosts"):
+        monkeypatch.setenv(f"IPHUB_{name.upper()}", str(getattr(settings, name)))
+    other = tmp_path / "other"
+    other.write_text("[127.0.0.1]:1 ssh-ed25519 AAAA\n", "utf-8")
+    options = ["collect", "--home", str(settings.home), "--no-wait"]
+    with server:
+        refused = CliRunner().invoke(app, [*options, "--known-hosts", str(other)])
+        right = CliRunner().invoke(app, options)
+    assert refused.exit_code == 2
+    assert (right.exit_code, "Nothing new at 2 offices" in right.output) == (0, True)
+
+
 def test_the_command_says_since_when_an_office_fails_and_when_it_is_tried_next(
     hub, server, monkeypatch
 ):

@@ -49,6 +49,22 @@ def test_an_office_is_left_alone_until_its_instant(ledger: Any, at: Any) -> None
     assert contact.is_due(at + timedelta(seconds=60))
 
 
+def test_what_failed_at_another_server_keeps_nobody_away(ledger: Any, at: Any) -> None:
+    """Nor does the right one's trouble end with a mistyped one."""
+    fail(ledger, at, server="right")
+    wrong = fail(ledger, at + timedelta(hours=1), server="mistyped")
+    assert (wrong.failures, wrong.failingSince) == (1, at)
+    assert not wrong.asked_of("mistyped").is_due(at + timedelta(hours=1))
+    assert ledger.contacts.get("KH").asked_of("right").is_due(at + timedelta(hours=1))
+    refused = fail(ledger, at, server="mistyped", refused=True)
+    assert not refused.asked_of("right").refused
+
+
+def test_nobody_waits_for_an_instant_that_a_wrong_clock_noted(ledger: Any, at: Any) -> None:
+    contact = fail(ledger, at + timedelta(days=3650))
+    assert contact.is_due(at)
+
+
 def test_a_person_is_needed_after_a_day_or_at_once_when_refused(ledger: Any, at: Any) -> None:
     assert not ledger.contacts.get("KH").needs_person(at)
     contact = fail(ledger, at)
