@@ -29,7 +29,11 @@ def _note(
             return
         walk.told.add((code, text))
     field, source = level.prefix + name, walk.source_of(element)
-    walk.issues.append(Issue(code, field, text, element.sourceline, suggested, source))
+    # An element may fill several fields; what is wrong with it is told once.
+    place = code, f"{source} {element.sourceline} {text}"
+    if place not in walk.told:
+        walk.told.add(place)
+        walk.issues.append(Issue(code, field, text, element.sourceline, suggested, source))
 
 
 # A call of Python costs as much as the rest of a setter, so accepting a text stands in both.

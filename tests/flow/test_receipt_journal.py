@@ -239,6 +239,17 @@ def test_a_late_journal_of_a_sealed_day_gets_a_seal_of_its_own(
     assert len(Receipts(journal.root).find(Asked("KH"), limit=10)) == 2
 
 
+def test_a_day_sealed_by_a_clock_that_was_ahead_goes_on(journal: Journal, ledger: Ledger) -> None:
+    """The process that answers kept the file open, and writes again when the clock is right."""
+    journal.append(read("A"))
+    seal_days(journal.root, ledger, at=THURSDAY, by="test")
+    journal.append(read("B", request="r2"))
+    found = Receipts(journal.root).find(Asked("KH"), limit=10)
+    assert sorted(each.request for each in found) == ["r1", "r2"]
+    seal_days(journal.root, ledger, at=THURSDAY, by="test")
+    assert [folder.name for folder in seals(journal.root)] == ["2026-11-23.1", "2026-11-23.2"]
+
+
 def test_a_day_is_not_sealed_while_answers_of_it_may_still_be_under_way(
     journal: Journal, ledger: Ledger
 ) -> None:
