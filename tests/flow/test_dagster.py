@@ -17,6 +17,7 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 
 import pipelines.jobs as jobs
 import pipelines.sensors as sensors
+import pipelines.workers as workers
 from ipregister.deliveries import Kind, State
 from ipregister.errors import StoreError
 from pipelines import assets
@@ -28,7 +29,7 @@ from pipelines.resources import HubResource
 from pipelines.run_history import RUNS_KEPT, forget_runs
 from pipelines.running import prepare_instance, process_until_idle
 from pipelines.sensors import sftp_arrivals, waiting_deliveries
-from pipelines.workers import is_dead
+from pipelines.workers import UNENDED, WORKER_TAG, end_dead_runs, is_dead, worker_name
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 OFFICES = ("KH", "MY", "VN")
@@ -333,6 +334,32 @@ def test_a_killed_run_ends_as_failed_and_its_delivery_is_tried_again(desk: Any, 
         assert isinstance(ticked, dg.SensorResult)
         assert [request.run_key is not None for request in ticked.run_requests or ()] == [True]
     assert process_until_idle(desk.hub) == [waiting.deliveryId]
+
+
+def test_a_run_of_a_machine_that_is_gone_holds_its_place_for_a_day(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = prepare_instance(desk.hub.home.root)
+    with dg.DagsterInstance.from_config(str(directory)) as instance:
+        tags = {"elsewhere": "elsewhere:7-1:run", "here": worker_name("run"), "unsigned": ""}
+        for name, worker in tags.items():
+            run = instance.create_run_for_job(
+                process_deliveries, tags={WORKER_TAG: worker} if worker else {}
+            )
+            instance.report_dagster_event(
+                dg.DagsterEvent("PIPELINE_START", process_deliveries.name), run.run_id
+            )
+            tags[name] = run.run_id
+
+        def unended() -> list[str]:
+            left = {run.run_id for run in instance.get_runs(dg.RunsFilter(statuses=UNENDED))}
+            return [name for name, run_id in tags.items() if run_id in left]
+
+        end_dead_runs(instance)
+        assert unended() == list(tags)
+        monkeypatch.setattr(workers, "LONGEST_RUN", timedelta(seconds=-5))
+        end_dead_runs(instance)
+        assert unended() == ["here"]
 
 
 def test_a_run_has_the_event_log_that_dagster_would_make(desk: Any, ipas: Any) -> None:
