@@ -91,6 +91,10 @@ class Home:
         """Return the list of records that would disappear with a held delivery."""
         return self.root / "holds" / f"{delivery_id}.parquet"
 
+    def has_received(self) -> bool:
+        """Tell whether anything was ever delivered here."""
+        return any(self.root.glob("landing/[0-9a-f][0-9a-f]"))
+
     def create(self) -> None:
         """Make the directories and the hub's secrets; what is there stays."""
         if not self.root.exists():
@@ -165,7 +169,12 @@ class Hub:
         """
         home = Home(settings.home.resolve())
         pepper = home.pepper()
-        ledger = Ledger.open(ledger_url(settings), pepper=pepper, environment=settings.environment)
+        ledger = Ledger.open(
+            ledger_url(settings),
+            pepper=pepper,
+            environment=settings.environment,
+            begun=home.has_received(),
+        )
         return cls(
             settings=settings,
             home=home,

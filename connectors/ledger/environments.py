@@ -9,23 +9,34 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import insert, select
+from sqlalchemy import exists, insert, select
 
 from connectors.ledger.engine import Database
-from connectors.ledger.schema import hub
+from connectors.ledger.schema import audit, deliveries, hub
 from ipregister.errors import ConfigurationError, LedgerConflict
 
 PRODUCTION = "production"
 
 
-def claim(database: Database, environment: str) -> None:
+def claim(database: Database, environment: str, *, begun: bool = False) -> None:
     """Make the ledger this environment's, if it is nobody's yet.
 
+    Args:
+        database: the ledger.
+        environment: which one this is.
+        begun: the hub has worked, so its ledger cannot be a new one.
+
     Raises:
-        ConfigurationError: it belongs to another one.
+        ConfigurationError: it belongs to another one, or is new and must not be.
     """
     owner = _owner(database)
     if owner is None:
+        if begun and _is_empty(database):
+            raise ConfigurationError(
+                "the ledger that IPHUB_LEDGER_URL names is empty, and this hub has worked already: "
+                "it would number deliveries and changes anew. Name the ledger it has worked with, "
+                "or restore a backup."
+            )
         try:
             with database.write() as connection:
                 connection.execute(insert(hub), {"only": 1, "environment": environment})
@@ -55,6 +66,13 @@ def _refuse_another(owner: str | None, environment: str) -> None:
             f"{environment}: clients, keys and tokens of one are never good in the other. Set "
             "IPHUB_ENVIRONMENT, or create a hub of its own: iphub init --home DIR"
         )
+
+
+def _is_empty(database: Database) -> bool:
+    """Tell whether nothing was written yet; the oldest ledgers do not say whose they are."""
+    with database.read() as connection:
+        found = (connection.scalar(select(exists().select_from(t))) for t in (deliveries, audit))
+        return not any(found)
 
 
 def _owner(database: Database) -> str | None:

@@ -53,23 +53,31 @@ class Ledger:
         self._reader = AccessReader(self._database.reading, self._database.commits)
 
     @classmethod
-    def open(cls, url: str, *, pepper: bytes | None = None, environment: str = PRODUCTION) -> Self:
+    def open(
+        cls,
+        url: str,
+        *,
+        pepper: bytes | None = None,
+        environment: str = PRODUCTION,
+        begun: bool = False,
+    ) -> Self:
         """Open the ledger and bring it to the newest migration; idempotent.
 
         Args:
             url: ``sqlite:////home/ledger.sqlite`` or ``postgresql+psycopg://…``.
             pepper: the hub's key for client secrets; only who adds or verifies secrets needs it.
             environment: which one this is; a ledger belongs to the one that opened it first.
+            begun: the hub has worked, so a ledger in which nothing was written is not its.
 
         Raises:
-            ConfigurationError: the URL is not one of these, a newer program was here, or the
-                ledger belongs to another environment.
+            ConfigurationError: the URL is not one of these, a newer program was here, the
+                ledger belongs to another environment, or it is new and must not be.
             StoreError: the database does not answer.
         """
         ledger = cls(url, pepper=pepper)
         try:
             ledger._database.migrate()
-            claim(ledger._database, environment)
+            claim(ledger._database, environment, begun=begun)
         except BaseException:
             ledger.close()
             raise

@@ -1,5 +1,6 @@
 """A store that fails: every route says so, when to come back, and nothing about the store."""
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,3 +55,20 @@ def test_a_hub_whose_ledger_is_elsewhere_gets_no_second_one(
     with pytest.raises(ConfigurationError, match="set IPHUB_LEDGER_URL"):
         way(settings)
     assert not list(settings.home.glob("ledger.sqlite*"))
+
+
+@pytest.mark.parametrize("way", [Hub.open, Hub.create])
+def test_a_hub_that_has_worked_begins_no_ledger_in_an_empty_database(
+    tmp_path: Path, way: Callable[[Settings], Hub]
+) -> None:
+    """As where the name of the database is another one than before."""
+    home = tmp_path / "hub"
+    right, wrong = (f"sqlite:///{tmp_path}/{name}.sqlite" for name in ("right", "wrong"))
+    Hub.create(Settings(home=home)).close()
+    hub = Hub.open(Settings(home=home, ledger_url=right))  # nothing was delivered yet
+    hub.landing.put(io.BytesIO(b"a delivery"))
+    hub.close()
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="IPHUB_LEDGER_URL names is empty"):
+            way(Settings(home=home, ledger_url=wrong))
+    Hub.open(Settings(home=home, ledger_url=right)).close()
