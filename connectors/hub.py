@@ -7,11 +7,12 @@ serving store, findings, keys and Dagster's own files.
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from stat import S_IMODE
 from typing import TYPE_CHECKING
 
 from connectors.alone import in_turn
@@ -99,10 +100,14 @@ class Home:
         """Make the directories and the hub's secrets; what is there stays."""
         if not self.root.exists():
             self.root.mkdir(mode=0o700, parents=True)
+        elif not self._pepper.exists():
+            _keep_from_others(self.root, 0o750)
         directories = ("landing", "register", "staging", "findings", "holds", "dagster", "counting")
         for name in directories:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.keys.mkdir(mode=0o700, exist_ok=True)
+        if not self._pepper.exists():
+            _keep_from_others(self.keys, 0o700)
         with in_turn(self.root, "pepper"):  # what one has hashed another must not make worthless
             if not self._pepper.exists():
                 self._make_pepper()
@@ -139,6 +144,15 @@ class Home:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._pepper)
+
+
+def _keep_from_others(directory: Path, most: int) -> None:
+    """Take from others what they may do in a directory that was made beforehand.
+
+    What the group of a home may read stays: whoever sends prepared files may be in it.
+    """
+    with suppress(PermissionError):  # a mounted volume of somebody else, who decides about it
+        directory.chmod(S_IMODE(directory.stat().st_mode) & most)
 
 
 @dataclass(frozen=True)

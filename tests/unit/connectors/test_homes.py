@@ -33,6 +33,22 @@ def test_creation_that_was_stopped_leaves_no_part_of_a_key(
     assert (home.keys / "pepper").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.parametrize(("before", "after"), [(0o777, 0o750), (0o755, 0o750), (0o700, 0o700)])
+def test_a_home_made_beforehand_is_kept_from_others(
+    tmp_path: Path, before: int, after: int
+) -> None:
+    home = Home(tmp_path / "hub")
+    for directory in (home.root, home.keys):
+        directory.mkdir()
+        directory.chmod(before)
+    home.create()
+    modes = [directory.stat().st_mode & 0o777 for directory in (home.root, home.keys)]
+    assert modes == [after, 0o700]
+    home.root.chmod(0o755)
+    home.create()
+    assert home.root.stat().st_mode & 0o777 == 0o755, "what was decided later stays"
+
+
 @pytest.mark.parametrize("left", [b"", b"half of the key"])
 def test_a_key_that_is_damaged_is_refused(tmp_path: Path, left: bytes) -> None:
     """With an empty one, anybody could make cursors and sign notifications."""
