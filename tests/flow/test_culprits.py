@@ -61,3 +61,18 @@ def test_the_language_of_the_name_that_has_the_wrong_one_is_told(tmp_path: Path)
     (finding,) = [each for each in findings if each["ruleCode"] == "ALL.CNS.012"]
     assert (finding["value"], finding["suggestedValue"]) == ("en", "lo")
     assert "ບໍລິສັດ" in finding["text"]
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "before", "after"),
+    [
+        ("ALL.CNF.002", PATENT, "<pat:FilingDate>2018-03-02", "<pat:FilingDate>31/12/2018"),
+        ("ALL.CNF.003", DESIGN, "<com:ExpiryDate>2036", "<com:ExpiryDate>2579"),
+        ("ALL.CNF.006", DESIGN, "Category>Registered", "Category>Zebra"),
+    ],
+)
+def test_what_is_wrong_with_an_element_is_told_once(
+    tmp_path: Path, code: str, source: Path, before: str, after: str
+) -> None:
+    found_here = found(tmp_path, source, (before, after))
+    assert [each["ruleCode"] for each in found_here].count(code) == 1
