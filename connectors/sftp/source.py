@@ -28,6 +28,7 @@ class SftpSource:
     def __init__(self, wire: Wire, folder: str | None) -> None:
         """Find the offices' folders: below ``folder``, the login's own folder, or the top."""
         self._wire = wire
+        self._others: dict[str, list[Problem]] = {}
         self._folders = self._discover(folder)
 
     def offices(self) -> Sequence[str]:
@@ -46,7 +47,8 @@ class SftpSource:
         skip = len(root.rstrip("/")) + 1
         return Listing(
             [replace(file, path=file.path[skip:]) for file in found.files],
-            [Problem(problem.path[skip:], problem.reason) for problem in found.problems],
+            [Problem(problem.path[skip:], problem.reason) for problem in found.problems]
+            + self._others.get(office, []),
         )
 
     def fetch(
@@ -89,10 +91,22 @@ class SftpSource:
                 if folder:
                     raise OfficeRefused(f"the server has no folder {folder!r}") from None
                 continue
-            matches = [(name, _OFFICE_FOLDER.fullmatch(name)) for name in names]
-            if found := {m[1].upper(): f"{top.rstrip('/')}/{name}" for name, m in matches if m}:
-                return found
+            if found := self._one_each(names):
+                return {office: f"{top.rstrip('/')}/{name}" for office, name in found.items()}
         return {}
+
+    def _one_each(self, names: Sequence[str]) -> dict[str, str]:
+        """Return each office's folder; others of its name in other letters are told, not read."""
+        found: dict[str, str] = {}
+        # The agreed spelling, in small letters, sorts last.
+        for name in sorted(names, reverse=True):
+            if (match := _OFFICE_FOLDER.fullmatch(name)) is None:
+                continue
+            read = found.setdefault(match[1].upper(), name)
+            if read != name:
+                reason = f"this office's folder is {read}; move what is in here there"
+                self._others.setdefault(match[1].upper(), []).append(Problem(f"../{name}", reason))
+        return found
 
 
 @contextmanager

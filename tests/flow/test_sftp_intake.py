@@ -268,6 +268,19 @@ def test_odd_names_are_reported_and_the_rest_goes_on(updates, collect, zipped):
     assert all(problem.path.isprintable() for problem in report.quarantined)
 
 
+def test_a_folder_of_the_office_in_other_letters_is_said(tree, updates, collect, zipped):
+    make_lanes(tree / "IPOB_KH")
+    (tree / "IPOB_KH/Trademarks/Updates" / f"KH_{DAY}.zip").write_bytes(zipped("a.xml"))
+    (updates / f"KH_{DAY}_2.zip").write_bytes(zipped("b.xml"))
+    report = collect()
+    assert [delivery.files[0].name for delivery in report.deliveries] == [f"KH_{DAY}_2.zip"]
+    (odd,) = report.quarantined
+    assert (odd.path, odd.reason) == (
+        "../IPOB_KH",
+        "this office's folder is ipob_kh; move what is in here there",
+    )
+
+
 def test_a_link_to_another_office_is_ignored_and_said(tree, updates, collect, zipped):
     foreign = tree / "ipob_th" / "Trademarks" / "Updates"
     (foreign / "th.zip").write_bytes(zipped("th.xml"))
