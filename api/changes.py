@@ -3,6 +3,8 @@
 The feed itself is the serving store's; here a cursor becomes marks and back.
 """
 
+import zlib
+
 import msgspec
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -29,6 +31,10 @@ from ipregister.errors import InvalidRequest
 router = APIRouter(prefix="/v1", tags=["Changes"], route_class=DirectRoute)
 
 PARAMETERS = frozenset({"office", "right", "cursor", "limit"})
+
+LONG_PLACE = 512
+"""Bytes of marks from which they are packed: those of eleven offices are some 5,000, much alike, and
+a cursor stands in the head of an answer, twice, of which nginx takes 4,096 where nobody says more."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Mark]).decode
@@ -58,7 +64,7 @@ async def list_changes(request: Request) -> Response:
     bound_to = ("changes", access.clientId, *asked)
     marks, waiting = None, list[Mark]()
     if "cursor" in values:
-        marks = _decode(service.cursors.open(values["cursor"], bound_to))
+        marks = _unpack(service.cursors.open(values["cursor"], bound_to))
         # From a network an office does not want it in, a reader hears nothing of what it has:
         # nobody took that back. It goes on where it stands when it comes from the right one.
         waiting = [mark for mark in marks if (mark.office, mark.right) in access.elsewhere]
@@ -77,12 +83,22 @@ async def list_changes(request: Request) -> Response:
         return refuse(request, "resync_required")
     count_rows(request, changes.count)
     stands = sorted([*changes.marks, *waiting], key=lambda mark: (mark.office, mark.right))
-    cursor = service.cursors.seal(_encode(stands), bound_to)
+    cursor = service.cursors.seal(_pack(stands), bound_to)
     note_changes(request, service, access, changes.told, came_with=came_with, left_with=cursor)
     headers = caching(frozenset().union(*(grant.allowed for grant in grants.values())))
     headers["Link"] = next_link(request, service, values, cursor)
     page = _page(changes, kind, cursor, headers)
     return await compact(page, coding_of(request, kind, bytes(page.body)))
+
+
+def _pack(marks: list[Mark]) -> bytes:
+    place = _encode(marks)
+    return zlib.compress(place, 1) if len(place) > LONG_PLACE else place
+
+
+def _unpack(place: bytes) -> list[Mark]:
+    # zlib's first byte is 0x78, that of a list in MessagePack 0x90 or more.
+    return _decode(zlib.decompress(place) if place[:1] == b"x" else place)
 
 
 def _page(changes: Changes, kind: Format, cursor: str, headers: dict[str, str]) -> Response:
