@@ -3,7 +3,9 @@
 A place in the feed is told in counts of publications. A store that was restored counts on from
 an older state, one that was rebuilt may count differently; the same count could then mean
 another state, and a reader would miss changes without a word. Counts are therefore moved to
-numbers nobody was ever given: such a reader is told to start again.
+numbers nobody was ever given: such a reader is told to start again. They are milliseconds since
+1970: no store publishes one a millisecond, so counts never overtake the next such number, as they
+would overtake seconds when a store is made anew twice in an hour.
 """
 
 import sqlite3
@@ -15,19 +17,24 @@ from connectors.serving.writing import microseconds
 _NAMES = ", ".join(COUNTS)
 
 
+def _beyond(at: datetime) -> int:
+    """Return a number greater than any count given out before ``at``."""
+    return microseconds(at) // 1_000
+
+
 def leave_gap(connection: sqlite3.Connection, at: datetime) -> None:
     """Count on from a number beyond every count so far; places up to here stay good.
 
     Args:
         connection: to the store, writing.
-        at: the instant; its seconds since 1970 are the number.
+        at: the instant, which gives the number.
     """
     connection.execute("BEGIN IMMEDIATE")
     for (space,) in connection.execute("SELECT id FROM space").fetchall():
         latest = connection.execute(
             f"SELECT {_NAMES} FROM publication WHERE space = ? ORDER BY id DESC LIMIT 1", (space,)
         ).fetchone()
-        beyond = [max(int(at.timestamp()), count + 1) for count in latest or ()]
+        beyond = [max(_beyond(at), count + 1) for count in latest or ()]
         if beyond:
             connection.execute(
                 f"INSERT INTO publication (delivery_id, space, at, cause, {_NAMES}) "
@@ -44,9 +51,7 @@ def forget_places(connection: sqlite3.Connection, at: datetime, *, whole: bool) 
     """
     moved = ", ".join(f"{name} = {name} + ?" for name in COUNTS)
     which = "" if whole else "WHERE space IN (SELECT id FROM space WHERE view != '')"
-    connection.execute(
-        f"UPDATE publication SET {moved} {which}", [int(at.timestamp())] * len(COUNTS)
-    )
+    connection.execute(f"UPDATE publication SET {moved} {which}", [_beyond(at)] * len(COUNTS))
 
 
 def places(connection: sqlite3.Connection) -> list[tuple[object, ...]]:

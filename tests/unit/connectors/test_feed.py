@@ -13,8 +13,9 @@ import msgspec
 import pytest
 
 from connectors.serving import feed
+from connectors.serving.gaps import forget_places
 from connectors.serving.rows import BITS, FREE_TEXT
-from connectors.serving.schema import PLACES
+from connectors.serving.schema import PLACES, connect
 from connectors.serving_store import (
     Filters,
     Mark,
@@ -219,6 +220,24 @@ def test_a_place_of_another_store_is_refused(store: ServingStore) -> None:
         store.changes(
             {KH: CORE}, [Mark("KH", TM, 1 | FREE_TEXT, counts=(9, 0, 0, 0, 0), record="a")], 10
         )
+
+
+def test_places_of_a_store_made_anew_are_none_of_the_one_made_anew_after_it(tmp_path: Path) -> None:
+    """However soon after: a reader must not go on from where the next one stands elsewhere."""
+    stores = []
+    for name, numbers, later in (("first", range(9), 0), ("second", range(8), 3)):
+        made = ServingStore(tmp_path / f"{name}.sqlite")
+        for number in numbers:
+            publish(made, number, row(f"{name}{number}"))
+        with closing(connect(made.path, writer=True)) as anew:
+            forget_places(anew, AT + dt.timedelta(seconds=later), whole=True)
+        stores.append(made)
+    reader = Reader(stores[0])
+    reader.catch_up({KH: CORE})
+    with pytest.raises(PlaceUnknown):
+        stores[1].changes({KH: CORE}, reader.marks, 10)
+    for made in stores:
+        made.close()
 
 
 # --- rows ------------------------------------------------------------------------------------
