@@ -33,8 +33,8 @@ router = APIRouter(prefix="/v1", tags=["Changes"], route_class=DirectRoute)
 PARAMETERS = frozenset({"office", "right", "cursor", "limit"})
 
 LONG_PLACE = 512
-"""Bytes of marks from which they are packed: those of eleven offices are some 5,000, much alike, and
-a cursor stands in the head of an answer, twice, of which nginx takes 4,096 where nobody says more."""
+"""Bytes of marks from which they are packed. Those of eleven offices are some 5,000, much alike; a
+cursor stands twice in the head of an answer, of which nginx takes 4,096 where nobody says more."""
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Mark]).decode
