@@ -73,6 +73,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Type", "application/vnd.apache.parquet")
             self.send_header("X-Request-Id", "0123456789abcdef")
             self.send_header("RateLimit", '"requests";r=9;t=1')
+        if "/long" in self.path:
+            self.send_header("Link", "x" * 10_000)
         self.send_header("X-Seen", self.headers.get("X-Forwarded-For", ""))
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -104,5 +106,8 @@ def test_nginx_sends_what_the_api_hands_over(nginx_server: tuple[str, Path]) -> 
     assert httpx.get(f"{url}/v1/x", headers={"X-Forwarded-For": "10.9.8.7"}).headers["x-seen"] == (
         "127.0.0.1"
     )
+    # The next page of a long query, in a query that is as long.
+    long = httpx.get(f"{url}/v1/long", params={"q": "x" * 16_000})
+    assert (long.status_code, len(long.headers.get("link", ""))) == (404, 10_000)
     assert httpx.get(f"{url}/metrics", headers=good).status_code == 404
     assert "x-seen" not in httpx.get(f"{url}/metrics").headers  # the API was not asked
