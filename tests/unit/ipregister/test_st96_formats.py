@@ -393,7 +393,7 @@ def test_pictures_and_deletions_are_no_words_of_an_abstract(inside: str, text: s
     [
         ("Filed", "Registered", ("Registered", "registered", date(2022, 2, 2)), 0),
         ("Filed", None, ("Filed", "filed", date(2021, 1, 1)), 0),
-        ("Withdrawn", "Filed", ("Withdrawn", "withdrawn", date(2021, 1, 1)), 3),
+        ("Withdrawn", "Filed", ("Withdrawn", "withdrawn", date(2021, 1, 1)), 2),
     ],
 )
 def test_a_filed_application_says_nothing_of_a_registered_design(
