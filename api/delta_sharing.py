@@ -31,6 +31,7 @@ from api.service import service_of
 from connectors.exports import delta
 from connectors.exports.formats import Format
 from connectors.exports.preparing import Exports
+from connectors.exports.store import HUB
 from connectors.exports.tasks import Snapshot, Task
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
@@ -48,6 +49,9 @@ ADDRESS_LIFE = timedelta(minutes=10)
 PATIENCE_SECONDS, LOOK_SECONDS = 25.0, 0.1
 """How long a query waits for its file (a million records take about that), and how often it
 looks. A client that is told 503 asks again by itself."""
+
+AGAIN = 10
+"""Looks between two at whether anybody prepares it: a second."""
 
 
 class FileAddress(msgspec.Struct, frozen=True, array_like=True):
@@ -237,10 +241,11 @@ async def _prepared(exports: Exports, task: Task) -> Snapshot | None:
     """Return the file of a table as soon as it is ready; nothing when that takes too long."""
     found = exports.snapshot(task.key)
     if found is None and await run_in_threadpool(exports.ask, task):
-        for _ in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
+        for look in range(int(PATIENCE_SECONDS / LOOK_SECONDS)):
             if (found := exports.snapshot(task.key)) is not None:
                 break
-            if exports.store.state(task.key) == "FAILED":
+            # A builder that was just ending when the file was asked for has not seen that.
+            if look % AGAIN == 0 and await run_in_threadpool(exports.state, task, HUB) == "FAILED":
                 break
             await asyncio.sleep(LOOK_SECONDS)
     return found
