@@ -6,34 +6,19 @@ Which records belong into a space is decided by ``writing``.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import ne
 from typing import NamedTuple
 
 from connectors.serving.inserting import insert_new
 from connectors.serving.preparing import Entry, entries_of
 from connectors.serving.rows import BITS, CORE_BIT, EVERYTHING, Batch
 from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
+from connectors.serving.stored import Stored, bits, compare, find
 from ipregister.model import Disclosure
 
 _CLASSES = tuple(Disclosure)
-_BIT_VALUES = tuple(BITS.values())
-_PLACES = tuple(enumerate(_BIT_VALUES))
-_INDEXED = ("sort_key", "application_number", "registration_number")
-_KNOWN = ", ".join(
-    f"r.{name}" for name in ("record_id", "id", "born", "alive", "postings", *_INDEXED, *PLACES)
-)
-# In the order of the table: most of a large register's pages are read once and not cached.
-_ASKED = (
-    "WITH asked AS MATERIALIZED ("
-    "SELECT id FROM record WHERE space = ? AND record_id IN ({names}) ORDER BY id) "
-)
-_FIND = f"{_ASKED}SELECT {_KNOWN} FROM asked CROSS JOIN record r ON r.id = asked.id"
-_FIND_WITH_FRAGMENTS = (
-    f"{_ASKED}SELECT {_KNOWN}, {', '.join('f.' + name for name in _CLASSES)} "
-    "FROM asked CROSS JOIN record r ON r.id = asked.id LEFT JOIN fragment f ON f.id = r.id"
-)
+_PLACES = tuple(enumerate(BITS.values()))
 _UPDATED = (
     *("sort_key", "alive", "change_seq", "born", *PLACES),
     *("application_number", "registration_number", *FACTS, "postings", "search_text"),
@@ -60,20 +45,6 @@ class Filed(NamedTuple):
     number: int
     present: int
     changed: int
-
-
-@dataclass(slots=True)
-class _Stored:
-    """What the space has of a record; ``places`` as in ``schema.PLACES``."""
-
-    number: int
-    born: int
-    alive: bool = False
-    postings: str = ""
-    sort_key: str = ""
-    numbers: tuple[str | None, str | None] = (None, None)
-    places: list[int] = field(default_factory=lambda: [0] * len(_CLASSES))
-    fragments: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True)
@@ -125,28 +96,30 @@ class SpaceWriter:
 
     def put_batch(self, batch: Batch) -> list[Filed]:
         """File records that were made ready, with their fragments, and return what was done."""
-        stored = self._find([record[1] for record in batch.ready.records])
+        names = [record[1] for record in batch.ready.records]
+        fragments = zip(*batch.fragments, strict=True)
+        stored = compare(self._connection, self._space, names, fragments)
         if stored:
             return self._put_all(entries_of(batch), stored)
         assert self._numbers is not None  # noqa: S101 - only spaces with fragments come here
-        first = self._numbers.next(len(batch.ready.records))
+        first = self._numbers.next(len(names))
         classes = insert_new(self._connection, self._space, self._publication, first, batch)
         self._growth += len(classes)
-        for bits in set(classes):
-            self._touched |= bits
+        for each in set(classes):
+            self._touched |= each
         return [Filed(number, present, 0) for number, present in enumerate(classes, start=first)]
 
     def put(self, entries: Sequence[Entry]) -> list[Filed]:
         """File records together with their fragments; each at most once."""
-        return self._put_all(entries, self._find([entry.record for entry in entries]))
+        names, fragments = [each.record for each in entries], [each.fragments for each in entries]
+        return self._put_all(entries, compare(self._connection, self._space, names, fragments))
 
-    def _put_all(self, entries: Sequence[Entry], stored: dict[str, _Stored]) -> list[Filed]:
+    def _put_all(self, entries: Sequence[Entry], stored: Mapping[str, Stored]) -> list[Filed]:
         done = []
         for entry in entries:
-            present = CORE_BIT | _bits(entry.fragments)
+            present = CORE_BIT | bits(entry.fragments)
             found = stored.get(entry.record)
-            alive = found is not None and found.alive
-            changed = _bits(map(ne, found.fragments, entry.fragments)) if found and alive else 0
+            changed = found.changed if found else 0
             number = self._put(entry, found, self._next(found), present, changed)
             self._batch.fragments.append((number, *entry.fragments))
             done.append(Filed(number, present, changed))
@@ -155,7 +128,7 @@ class SpaceWriter:
 
     def borrow(self, entries: Sequence[tuple[Entry, Filed]]) -> None:
         """File records whose fragments another space has."""
-        stored = self._find([entry.record for entry, _ in entries])
+        stored = find(self._connection, self._space, [entry.record for entry, _ in entries])
         for entry, filed in entries:
             number = self._space << NUMBER_BITS | filed.number
             self._put(entry, stored.get(entry.record), number, filed.present, filed.changed)
@@ -163,7 +136,7 @@ class SpaceWriter:
 
     def take(self, gone: dict[str, int]) -> None:
         """Take records away, by change number, as far as they are here."""
-        for record, found in self._find(list(gone)).items():
+        for record, found in find(self._connection, self._space, list(gone)).items():
             if not found.alive:
                 continue
             self._growth -= 1
@@ -195,17 +168,17 @@ class SpaceWriter:
             "UPDATE space SET records = records + ? WHERE id = ?", (self._growth, self._space)
         )
 
-    def _next(self, found: _Stored | None) -> int:
+    def _next(self, found: Stored | None) -> int:
         if found is not None:
             return found.number
         assert self._numbers is not None  # noqa: S101 - only spaces with fragments come here
         return self._numbers.next()
 
     def _put(
-        self, entry: Entry, found: _Stored | None, number: int, present: int, changed: int
+        self, entry: Entry, found: Stored | None, number: int, present: int, changed: int
     ) -> int:
         if found is None:
-            found = _Stored(number, self._publication)
+            found = Stored(number, self._publication)
             touched = present
         elif not found.alive:
             # Its life so far is remembered: who read it then may still have it.
@@ -229,22 +202,7 @@ class SpaceWriter:
             self._batch.records.append((*identity, *version, *numbers, *facts))
         return found.number
 
-    def _find(self, records: list[str]) -> dict[str, _Stored]:
-        """Return what the space has of these records: one statement for a whole batch."""
-        query = _FIND if self._numbers is None else _FIND_WITH_FRAGMENTS
-        rows = self._connection.execute(
-            query.format(names=", ".join("?" * len(records))), (self._space, *records)
-        )
-        places, fragments = slice(8, 8 + len(_CLASSES)), slice(8 + len(_CLASSES), None)
-        return {
-            row[0]: _Stored(
-                *(row[1], row[2], bool(row[3]), row[4], row[5]),
-                *(row[6:8], list(row[places]), row[fragments]),
-            )
-            for row in rows
-        }
-
-    def _move(self, record: str, found: _Stored, touched: int, *, alive: bool) -> None:
+    def _move(self, record: str, found: Stored, touched: int, *, alive: bool) -> None:
         """Move the touched classes to this publication, and out of where they stood.
 
         Where the others stand it is noted that these were touched later.
@@ -300,7 +258,3 @@ class SpaceWriter:
             batch.cleared,
         )
         run(_PUT_CHANGE, batch.changes)
-
-
-def _bits(flags: Iterable[object]) -> int:
-    return sum([bit for bit, flag in zip(_BIT_VALUES, flags, strict=True) if flag])
