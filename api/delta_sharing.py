@@ -54,6 +54,10 @@ AGAIN = 10
 """Looks between two at whether anybody prepares it: a second."""
 
 
+DECISION = 1 << 44
+"""What a decision adds to versions: more than a place's number, five counts of milliseconds."""
+
+
 class FileAddress(msgspec.Struct, frozen=True, array_like=True):
     """What the address of a file says inside."""
 
@@ -124,13 +128,16 @@ async def list_all_tables(request: Request) -> Response:
 
 @router.get(f"{BASE}/version", openapi_extra=openapi.DELTA_VERSION)
 async def read_version(request: Request) -> Response:
-    """Return the version of a table: it grows when something you may see changes."""
+    """Return the version of a table: it grows when something changes that you may see.
+
+    It grows with every decision about your authorization, too.
+    """
     access = _caller(request)
     if isinstance(access, Response):
         return access
     read_query(request.scope["query_string"], allowed=frozenset())
     task = _table(request, access)
-    return refuse(request, "not_found") if task is None else _lines(task.place.number, [])
+    return refuse(request, "not_found") if task is None else _lines(_version(access, task), [])
 
 
 @router.get(f"{BASE}/metadata", openapi_extra=openapi.DELTA_METADATA)
@@ -143,7 +150,7 @@ async def read_metadata(request: Request) -> Response:
     task = _table(request, access)
     if task is None:
         return refuse(request, "not_found")
-    return _lines(task.place.number, [delta.PROTOCOL, delta.metadata(task)])
+    return _lines(_version(access, task), [delta.PROTOCOL, delta.metadata(task)])
 
 
 @router.post(f"{BASE}/query", openapi_extra=openapi.DELTA_QUERY)
@@ -158,7 +165,8 @@ async def query_table(request: Request) -> Response:
         return refuse(request, "not_found")
     asked = await read_document(request, Query)
     history = (asked.timestamp, asked.startingVersion, asked.endingVersion)
-    if asked.version not in (None, task.place.number) or any(part is not None for part in history):
+    version = _version(access, task)
+    if asked.version not in (None, version) or any(part is not None for part in history):
         raise InvalidRequest("Only the present version is served here; GET /v1/changes has more.")
     found = await _prepared(exports, task)
     if found is None:
@@ -167,8 +175,8 @@ async def query_table(request: Request) -> Response:
     address = FileAddress(token_hash(request), task, int(expires.timestamp()))
     sealed = service.cursors.seal(msgspec.msgpack.encode(address), ("delta-file",))
     url = f"{service.public_url}/delta-sharing/files/{sealed}"
-    lines = [delta.PROTOCOL, delta.metadata(task), delta.file_action(found, url, expires)]
-    return _lines(found.place.number, lines)
+    lines = [delta.PROTOCOL, delta.metadata(task), delta.file_action(found, url, expires, version)]
+    return _lines(version, lines)
 
 
 @router.get(f"{BASE}/changes", openapi_extra=openapi.DELTA_METADATA)
@@ -235,6 +243,11 @@ def _table(request: Request, access: Access) -> Task | None:
         return None
     place = service.serving.place(path["share"], right, grant)
     return Task(path["share"], right, place, Format.PARQUET)
+
+
+def _version(access: Access, task: Task) -> int:
+    """Return the version of a table: places count from the beginning where a view begins."""
+    return (access.versions[task.office] - 1) * DECISION + task.place.number
 
 
 async def _prepared(exports: Exports, task: Task) -> Snapshot | None:

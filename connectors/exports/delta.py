@@ -40,8 +40,8 @@ def metadata(task: Task) -> dict[str, object]:
     }
 
 
-def file_action(found: Snapshot, url: str, expires: datetime) -> dict[str, object]:
-    """Return the ``file`` action of the one file a table has."""
+def file_action(found: Snapshot, url: str, expires: datetime, version: int) -> dict[str, object]:
+    """Return the ``file`` action of the one file a table has in this version."""
     plain = found.columns
     stats = {
         "numRecords": found.records,
@@ -56,7 +56,7 @@ def file_action(found: Snapshot, url: str, expires: datetime) -> dict[str, objec
             "partitionValues": {},
             "size": found.bytes,
             "stats": json.dumps(stats, ensure_ascii=False, separators=(",", ":")),
-            "version": found.place.number,
+            "version": version,
             "timestamp": int(found.at.timestamp() * 1_000),
             "expirationTimestamp": int(expires.timestamp() * 1_000),
         }

@@ -409,6 +409,16 @@ def test_what_a_delta_table_tells_is_of_its_reader(hub: Running, acme: httpx.Cli
     assert query(acme)["id"] != file["id"]
 
 
+def test_a_decision_makes_a_new_version_of_a_delta_table(hub: Running, acme: httpx.Client) -> None:
+    """Whoever asks for the version only must not keep what it may no longer hold."""
+    versions = []
+    for withheld in ({Disclosure.STAKEHOLDER}, set(Disclosure) - {Disclosure.CORE}, set()):
+        hub.share(withheld=frozenset(withheld))
+        versions.append(int(acme.get(f"{TABLE}/version").headers["delta-table-version"]))
+        assert query(acme)["version"] == versions[-1]
+    assert versions == sorted(set(versions))
+
+
 @pytest.mark.parametrize("path", ["/v1/snapshots/{snapshotId}", "/delta-sharing/files/{fileToken}"])
 def test_what_a_file_answers_to_ranges_and_conditions_is_described(
     acme: httpx.Client, path: str
