@@ -6,6 +6,7 @@ The outcome is a directory: staged rows, and every finding as one Parquet file.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 
@@ -197,21 +198,19 @@ def collect_findings(
 
 def _located(batches: Iterator[pa.RecordBatch], mapping: RecordMapping) -> Iterator[pa.RecordBatch]:
     """Add to each finding where its field stands in the office's own file."""
-    paths: dict[str | None, str | None] = {None: None}
+    path = cache(partial(_nearest_path, mapping))
     place = FINDINGS.get_field_index("elementPath")
     for batch in batches:
-        fields: list[str | None] = batch.column("field").to_pylist()
-        for name in fields:
-            if name is not None and name not in paths:
-                paths[name] = _nearest_path(mapping, name)
-        column = pa.array([paths[name] for name in fields], pa.string())
+        fields = batch.column("field").to_pylist()
+        openers = batch.column("elementPath").to_pylist()
+        column = pa.array(map(path, fields, openers), pa.string())
         yield batch.set_column(place, FINDINGS.field(place), column)
 
 
-def _nearest_path(mapping: RecordMapping, field: str) -> str | None:
+def _nearest_path(mapping: RecordMapping, field: str | None, opener: str | None) -> str | None:
     """Return the element of a field, or of what contains it, or where it should stand."""
     while field:
-        if path := mapping.element_path(field):
+        if path := mapping.element_path(field, int(opener or 0)):
             return path
         field = field.rpartition(".")[0]
     return None

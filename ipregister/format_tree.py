@@ -34,6 +34,7 @@ class FormatTree:
         self.format, self.table = format, table
         self.root = Node("")
         self._sources: dict[str, str] = {}
+        self._openers: dict[str, list[str]] = {}
         self._members = _members_of(table, format.route)
         self._vocabularies = {
             name: {steps.folded(word): value for word, value in words.items()}
@@ -45,23 +46,64 @@ class FormatTree:
             self._compile(path, entries)
         self.root.settle()
         self._sources |= _routed(self._sources, format.route)
+        self._route_of = {
+            target: route.source
+            for route in format.route
+            for target in (*route.to.values(), route.otherwise)
+        }
 
-    def element_path(self, path: str) -> str | None:
+    def element_path(self, path: str, opener: int = 0) -> str | None:
         """Return the source path of a canonical path, item numbers 1-based as in XPath.
 
         ``applicants[1].countryCode`` becomes ``TradeMark/ApplicantDetails/Applicant[2]/…``;
         ``None`` when no source element fills the field (a derived value). Items of a routed list
-        have no number: theirs counts among those of one list, the office's among all.
+        have no number, nor have those that several elements open or that stand in items of
+        another list: theirs counts among those of one list, the office's among its own.
+
+        Args:
+            path: of a field, or of a member of an item.
+            opener: which of the elements that open items of the list opened this one.
         """
-        source = self._sources.get(_INDEX.sub("", path))
+        plain = _INDEX.sub("", path)
+        source = self._opened_by(plain, opener) if opener else self._sources.get(plain)
         if source is None:
             return None
         for match in reversed(list(_INDEX.finditer(path))):
-            opener = self._sources.get(_INDEX.sub("", path[: match.start()]) + "[]")
-            if opener and source.startswith(opener):
-                source = f"{opener}[{int(match.group(1)) + 1}]{source[len(opener) :]}"
+            name = _INDEX.sub("", path[: match.start()])
+            first = self._sources.get(f"{name}[]")
+            if first and source.startswith(first) and self._counts_alone(name):
+                source = f"{first}[{int(match.group(1)) + 1}]{source[len(first) :]}"
         record = self.format.record
         return f"{record if isinstance(record, str) else record[0]}/{source}"
+
+    def _opened_by(self, path: str, opener: int) -> str | None:
+        """Return where a member stands in items that another than the first element opened."""
+        head, dot, rest = path.partition(".")
+        path = f"{self._route_of.get(head, head)}{dot}{rest}"
+        name = path
+        while name and name not in self._openers:
+            name = name.rpartition(".")[0]
+        if not name:
+            return None
+        place = self._openers[name][opener]
+        return next(
+            (
+                source
+                for source, entries in self.format.elements.items()
+                if f"{source}/".startswith(f"{place}/")
+                and any(entry.field == path for entry in entries)
+            ),
+            place if path == name else None,
+        )
+
+    def _counts_alone(self, name: str) -> bool:
+        """Tell whether an item's number is that of its element among those of its name."""
+        place, *others = self._openers[name]
+        return not others and not any(
+            place.startswith(f"{above}/") and not name.startswith(f"{item}.")
+            for item, openers in self._openers.items()
+            for above in openers
+        )
 
     def derivation(self, entry: Derivation) -> Derive:
         """Return what fills a field that no element carries.
@@ -118,6 +160,10 @@ class FormatTree:
         node.constants = dict(entry.set)
         self._sources.setdefault(f"{entry.item}[]", node.path)
         self._sources.setdefault(entry.item, node.path)
+        openers = self._openers.setdefault(entry.item, [])
+        if node.path not in openers:
+            openers.append(node.path)
+        node.opener = openers.index(node.path)
 
     def _compile_field(self, entry: Entry, path: str, opened: list[str]) -> tuple[int, Setter]:
         assert entry.field is not None  # noqa: S101 narrowed by the caller

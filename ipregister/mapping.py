@@ -90,9 +90,9 @@ class RecordMapping:
         self._identify(mapped)
         return mapped
 
-    def element_path(self, path: str) -> str | None:
+    def element_path(self, path: str, opener: int = 0) -> str | None:
         """Return the source path of a canonical path; see ``FormatTree.element_path``."""
-        return self._tree.element_path(path)
+        return self._tree.element_path(path, opener)
 
     def _says_removal(self, record: Element, row: Row, header: Mapping[str, str]) -> bool:
         for source, words in self._removals:

@@ -20,6 +20,9 @@ Unknown = dict[str, list[Any]]
 ``text()`` between elements: a name written into ``Applicant`` itself is not to vanish; and
 ``@name`` of elements without the text they should have."""
 
+OPENER = "@"
+"""Where the lines of an item say which element opened it, if not the list's first one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:
@@ -176,6 +179,7 @@ class Node:
     ``setters`` and ``attributes`` hold for each setter which open object receives the value
     (0: the row itself). ``settle`` makes of them what the walk uses: ``take``, which starts
     from the innermost open object, and ``leaf``, the same for elements that hold a text only.
+    ``opener`` says which of the elements that open items of its list it is, counted from 0.
     ``withholding`` has the children that say of others that they are not to be read, ``parts``
     those that are the text together, each with what stands before it.
     """
@@ -190,6 +194,7 @@ class Node:
         "item",
         "item_depth",
         "leaf",
+        "opener",
         "outwards",
         "parts",
         "path",
@@ -208,6 +213,7 @@ class Node:
         self.setters: list[tuple[int, Setter]] = []
         self.item: str | None = None
         self.item_depth = 0
+        self.opener = 0
         self.constants: dict[str, str] = {}
         self.ignore = False
         self.parts: dict[str, str] = {}

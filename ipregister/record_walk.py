@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ipregister.elements import Element, attribute, local_name
-from ipregister.record_tree import Level, Node, Row, Walk
+from ipregister.record_tree import OPENER, Level, Node, Row, Walk
 
 _NO = frozenset({"", "false", "0", "no", "n"})
 
@@ -138,6 +138,8 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
     constants = node.constants
     item: Row = constants.copy()
     lines: dict[str, Any] = {"": element.sourceline}
+    if node.opener:
+        lines[OPENER] = node.opener
     inside = Level(item, lines, parent, name, True, level)
     if node.take is not None or node.take_attributes:
         _take(walk, inside, element, node)

@@ -115,8 +115,8 @@ class RuleEngine:
             limits: memory, threads and where to spill.
 
         Yields:
-            Batches in order of rows; the findings of set rules come last. ``elementPath`` is
-            empty, ``state`` is ``new``.
+            Batches in order of rows; the findings of set rules come last. ``elementPath`` says
+            which element opened the item, if not the first; ``state`` is ``new``.
 
         Raises:
             ConfigurationError: a rule failed while it ran; the message names the rule.

@@ -76,3 +76,25 @@ def test_what_is_wrong_with_an_element_is_told_once(
 ) -> None:
     found_here = found(tmp_path, source, (before, after))
     assert [each["ruleCode"] for each in found_here].count(code) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "before", "after", "path"),
+    [
+        (PATENT, "GrantDate>2021", "GrantDate>2091",
+         "BibliographicData/PatentGrantIdentification/GrantDate"),
+        (PATENT, "PublicationDate>2019", "PublicationDate>2091",
+         "BibliographicData/PatentPublicationIdentification/PublicationDate"),
+        (DESIGN, "DesignEventDate>2021", "DesignEventDate>2091",
+         "DesignEventBag/DesignEvent/DesignEventDate"),
+        (DESIGN, "ApplicationEventDate>2021-02", "ApplicationEventDate>2091-02",
+         "DesignApplication/DesignApplicationEventBag/DesignApplicationEvent/DesignApplicationEventDate"),
+    ],
+)  # fmt: skip
+def test_an_event_stands_in_the_element_that_tells_it(
+    tmp_path: Path, source: Path, before: str, after: str, path: str
+) -> None:
+    findings = found(tmp_path, source, (before, after))
+    (finding,) = [each for each in findings if each["ruleCode"] == "ALL.CNS.014"]
+    assert finding["elementPath"].endswith(path)
+    assert after in finding["text"]

@@ -470,3 +470,25 @@ def test_the_status_of_a_design_stands_where_the_finding_says() -> None:
     root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
     assert path == "DesignApplication/DesignBag/Design/DesignCurrentStatusDate"
     assert root.find("/".join(f"{{*}}{name}" for name in path.split("/")[1:])) is not None
+
+
+@pytest.mark.parametrize(
+    ("field", "opener", "path"),
+    [
+        ("representatives[0].names", 0, "RepresentativeBag/Representative/Contact/Name/EntityName"),
+        ("representatives[0].names", 1,
+         "DesignBag/Design/RepresentativeBag/Representative/Contact/Name/EntityName"),
+        ("designs[1].classifications[1]", 1,
+         "DesignBag/Design[2]/DesignClassificationBag/NationalDesignClassificationBag/"
+         "NationalDesignClassification"),
+        ("designs[1].classifications[1].edition", 1, None),
+        ("priorities[2].date", 0,
+         "DesignBag/Design/PriorityBag/Priority/PriorityApplicationFilingDate"),
+        ("applicants[1].identifier", 0, "ApplicantBag/Applicant[2]/PartyIdentifier"),
+    ],
+)  # fmt: skip
+def test_a_path_leads_into_the_element_that_opened_the_item(
+    field: str, opener: int, path: str | None
+) -> None:
+    found = mapping_for("VN", Right.DESIGNS).element_path(field, opener)
+    assert found == (path and f"DesignApplication/{path}")
