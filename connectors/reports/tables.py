@@ -12,7 +12,6 @@ from pathlib import Path
 
 import xlsxwriter
 
-from connectors.reports.findings import FindingsFile
 from connectors.reports.safe_cells import for_csv, for_xlsx
 from connectors.reports.sources import ReportSource
 from connectors.schema import FINDINGS
@@ -36,10 +35,9 @@ def write_csv(source: ReportSource, path: Path) -> None:
     """Write all findings of the deliveries reported in full, one a line."""
     with path.open("w", encoding="utf-8", newline="") as sink:
         writer = csv.writer(sink)
-        writer.writerow(FINDINGS.names)
-        for findings in source.findings.values():
-            for row in findings.all():
-                writer.writerow([for_csv(row[name]) for name in FINDINGS.names])
+        writer.writerow(_finding_columns(source))
+        for row in _findings(source):
+            writer.writerow(map(for_csv, row))
 
 
 def write_xlsx(source: ReportSource, path: Path) -> None:
@@ -61,7 +59,7 @@ def write_xlsx(source: ReportSource, path: Path) -> None:
             "Summary", ["right", "part", "records", "share", "statement"], _summary(source, full)
         )
         book.sheet("Rules", RULE_COLUMNS, _rules(full))
-        book.sheet("Findings", FINDINGS.names, _findings(source.findings.values()))
+        book.sheet("Findings", _finding_columns(source), _findings(source))
         book.sheet("Unknown words", WORD_COLUMNS, _words(full))
         if not report.isDryRun:
             book.sheet("Deliveries", DELIVERY_COLUMNS, _deliveries(report.reports))
@@ -69,10 +67,12 @@ def write_xlsx(source: ReportSource, path: Path) -> None:
 
 SUMMARY_COLUMNS = ["right", "part", "records", "share", "statement"]
 RULE_COLUMNS = [
-    "right", "ruleCode", "severity", "area", "title", "records", "share", "findings", "new",
-    "remedy", "source", "severityReason",
+    "right", "deliveryId", "ruleCode", "severity", "area", "title", "records", "share", "findings",
+    "new", "remedy", "source", "severityReason",
 ]  # fmt: skip
-WORD_COLUMNS = ["right", "ruleCode", "field", "value", "findings", "records", "firstFile"]
+WORD_COLUMNS = [
+    "right", "deliveryId", "ruleCode", "field", "value", "findings", "records", "firstFile",
+]  # fmt: skip
 DELIVERY_COLUMNS = [
     "right", "deliveryId", "receivedAt", "kind", "channel", "state", "reason", "file", "sha256",
     "bytes", "recordsRead", "accepted", "held", "rejected", "unchanged", "duplicates",
@@ -146,20 +146,29 @@ def _summary(source: ReportSource, full: Sequence[QualityReport]) -> Iterator[Se
 
 def _rules(full: Iterable[QualityReport]) -> Iterator[Sequence[Cell]]:
     for one in full:
+        told = RIGHTS[one.arrival.right], one.arrival.deliveryId
         for rule in one.rules:
-            yield RIGHTS[one.arrival.right], *(getattr(rule, name) for name in RULE_COLUMNS[1:])
+            yield *told, *(getattr(rule, name) for name in RULE_COLUMNS[2:])
 
 
-def _findings(files: Iterable[FindingsFile]) -> Iterator[Sequence[Cell]]:
-    for file in files:
+def _finding_columns(source: ReportSource) -> list[str]:
+    """Return the head of the findings; what an earlier delivery had may be mended by now."""
+    return FINDINGS.names if source.report.isDryRun else [*FINDINGS.names, "deliveryId"]
+
+
+def _findings(source: ReportSource) -> Iterator[Sequence[Cell]]:
+    for place, file in source.findings.items():
+        delivery = source.report.reports[place].arrival.deliveryId
+        told = () if source.report.isDryRun else (delivery,)
         for row in file.all():
-            yield list(row.values())
+            yield *(row[name] for name in FINDINGS.names), *told
 
 
 def _words(full: Iterable[QualityReport]) -> Iterator[Sequence[Cell]]:
     for one in full:
+        told = RIGHTS[one.arrival.right], one.arrival.deliveryId
         for word in one.vocabulary.items:
-            yield RIGHTS[one.arrival.right], *(getattr(word, name) for name in WORD_COLUMNS[1:])
+            yield *told, *(getattr(word, name) for name in WORD_COLUMNS[2:])
 
 
 def _deliveries(reports: Iterable[QualityReport]) -> Iterator[Sequence[Cell]]:

@@ -222,14 +222,23 @@ def test_no_cell_of_the_csv_is_active(source: ReportSource, tmp_path: Path, deli
     assert [cell for cell in cells if cell.lstrip(" \ufeff")[:1] in set(ACTIVE)] == []
 
 
+def checked(source: ReportSource) -> str | None:
+    """Return the delivery that has the findings."""
+    (found,) = (
+        one.arrival.deliveryId for one in source.report.reports if any(one.findings.values())
+    )
+    return found
+
+
 def test_the_csv_has_every_finding_with_every_member(
     source: ReportSource, stored: list[dict[str, Any]], tmp_path: Path
 ) -> None:
     write_csv(source, tmp_path / "report.csv")
     with (tmp_path / "report.csv").open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        assert reader.fieldnames == FINDINGS.names
+        assert reader.fieldnames == [*FINDINGS.names, "deliveryId"]
         rows = list(reader)
+    assert {row["deliveryId"] for row in rows} == {checked(source)}
     assert [(row["ruleCode"], row["line"]) for row in rows] == [
         (row["ruleCode"], str(row["line"])) for row in stored
     ]
@@ -294,8 +303,11 @@ def test_the_workbook_has_every_finding(
     found = sheets(path)
     assert list(found) == ["Summary", "Rules", "Findings", "Unknown words", "Deliveries"]
     head, *rows = found["Findings"]
-    assert head == FINDINGS.names
+    assert head == [*FINDINGS.names, "deliveryId"]
     assert len(rows) == len(stored)
+    assert {row[-1] for row in rows} == {checked(source)}
+    for name in ("Rules", "Unknown words"):
+        assert {row[1] for row in found[name][1:]} == {checked(source)}
     assert any(receipt_sum(RECEIPT) in row for row in found["Summary"])
     texts = {cell for row in rows for cell in row}
     assert {"=1+1", "<script>alert(1)</script>", *WORDS} <= texts
@@ -309,7 +321,7 @@ def test_more_findings_than_a_sheet_holds_go_on_on_the_next(
     found = sheets(tmp_path / "report.xlsx")
     parts = [rows for name, rows in found.items() if name.startswith("Findings")]
     assert [len(rows) - 1 for rows in parts] == [100, 100, 10]
-    assert {tuple(rows[0]) for rows in parts} == {tuple(FINDINGS.names)}
+    assert {tuple(rows[0]) for rows in parts} == {(*FINDINGS.names, "deliveryId")}
 
 
 # --- HTML ------------------------------------------------------------------------------------
