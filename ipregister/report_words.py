@@ -159,6 +159,8 @@ def impact(*, critical: int, receipt: Receipt | None, state: State | None) -> st
         return "Third parties get nothing of this delivery until you release it."
     if state is State.REJECTED:
         return "Third parties get nothing of this delivery; deliver it again once it is mended."
+    if state is State.WITHDRAWN:
+        return "Third parties get nothing of this delivery, for it was taken back."
     parts = []
     if critical:
         parts.append(
@@ -195,6 +197,8 @@ def headline(
         start = "This was a check only: nothing was delivered."
     elif state in (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS):
         start = "This delivery is published."
+    elif state is State.WITHDRAWN:
+        start = "This delivery was taken back."
     else:
         start = f"This delivery: {STATES[state][0].lower()}."
     if receipt is None:

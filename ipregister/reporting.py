@@ -76,6 +76,11 @@ class Arrival:
     revertedBy: str | None = None
 
     @property
+    def stands_as(self) -> State | None:
+        """Return the state; one that was published and reverted counts no more than withdrawn."""
+        return State.WITHDRAWN if self.revertedAt else self.state
+
+    @property
     def state_in_words(self) -> str:
         """Return what the delivery's state means for the office."""
         if self.revertedAt is not None:
@@ -176,14 +181,14 @@ class QualityReport:
     @property
     def impact(self) -> str:
         """Return which records third parties do not get."""
-        arrival = self.arrival
-        return impact(critical=self.criticalRecords, receipt=arrival.receipt, state=arrival.state)
+        receipt, state = self.arrival.receipt, self.arrival.stands_as
+        return impact(critical=self.criticalRecords, receipt=receipt, state=state)
 
     @property
     def headline(self) -> str:
         """Return the first sentence about the delivery."""
         overall = self.scores[0] if self.scores else Score(Area.ALL, 0, 0)
-        state, receipt = self.arrival.state, self.arrival.receipt
+        state, receipt = self.arrival.stands_as, self.arrival.receipt
         return headline(state, receipt, self.findings, overall.clean, overall.records)
 
     def document(self) -> dict[str, Any]:

@@ -151,6 +151,7 @@ def test_a_headline_never_promises_too_much(
         (State.PUBLISHED_WITH_FINDINGS, 0, 2, "2 records could not be read at all."),
         (State.HELD, 2, 2, "nothing of this delivery until you release it."),
         (State.REJECTED, 0, 2, "nothing of this delivery; deliver it again"),
+        (State.WITHDRAWN, 0, 0, "nothing of this delivery, for it was taken back"),
     ],
 )
 def test_the_impact_is_said(state: State | None, critical: int, rejected: int, told: str) -> None:
@@ -221,3 +222,10 @@ def test_a_report_without_deliveries_says_whose_it_is() -> None:
     assert empty.rights == []
     assert empty.document()["generatedAt"] == "2026-11-22T00:00:00Z"
     assert empty.document()["timeZone"] == "UTC"
+
+
+def test_a_delivery_that_was_reverted_is_not_said_to_be_published() -> None:
+    back = arrival(state=State.PUBLISHED, revertedAt=datetime(2026, 11, 27, tzinfo=UTC))
+    told = quality_report(back, Tallies(), load_rules(), {})
+    assert told.headline.startswith("This delivery was taken back.")
+    assert told.impact == "Third parties get nothing of this delivery, for it was taken back."
