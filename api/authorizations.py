@@ -26,7 +26,7 @@ from api.service import Service, service_of
 from connectors.ledger import Access
 from connectors.views import authorize
 from ipregister.authorizations import Authorization
-from ipregister.decision_documents import MAX_TEXT, read_decision
+from ipregister.decision_documents import MAX_TEXT, one_line, read_decision
 from ipregister.errors import ConfigurationError, InvalidMembers, InvalidRequest
 from ipregister.roles import Act
 
@@ -127,9 +127,10 @@ async def revoke(request: Request) -> Response:
     document = await _read(request)
     if not isinstance(document, dict) or document.keys() - {"reason"}:
         raise InvalidMembers({".": "an object with the member reason"})
-    reason = document.get("reason")
-    if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_TEXT:
-        raise InvalidMembers({"reason": f"say why, in 1 to {MAX_TEXT} characters"})
+    given = document.get("reason")
+    reason = one_line(given) if isinstance(given, str) else None
+    if reason is None:
+        raise InvalidMembers({"reason": f"say why, in 1 to {MAX_TEXT} printable characters"})
     expected = _expected(request, service)
     if isinstance(expected, Response):
         return expected
@@ -138,7 +139,7 @@ async def revoke(request: Request) -> Response:
         service.clock(),
         access.clientId,
         expected,
-        reason=reason.strip(),
+        reason=reason,
     )
     return _show(_versions(service, request))
 

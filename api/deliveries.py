@@ -24,6 +24,7 @@ from api.problems import refuse
 from api.service import Service, service_of
 from connectors.between_steps import refuse_between_steps
 from connectors.ledger import Access, Delivery, DeliveryEvent, DeliveryQuery
+from ipregister.decision_documents import MAX_TEXT, one_line
 from ipregister.deliveries import Kind, State, decided_from
 from ipregister.errors import InvalidRequest, UnknownDelivery
 from ipregister.model import Right
@@ -32,7 +33,6 @@ from ipregister.roles import Act
 router = APIRouter(prefix="/v1/offices/{office}/deliveries", tags=["Deliveries"])
 
 FILTERS = ("right", "kind", "state", "receivedFrom", "receivedTo")
-MAX_REASON = 1_000
 
 Place = tuple[dt.datetime, str]
 _Decide = Callable[[Service, Access, Delivery, str], Delivery]
@@ -181,9 +181,8 @@ def read_reason(given: str) -> str:
     Raises:
         InvalidRequest: empty, too long, or not printable.
     """
-    reason = " ".join(given.split())
-    if not 1 <= len(reason) <= MAX_REASON or not reason.isprintable():
-        raise InvalidRequest(f"reason: 1 to {MAX_REASON} printable characters.")
+    if (reason := one_line(given)) is None:
+        raise InvalidRequest(f"reason: 1 to {MAX_TEXT} printable characters.")
     return reason
 
 

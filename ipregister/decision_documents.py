@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from ipaddress import ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 
 from ipregister.authorizations import WITHHOLDABLE, Decision, Grant, TermsOfUse
@@ -29,6 +29,12 @@ MEMBERS = (
 RIGHT_MEMBERS = ("right", "withheld", "rows", "freeText")
 ROW_MEMBERS = ("publishedOnly", *DATES, *LISTS)
 
+_BETWEEN_WORDS = dict.fromkeys(map(ord, "\u200b\u200c\u200d"))
+"""Characters nobody sees and Khmer, Lao and Burmese are written with."""
+
+_MAPPED_BITS = 96
+"""What stands before an IPv4 address that is written as IPv6 (RFC 4291 §2.5.5.2)."""
+
 _DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _KIND_CODE = re.compile("[A-Z][0-9]?")
 
@@ -44,6 +50,16 @@ def read_decision(document: object, *, needs_reason: bool = False) -> Decision:
     if reader.wrong:
         raise InvalidMembers(reader.wrong)
     return decision
+
+
+def one_line(text: str) -> str | None:
+    """Return what somebody gives as a reason or purpose, in one line.
+
+    Nothing when it is empty, too long, or has characters that steer a terminal or turn a line.
+    """
+    line = " ".join(text.split())
+    seen = line.translate(_BETWEEN_WORDS)
+    return line if seen and len(line) <= MAX_TEXT and seen.isprintable() else None
 
 
 def kinds_of(right: Right) -> dict[str, tuple[str, ...]]:
@@ -194,10 +210,10 @@ class _Reader:
     def _text(self, path: str, value: object) -> str | None:
         if value is None:
             return None
-        if not isinstance(value, str) or not value.strip() or len(value) > MAX_TEXT:
-            self.wrong[path] = f"a text of 1 to {MAX_TEXT} characters"
-            return None
-        return value.strip()
+        text = one_line(value) if isinstance(value, str) else None
+        if text is None:
+            self.wrong[path] = f"a text of 1 to {MAX_TEXT} printable characters"
+        return text
 
     def _terms(self, value: object) -> TermsOfUse:
         if value is None:
@@ -213,9 +229,26 @@ class _Reader:
                 raise ValueError
             if not all(isinstance(each, str) for each in value):
                 raise ValueError
-            return tuple(sorted({str(ip_network(each)) for each in value}))
+            return tuple(sorted({str(_network(each)) for each in value}))
         except ValueError:
             self.wrong["allowedAddresses"] = (
                 f"at most {MAX_NETWORKS} networks such as 192.0.2.0/24 or 2001:db8::/32"
             )
             return ()
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    """Read a network as callers' addresses are: IPv4 written in IPv6 is IPv4.
+
+    Raises:
+        ValueError: it is no network, or one of a single machine's link.
+    """
+    network = ip_network(text)
+    if isinstance(network, IPv4Network):
+        return network
+    first = network.network_address
+    if first.scope_id is not None:
+        raise ValueError
+    if first.ipv4_mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((first.ipv4_mapped, network.prefixlen - _MAPPED_BITS))

@@ -185,7 +185,11 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"validFrom": "2027-02-01", "validUntil": "2027-01-01"}, "validUntil"),
     ({"termsOfUse": "anything"}, "termsOfUse"),
     ({"purpose": " "}, "purpose"),
+    ({"purpose": "\x1b[2J"}, "purpose"),
+    ({"purpose": "a\u202eb"}, "purpose"),
+    ({"purpose": "\u200b"}, "purpose"),
     ({"allowedAddresses": ["192.0.2.1/24"]}, "allowedAddresses"),
+    ({"allowedAddresses": ["fe80::1%eth0"]}, "allowedAddresses"),
     ({"allowedAddresses": [3221225985]}, "allowedAddresses"),
     # Nothing where a condition stands is not no condition.
     ({"allowedAddresses": None}, "allowedAddresses"),
@@ -202,6 +206,30 @@ def test_a_wrong_member_is_named_and_nothing_saved(
     assert answer.status_code == 400
     assert [error["member"] for error in answer.json()["errors"]] == [member]
     assert office.desk.hub.ledger.authorizations.list() == []
+
+
+def test_reasons_are_lines_in_the_offices_own_script(office: Any) -> None:
+    khmer = "តាម\u200bកិច្ចព្រមព្រៀង"
+    assert put(office, proposal() | {"reason": f" {khmer}\n2026 "}, 0).json()["reason"] == (
+        f"{khmer} 2026"
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("::ffff:192.0.2.7", "192.0.2.7/32"),
+        ("::ffff:192.0.2.0/120", "192.0.2.0/24"),
+        ("::ffff:0:0/96", "0.0.0.0/0"),
+        ("::/0", "::/0"),
+        ("2001:db8::/32", "2001:db8::/32"),
+    ],
+)
+def test_an_ipv4_network_written_as_ipv6_is_the_same_network(
+    office: Any, written: str, meant: str
+) -> None:
+    saved = put(office, proposal() | {"allowedAddresses": [written]}, 0)
+    assert saved.json()["allowedAddresses"] == [meant]
 
 
 @pytest.mark.parametrize("rows", ROWS, ids=["every row", "some rows"])
