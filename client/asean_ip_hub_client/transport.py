@@ -21,6 +21,9 @@ LONGEST_WAIT_SECONDS = 60.0
 """A limit that ends later is the caller's affair: it is told, not slept through."""
 
 TEMPORARY = frozenset({429, 502, 503, 504})
+TOO_SLOW = "search_too_slow"
+"""Code of a 503 that helps nobody to ask again: the search must be narrowed."""
+
 EXPIRY_MARGIN_SECONDS = 30.0
 """A token is renewed this long before it expires, so that it does not die on the way."""
 
@@ -134,9 +137,13 @@ class Transport:
                     raise HubError(f"{told}: give the address where the hub itself answers")
                 asked = _retry_after(answer)
                 wait = _backoff(attempt) if asked is None else asked
-                if is_last or answer.status_code not in TEMPORARY or wait > LONGEST_WAIT_SECONDS:
+                if is_last or wait > LONGEST_WAIT_SECONDS or not _is_temporary(answer):
                     return answer
             self._sleep(wait)
+
+
+def _is_temporary(answer: httpx.Response) -> bool:
+    return answer.status_code in TEMPORARY and _document(answer).get("code") != TOO_SLOW
 
 
 def _backoff(attempt: int) -> float:

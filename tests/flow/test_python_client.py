@@ -324,6 +324,8 @@ def misbehaving() -> Iterator[Any]:
                 body = json.dumps(document).encode()
                 if "text/html" in headers.values():
                     body = b"<p>Sign in</p>"
+                if "X-Code" in headers:
+                    body = json.dumps({"code": headers["X-Code"]}).encode()
                 if "gzip" in headers.values():
                     body = b"cut"
                 self.send_response(status)
@@ -369,6 +371,14 @@ def test_refusals_that_do_not_end_are_told_after_five_attempts(misbehaving: Any)
     with pytest.raises(HubProblem, match="503 busy"):
         transport.get("/v1/me")
     assert (script.asked, len(script.slept)) == (5, 4)
+    transport.close()
+
+
+def test_a_search_that_takes_too_long_is_not_repeated(misbehaving: Any) -> None:
+    transport, script = misbehaving((503, {"Retry-After": "5", "X-Code": "search_too_slow"}))
+    with pytest.raises(HubProblem, match="503 search_too_slow"):
+        transport.get("/v1/offices/KH/trademarks/records")
+    assert (script.asked, script.slept) == (1, [])
     transport.close()
 
 
