@@ -81,13 +81,15 @@ def maintain(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT)
         "vacuumed": done.vacuumed,
         "swept": done.swept.document(),
         "tokens": done.tokens,
+        "notifications": done.notifications,
         "views": done.views,
         "runs": runs,
     }
     told = (
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
         f"{done.swept.leftovers + done.swept.arrivals} unfinished files and the work of "
-        f"{done.swept.deliveries} ended deliveries swept, {done.tokens} tokens forgotten, "
+        f"{done.swept.deliveries} ended deliveries swept, {done.tokens} tokens and "
+        f"{done.notifications} notifications forgotten, "
         f"{done.views} unused views and {runs} runs of more than 90 days ago removed."
     )
     emit(document, lambda out: out.print(told), format)

@@ -115,7 +115,8 @@ def maintain_registers(context: dg.OpExecutionContext, hub: HubResource) -> None
         context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))
     context.log.info(
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
-        f"{done.swept.document()} swept, {done.tokens} tokens forgotten, "
+        f"{done.swept.document()} swept, {done.tokens} tokens and "
+        f"{done.notifications} notifications forgotten, "
         f"{done.exported} bytes of prepared files and {done.views} views removed, "
         f"{runs} runs forgotten"
     )

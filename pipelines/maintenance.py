@@ -17,6 +17,7 @@ from ipregister.model import Right
 class Maintained:
     """What was done: partitions folded, unused files removed, leftovers, expired tokens.
 
+    ``notifications`` are those that arrived, or were given up, long ago.
     ``exported`` are the bytes of prepared files that were too old or too many, ``views`` the
     views of readers that no authorization has needed for a while.
     """
@@ -25,6 +26,7 @@ class Maintained:
     vacuumed: int
     swept: Swept
     tokens: int
+    notifications: int
     exported: int
     views: int
 
@@ -54,8 +56,9 @@ def maintain(
     swept = sweep(hub, at=at, abandoned=abandoned)
     reach("maintain.swept")
     tokens = hub.ledger.tokens.purge(at)
+    notifications = hub.ledger.webhooks.forget(at)
     reach("maintain.tokens")
     exported = hub.exports().store.maintain(at)
     # An authorization that ran out is followed by no decision that would look for its view.
     views = forget_views(hub.ledger, hub.serving, at)
-    return Maintained(tuple(folded), vacuumed, swept, tokens, exported, views)
+    return Maintained(tuple(folded), vacuumed, swept, tokens, notifications, exported, views)

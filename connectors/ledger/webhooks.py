@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, insert, select, update
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
 
 from connectors.ledger import audit
 from connectors.ledger.columns import Json
@@ -34,6 +34,9 @@ MAX_WEBHOOKS = 3
 
 OVERLAP = timedelta(days=1)
 """How long both secrets sign after a rotation."""
+
+NOTIFICATIONS_KEPT = timedelta(days=90)
+"""How long it can be seen how a notification went; without an end, every pass reads them all."""
 
 
 class Webhooks:
@@ -205,6 +208,14 @@ class Webhooks:
         with self._database.read() as connection:
             rows = connection.execute(query.order_by(n.position.desc()).limit(limit))
             return [notification_of(row) for row in rows]
+
+    def forget(self, at: datetime) -> int:
+        """Forget notifications that arrived or were given up long ago; return how many."""
+        n = notifications.c
+        ended = or_(n.delivered_at.is_not(None), n.given_up_at.is_not(None))
+        old = n.noticed_at < at - NOTIFICATIONS_KEPT
+        with self._database.write() as connection:
+            return connection.execute(delete(notifications).where(ended, old)).rowcount
 
     def _secret(self, webhook_id: str, generation: int) -> str:
         if self._pepper is None:

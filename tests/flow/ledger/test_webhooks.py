@@ -7,7 +7,7 @@ import pytest
 
 from connectors.ledger import Ledger
 from connectors.ledger.webhook_records import Webhook
-from connectors.ledger.webhooks import MAX_WEBHOOKS, OVERLAP
+from connectors.ledger.webhooks import MAX_WEBHOOKS, NOTIFICATIONS_KEPT, OVERLAP
 from ipregister.errors import InvalidRequest, LedgerConflict
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
@@ -68,6 +68,17 @@ def test_what_waits_is_given_up_with_its_webhook(ledger: Ledger, webhook: Webhoo
     assert ledger.webhooks.due(NOW, MINUTE) == []
     (waiting,) = ledger.webhooks.sent(webhook.webhookId)
     assert (waiting.givenUpAt, waiting.trouble) == (NOW, "moved")
+
+
+def test_what_is_over_is_forgotten_and_what_waits_is_not(ledger: Ledger, webhook: Webhook) -> None:
+    bodies: list[Any] = [{"type": "arrived"}, {"type": "given up"}, {"type": "waits"}]
+    ledger.webhooks.tell(webhook, {}, bodies, at=NOW)
+    waits, given_up, arrived = ledger.webhooks.sent(webhook.webhookId)
+    ledger.webhooks.settle(arrived, delivered_at=NOW)
+    ledger.webhooks.settle(given_up, given_up_at=NOW, trouble="no answer")
+    assert ledger.webhooks.forget(NOW + NOTIFICATIONS_KEPT) == 0
+    assert ledger.webhooks.forget(NOW + NOTIFICATIONS_KEPT + MINUTE) == 2
+    assert ledger.webhooks.sent(webhook.webhookId) == [waits]
 
 
 def test_a_rotation_is_made_once_and_the_database_holds_no_secret(
