@@ -13,7 +13,7 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery, DeliveryQuery
 from connectors.ledger.records import instant
 from connectors.register.ordering import ranked
-from ipregister.deliveries import Kind, State
+from ipregister.deliveries import State
 from ipregister.model import Right, load_tables
 from ipregister.profiles import load_profile
 
@@ -148,6 +148,6 @@ def _counted(
 
 
 def _last(hub: Hub, office: str, right: Right) -> Delivery | None:
-    """Return the last delivery that took effect."""
-    query = DeliveryQuery(office=office, right=right, states=EFFECTIVE, limit=1)
-    return next((d for d in hub.ledger.deliveries.search(query) if d.kind is not Kind.TEST), None)
+    """Return the last delivery that took effect, and still has it."""
+    query = DeliveryQuery(office=office, right=right, states=EFFECTIVE, reverted=False, limit=1)
+    return next(iter(hub.ledger.deliveries.search(query)), None)

@@ -28,6 +28,7 @@ class DeliveryQuery:
     right: Right | None = None
     kind: Kind | None = None
     states: Collection[State] | None = None
+    reverted: bool | None = None
     since: datetime | None = None
     until: datetime | None = None
     after: Place | None = None
@@ -46,6 +47,9 @@ def search(connection: Connection, wanted: DeliveryQuery) -> list[Delivery]:
         query = query.where(c.kind == wanted.kind)
     if wanted.states is not None:
         query = query.where(c.state.in_(wanted.states))
+    if wanted.reverted is not None:
+        told = c.reverted_at
+        query = query.where(told.is_not(None) if wanted.reverted else told.is_(None))
     if wanted.since is not None:
         query = query.where(c.received_at >= wanted.since)
     if wanted.until is not None:

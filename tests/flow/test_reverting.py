@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import pipelines.reverting as reverting
+from connectors.coverage import coverage
 from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Right
@@ -87,9 +88,11 @@ def test_g09_a_released_delivery_that_is_regretted_is_taken_back(desk: Any, ipas
 def test_a_second_time_changes_nothing_and_the_same_content_may_come_again(
     desk: Any, ipas: Any
 ) -> None:
-    send(desk, ipas, {1: "ONE"}, FULL, DAYS[0])
+    earlier = send(desk, ipas, {1: "ONE"}, FULL, DAYS[0])
     second = send(desk, ipas, {1: "TWO", 2: "TWO"}, UPDATE, DAYS[1])
     first = take_back(desk, second)
+    (told,) = (each for each in coverage(desk.hub, "KH") if each.right is MARKS)
+    assert (told.received, told.lastDelivery.deliveryId) == (1, earlier.deliveryId)
     events = desk.hub.ledger.deliveries.events(second.deliveryId)
     assert take_back(desk, second, "again") == first
     assert desk.hub.ledger.deliveries.events(second.deliveryId) == events
