@@ -39,6 +39,8 @@ def found(directory: Path, source: Path, *changes: tuple[str, str]) -> list[dict
         ("ALL.CNF.011", PATENT, "Velfenn", "Vel" * 140, "Applicant[1]/Contact/Name/EntityName"),
         ("PT.CNF.004", PATENT, "Household water filter with rice husk carbon", "HOUSEHOLD FILTER",
          "InventionTitleBag/InventionTitle"),
+        ("PT.CNF.008", PATENT, "KindCode>A<", "KindCode>a1<",
+         "PatentPublicationIdentification[1]/PatentDocumentKindCode"),
         ("DS.CNF.003", DESIGN, f"{VIEW}.png", f"{VIEW}.docx", "ViewBag/View[2]/FileName"),
         ("DS.CNF.004", DESIGN, END_OF_TITLE, SECOND_TITLE, "Design[1]/DesignTitleText"),
     ],
