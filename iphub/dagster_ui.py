@@ -6,8 +6,10 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack, closing
+from datetime import UTC, datetime
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,6 +23,9 @@ from iphub.stopping import asked_to_stop, stop_children
 from ipregister.errors import ConfigurationError
 
 LOOKED_AFTER_SECONDS = 15.0
+
+SET_BACK_SECONDS = 60.0
+"""Less is what keeping a clock right takes; sensors wait no longer than that."""
 
 _LOADED = """
 { workspaceOrError { ... on Workspace {
@@ -41,6 +46,7 @@ def dagster(
     """Show Dagster on loopback, with sensors and schedules live, until Ctrl-C."""
     hub = Hub.open(settings(home))
     hub.close()
+    clock = Clock()
     if _is_taken(port):
         # Dagster's own web server says so and stays, with a second daemon at the same home.
         raise ConfigurationError(
@@ -60,8 +66,30 @@ def dagster(
                 # One of its processes died, or has no port: Dagster calls that success.
                 progress.print("Dagster ended by itself. Nothing is lost: start it again.")
                 raise typer.Exit(FAILED)
+            if clock.was_set_back():
+                # Sensors would wait until it is as late again as they have seen it.
+                progress.print("The clock was set back. Nothing is lost: start Dagster again.")
+                raise typer.Exit(FAILED)
     finally:
         stop_children([process])
+
+
+class Clock:
+    """Sees that the machine's clock was set back, also after it had been ahead for a while."""
+
+    def __init__(self, of_day: Callable[[], float] = time.time) -> None:
+        """Compare ``of_day`` with seconds that only grow."""
+        self._of_day = of_day
+        self._ahead = self._difference()
+
+    def was_set_back(self) -> bool:
+        """Tell whether it is behind what it showed before."""
+        difference = self._difference()
+        self._ahead = max(self._ahead, difference)
+        return difference < self._ahead - SET_BACK_SECONDS
+
+    def _difference(self) -> float:
+        return self._of_day() - time.monotonic()
 
 
 def _is_taken(port: int) -> bool:
@@ -108,11 +136,14 @@ def start_dagster(
         environment: more variables, such as ``IPHUB_SFTP``.
         log: file for what it says; the terminal when not given.
     """
-    from pipelines.running import prepare_instance  # Dagster takes a second
+    from pipelines.run_history import forget_what_is_ahead  # Dagster takes a second
+    from pipelines.running import prepare_instance
 
+    if forget_what_is_ahead(directory := prepare_instance(home), datetime.now(UTC)):
+        progress.print("The clock was ahead when Dagster ran last; its sensors begin anew.")
     variables = os.environ | {
         "IPHUB_HOME": str(home),
-        "DAGSTER_HOME": str(prepare_instance(home)),
+        "DAGSTER_HOME": str(directory),
         **(environment or {}),
     }
     command = [

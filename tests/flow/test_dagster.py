@@ -7,12 +7,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
 
 import pipelines.jobs as jobs
@@ -26,7 +28,7 @@ from pipelines.definitions import build_definitions
 from pipelines.jobs import process_deliveries
 from pipelines.partitions import office_rights
 from pipelines.resources import HubResource
-from pipelines.run_history import RUNS_KEPT, forget_runs
+from pipelines.run_history import PLANNED, RUNS_KEPT, forget_runs, forget_what_is_ahead
 from pipelines.running import prepare_instance, process_until_idle
 from pipelines.sensors import sftp_arrivals, waiting_deliveries
 from pipelines.workers import UNENDED, WORKER_TAG, end_dead_runs, is_dead, worker_name
@@ -303,6 +305,21 @@ def test_a_run_for_what_does_not_exist_fails(
     assert not done.success
     (said,) = [event.event_specific_data.error for event in done.get_step_failure_events()]
     assert "one of" in str(said.cause.message)
+
+
+def test_sensors_begin_anew_where_a_clock_that_was_ahead_had_seen_them(desk: Any) -> None:
+    """Dagster would look at none before that instant."""
+    directory, at = prepare_instance(desk.hub.home.root), datetime.now(UTC)
+    assert not forget_what_is_ahead(directory, at)
+    with dg.DagsterInstance.from_config(str(directory)) as instance:
+        tick = TickData("sensor", "s", InstigatorType.SENSOR, TickStatus.SKIPPED, at.timestamp())
+        instance.create_tick(tick)
+    assert not forget_what_is_ahead(directory, at + timedelta(seconds=1))
+    assert (directory / PLANNED).exists()
+    assert forget_what_is_ahead(directory, at - timedelta(days=365))
+    assert not (directory / PLANNED).exists()
+    with dg.DagsterInstance.from_config(str(directory)) as instance:
+        assert instance.all_instigator_state() == []
 
 
 def test_a_killed_worker_is_taken_over_at_once(desk: Any, ipas: Any) -> None:
