@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 
 from connectors.exports import builder
 from connectors.exports.store import ExportStore
@@ -140,3 +141,21 @@ def test_a_file_nobody_wants_any_more_is_left_half_made(
     assert not [*store.files.iterdir(), *(store.root / "work").iterdir()]
     assert hub.get(job).json()["status"] == "CANCELLED"
     assert ask(hub).json()["status"] == "RECEIVED"
+
+
+def test_a_table_that_a_builder_missed_as_it_ended_is_prepared_all_the_same(
+    third_parties: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub, started = third_parties, []
+
+    def start() -> None:
+        started.append(True)
+        if len(started) > 1:  # the first is just about to end
+            hub.exports.prepare()
+
+    hub.share()
+    hub.publish(hub.mark("a"))
+    monkeypatch.setattr(hub.exports, "start", start)
+    table = "/delta-sharing/shares/KH/schemas/register/tables/trademarks/query"
+    assert hub.http.post(table, json={}).status_code == 200
+    assert len(started) == 2

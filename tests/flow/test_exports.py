@@ -29,7 +29,6 @@ from ipregister.model import Disclosure, Right, load_tables
 
 _WORLD: Any = runpy.run_path(str(Path(__file__).with_name("bulk_world.py")))
 Running, mark, now = _WORLD["Running"], _WORLD["mark"], _WORLD["now"]
-AtOnce: Any = _WORLD["AtOnce"]
 TM = Right.TRADEMARKS
 EVERYTHING: frozenset[Disclosure] = frozenset()
 NO_PERSONS = frozenset({Disclosure.STAKEHOLDER})
@@ -503,32 +502,3 @@ def test_a_stream_out_of_mapped_columns_has_the_same_bytes(
         # A newer state is read from the store, until it has columns of its own.
         hub.publish(mark(30))
         assert client.get(path, headers=accept).text.count("\n") == 31
-
-
-class Ending(AtOnce):
-    """Its builder is about to end when the first file is asked for."""
-
-    started = 0
-
-    def start(self) -> None:
-        self.started += 1
-        if self.started > 1:
-            super().start()
-
-
-@pytest.fixture
-def ending(tmp_path: Path) -> Iterator[Running]:
-    """A hub whose builder misses the first file that is asked for."""
-    running = Running(tmp_path, Ending)
-    yield running
-    running.stop()
-
-
-def test_a_table_that_a_builder_missed_as_it_ended_is_prepared_all_the_same(
-    ending: Running,
-) -> None:
-    ending.publish(mark(1))
-    with ending.client() as client:
-        ending.share(EVERYTHING)
-        assert client.post(f"{TABLE}/query", json={}).status_code == 200
-    assert ending.exports.started == 2
