@@ -27,6 +27,7 @@ from ipregister.authorizations import (
     check_office,
 )
 from ipregister.dates import refuse_other_era
+from ipregister.decision_documents import MAX_TEXT, one_line
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Disclosure, Right
 from ipregister.profiles import load_profile
@@ -109,10 +110,13 @@ class Authorizations:
         """Share nothing any more, from the next request on.
 
         Raises:
-            InvalidRequest: unknown office or third party, or there is nothing to revoke.
+            InvalidRequest: unknown office or third party, nothing to revoke, or no readable reason.
             LedgerConflict: someone else decided since ``expected_version``.
         """
-        revoked = Decision(reason=reason)
+        line = None if reason is None else one_line(reason)
+        if line is None and reason is not None:
+            raise InvalidRequest(f"reason: a text of 1 to {MAX_TEXT} printable characters")
+        revoked = Decision(reason=line)
         return self._decide(office, third_party, revoked, at, by, expected_version)
 
     def show(self, office: str, third_party: str) -> Authorization | None:

@@ -324,6 +324,17 @@ def test_there_must_be_something_to_revoke(ledger: Ledger, client: Client) -> No
         ledger.authorizations.revoke("KH", "Ann", AT, "Sok")
 
 
+@pytest.mark.parametrize("reason", ["", " ", "a\x1b[31mb", "x" * 1_001])
+def test_a_revocation_has_a_reason_that_can_be_read_or_none(
+    ledger: Ledger, client: Client, reason: str
+) -> None:
+    share(ledger, "patents")
+    with pytest.raises(InvalidRequest, match="printable"):
+        ledger.authorizations.revoke("KH", "Ann", AT, "Sok", reason=reason)
+    assert list(seen(ledger).versions) == ["KH"]
+    assert ledger.authorizations.revoke("KH", "Ann", AT, "Sok").decision.reason is None
+
+
 # --- what a request may see ------------------------------------------------------------------
 
 
