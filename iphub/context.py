@@ -140,6 +140,9 @@ def run(app: Callable[[], object]) -> None:
             said = getattr(exc.__context__, "format_message", None)
             _answer("usage", said() if said else "wrong usage", {})
             raise SystemExit(USAGE) from exc
+        if isinstance(exc.__context__, BrokenPipeError):
+            # Who reads went away, as `head` does; Typer's 1 would say that there are findings.
+            raise SystemExit(FAILED) from exc
         raise
     except HubError as exc:
         _tell(exc.code, exc.detail, exc.context)

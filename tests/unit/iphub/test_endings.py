@@ -1,7 +1,9 @@
 """How commands end: at a fault of the hub itself, and where there is nothing to do."""
 
 import json
+import os
 import sqlite3
+import subprocess
 import sys
 from importlib.metadata import version
 from types import SimpleNamespace
@@ -29,6 +31,15 @@ def test_a_fault_of_ours_is_a_failed_operation_and_no_finding(
     assert ended.value.code == 2
     assert json.loads(told.out)["error"]["code"] == "internal"
     assert "KeyError: 'defect'" in told.err
+
+
+def test_a_reader_that_went_away_is_no_finding() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "iphub", "--help"]
+    ended = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (ended.returncode, ended.stderr) == (2, b"")
 
 
 FULL = "The disk is full or fails. Nothing is lost: make room"
