@@ -7,7 +7,7 @@ more loses it to the next. A step ends the lease (``deliveries.move``).
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, false, or_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from connectors.ledger.delivery_rows import one, with_files
 from connectors.ledger.delivery_steps import note_step
@@ -18,6 +18,9 @@ from ipregister.deliveries import UNFINISHED, State
 
 LEASE = timedelta(minutes=30)
 """A full extraction of a million records takes minutes; a dead worker's is free again then."""
+
+LONGEST = timedelta(days=1)
+"""No lease ends later from now: one that does was taken by a clock that was ahead."""
 
 
 class Leases:
@@ -35,7 +38,9 @@ class Leases:
         ``at``, also one whose worker has not been heard of for a ``LEASE``.
         """
         c = deliveries.c
-        free = or_(c.leased_until.is_(None), false() if at is None else c.leased_until <= at)
+        free: ColumnElement[bool] = c.leased_until.is_(None)
+        if at is not None:
+            free = or_(free, c.leased_until <= at, c.leased_until > at + LONGEST)
         waits = or_(c.state == State.RECEIVED, and_(c.state == State.CHECKING, free))
         query = select(deliveries).where(waits)
         if office is not None:
@@ -77,7 +82,8 @@ class Leases:
             if found is None:
                 one(connection, delivery_id)
                 return False  # another worker is taking it at this moment
-            expired = found.leased_until is None or found.leased_until <= at
+            until = found.leased_until
+            expired = until is None or not at < until <= at + LONGEST
             if found.state not in UNFINISHED or not expired:
                 return False
             connection.execute(

@@ -256,6 +256,15 @@ def test_a_lease_keeps_others_away_until_it_expires(ledger: Ledger) -> None:
     ]
 
 
+def test_a_lease_taken_by_a_clock_that_was_ahead_keeps_nobody_away(ledger: Ledger) -> None:
+    """Its worker is gone with a machine of which nothing is known."""
+    name = record(ledger).deliveryId
+    assert ledger.leases.claim(name, "gone", AT + timedelta(days=3650))
+    assert [one.deliveryId for one in ledger.leases.waiting(at=AT)] == [name]
+    assert ledger.leases.claim(name, "second", AT)
+    assert ledger.leases.waiting(at=AT) == []
+
+
 def test_of_several_workers_one_gets_the_delivery(ledger: Ledger, together: Together) -> None:
     names = [record(ledger, f"{n:x}").deliveryId for n in range(16)]
     work = f"result = [ledger.leases.claim(name, str(number), AT) for name in {names}]"
