@@ -159,3 +159,9 @@ def test_a_table_that_a_builder_missed_as_it_ended_is_prepared_all_the_same(
     table = "/delta-sharing/shares/KH/schemas/register/tables/trademarks/query"
     assert hub.http.post(table, json={}).status_code == 200
     assert len(started) == 2
+
+
+def test_a_filter_on_a_withheld_field_is_refused(third_parties: Any) -> None:
+    third_parties.share(Disclosure.STATUS_CHANGE)
+    refused = ask(third_parties, filters={"status": "nonsense"})
+    assert refused.json()["code"] == "field_not_available"

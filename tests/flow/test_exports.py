@@ -312,12 +312,6 @@ def test_a_token_can_be_narrowed_to_exports(hub: Running, scope: str, status: in
         assert set(scope.split()) <= set(described["scopes_supported"])
 
 
-def test_a_filter_on_a_withheld_field_is_refused(hub: Running, acme: httpx.Client) -> None:
-    hub.share(frozenset({Disclosure.STATUS_CHANGE}))
-    body = {"office": "KH", "right": "trademarks", "filters": {"status": "nonsense"}}
-    assert acme.post("/v1/exports", json=body).json()["code"] == "field_not_available"
-
-
 def test_an_altered_identifier_is_nothing(acme: httpx.Client) -> None:
     job = export(acme)
     for path in (f"/v1/jobs/{job['jobId']}x", "/v1/jobs/export-", "/v1/snapshots/abc"):
