@@ -27,9 +27,12 @@ from ipregister.model import Right
 TYPE = "restriction-certificate+jwt"
 MEDIA_TYPE = "application/jwt"
 
+THE_OFFICES_OWN = frozenset({"reason", "setBy"})
+"""Why it was decided, and by whom: for the office and the audit chain, not for the other side."""
+
 MAX_CHARACTERS = 262_144
 """Every element of three rights that is withheld is named, which takes 11,000 with everything
-but ``core``; rules, networks and reasons come to no more than that again."""
+but ``core``; rules, networks and purposes come to no more than that again."""
 
 
 def issue(
@@ -49,7 +52,11 @@ def issue(
         "iss": issuer,
         "sub": authorization.thirdParty,
         "iat": int(at.timestamp()),
-        "authorization": authorization.document(),
+        "authorization": {
+            name: value
+            for name, value in authorization.document().items()
+            if name not in THE_OFFICES_OWN
+        },
         "inForce": authorization.holds(at),
         "withheldElements": {
             right: withheld_elements(right, authorization.grants.get(right, NOTHING))

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from api.certificates import verify
 from iphub.cli import app
+from ipregister.authorizations import Decision, Grant
 from ipregister.errors import ContentMismatch
 from ipregister.model import Disclosure, Right
 from ipregister.roles import Role
@@ -61,6 +62,18 @@ def test_it_names_the_row_of_its_decision_and_not_where_the_chain_ends(shared: A
     end = ledger.audit.head()
     revoked = verify(shared.get(PATH, AUTHORIZER).text, published)["auditChain"]
     assert revoked == {"seq": end.seq, "hash": end.hash}
+
+
+def test_it_says_neither_why_nor_by_whom(shared: Any) -> None:
+    grants = {Right.TRADEMARKS: Grant(frozenset(Disclosure))}
+    decision = Decision(grants, purpose="examination", reason="complaint of Mr Sok")
+    ledger, at = shared.desk.hub.ledger, shared.desk.now
+    ledger.authorizations.decide("KH", "Ann", decision, at, "Lim")
+    published = shared.http.get("/oauth2/jwks").text
+    for path, role in ((MINE, Role.THIRD_PARTY), (PATH, AUTHORIZER)):
+        said = verify(shared.get(path, role).text, published)["authorization"]
+        assert said["purpose"] == "examination"
+        assert said.keys().isdisjoint({"reason", "setBy"})
 
 
 def test_the_third_party_gets_its_own_and_nobody_elses(shared: Any) -> None:
