@@ -39,7 +39,7 @@ def asking(*accept: str) -> Request:
         (("application/json;q=0.000",), None),
         (("application/json;q=2",), None),
         (("application/json;q=",), None),
-        (("",), None),
+        (("",), Format.JSON),
         ((";;,,q=1",), None),
     ],
 )
