@@ -144,6 +144,8 @@ def start_dagster(
     variables = os.environ | {
         "IPHUB_HOME": str(home),
         "DAGSTER_HOME": str(directory),
+        # Nothing that lies where the command was started is taken for a module of Dagster's.
+        "PYTHONSAFEPATH": "1",
         **(environment or {}),
     }
     command = [

@@ -1,6 +1,7 @@
 """What is lost of Dagster while it runs is brought back, or said by the exit code."""
 
 import json
+import subprocess
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from graphql import parse, validate
 from connectors.hub import Hub
 from connectors.settings import Settings
 from iphub import dagster_ui
+from iphub.stopping import stop_children
 from ipregister.errors import ConfigurationError
 
 LOADED, LOST = "RepositoryLocation", "PythonError"
@@ -96,3 +98,14 @@ def test_on_a_port_that_is_taken_no_second_dagster_is_started(
     monkeypatch.setattr(dagster_ui, "start_dagster", lambda *_: pytest.fail("it was started"))
     with pytest.raises(ConfigurationError, match=f"Port {web[1]} is taken"):
         dagster_ui.dagster(tmp_path / "hub", port=web[1])
+
+
+def test_a_file_where_the_command_was_started_is_no_module_of_dagsters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dagster.py").write_text("raise SystemExit(7)", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    process = dagster_ui.start_dagster(tmp_path, 1, log=tmp_path / "log")
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(2)
+    stop_children([process])
