@@ -26,7 +26,6 @@ from connectors.ledger import DeliveredFile, Delivery
 from connectors.reports.documents import write_json
 from connectors.reports.findings import FindingsFile
 from connectors.reports.pages import FINDINGS_SHOWN, environment, write_html
-from connectors.reports.safe_cells import for_csv, visible
 from connectors.reports.sources import ReportSource, office_report
 from connectors.reports.tables import write_csv, write_xlsx
 from connectors.schema import FINDINGS
@@ -244,21 +243,6 @@ def test_the_csv_has_every_finding_with_every_member(
     ]
     harmless = [row for row in stored if row["value"] in WORDS]
     assert [row["value"] for row in rows if row["value"] in WORDS] == [r["value"] for r in harmless]
-
-
-@pytest.mark.parametrize("value", FORMULAS)
-def test_a_formula_gets_an_apostrophe(value: str) -> None:
-    assert "'" in for_csv(value)
-    assert for_csv(value).replace("'", "") == value.replace("'", "")
-
-
-@pytest.mark.parametrize("value", [*WORDS, "KH/1-2/2026", "A = B", "a@b.example", "R&D + more", ""])
-def test_other_text_stays_as_it_is(value: str) -> None:
-    assert for_csv(value) == value
-
-
-def test_what_cannot_be_seen_is_shown_and_joiners_stay() -> None:
-    assert visible("a\x07\u202eb\u200b\u200d") == "a⟦U+0007⟧⟦U+202E⟧b\u200b\u200d"
 
 
 # --- XLSX ------------------------------------------------------------------------------------
