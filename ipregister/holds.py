@@ -116,6 +116,11 @@ class Hold:
         return all(trouble.code in PURGES for trouble in self.troubles)
 
     @property
+    def because(self) -> str:
+        """Return what is the matter, and what to look at."""
+        return f"{self._matter}. {self.troubles[0].suggestion}"
+
+    @property
     def reason(self) -> str:
         """Return the sentences the office reads."""
         numbers = (
@@ -126,9 +131,12 @@ class Hold:
                 f"{self.wouldDisappear:,} would disappear."
             )
         )
-        because = "; ".join(trouble.because for trouble in self.troubles)
-        told = [f"Held: {because}.", numbers, self.note, self.troubles[0].suggestion]
+        told = [f"Held: {self._matter}.", numbers, self.note, self.troubles[0].suggestion]
         return " ".join(part for part in told if part)
+
+    @property
+    def _matter(self) -> str:
+        return "; ".join(trouble.because for trouble in self.troubles)
 
     def explained(self, samples: Sequence[str], years: Sequence[Year]) -> "Hold":
         """Return the hold with what would disappear shown."""

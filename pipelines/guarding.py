@@ -30,7 +30,8 @@ SUPERSEDED_BY = "hub"
 def hold_of(journey: Journey, checked: Checked, changes: Difference) -> Hold | None:
     """Return why a delivery must wait for its office, or ``None``.
 
-    The records that would disappear are written into a file beside the hold.
+    The records that would disappear are written into a file beside the hold. A dry run is judged
+    as an update would be, and leaves nothing behind.
     """
     try:
         return _judged(journey, checked, changes)
@@ -46,6 +47,8 @@ def _judged(journey: Journey, checked: Checked, changes: Difference) -> Hold | N
     limits = load_profile(delivery.office).format_of(delivery.right).guards
     compared = _compared(journey, checked, changes, limits)
     hold = judge(measure(hub.register, compared, limits), limits)
+    if delivery.kind is Kind.TEST:
+        return hold
     if hold is None or (hold.is_purge and _was_announced(journey, hold)):
         return None
     return hold.explained(
@@ -60,7 +63,7 @@ def _compared(
     return Compared(
         office=delivery.office,
         right=delivery.right,
-        kind=delivery.kind,
+        kind=Kind.UPDATE if delivery.kind is Kind.TEST else delivery.kind,
         plan=changes.plan,
         rows=checked.staged.rows,
         had=changes.had,

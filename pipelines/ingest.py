@@ -185,7 +185,9 @@ def _ending(
     """Return how a delivery ends that is not published, or ``None``."""
     delivery, staged, receipt = journey.delivery, checked.staged, changes.receipt
     if delivery.kind is Kind.TEST:
-        return State.TEST_ONLY, "Dry run: nothing was published.", receipt
+        hold = hold_of(journey, checked, changes)
+        expected = f" As an update it would be held: {hold.because}" if hold else ""
+        return State.TEST_ONLY, f"Dry run: nothing was published.{expected}", receipt
     if staged.read and staged.read == staged.rejected:
         return (
             State.REJECTED,

@@ -28,19 +28,15 @@ from ipregister.errors import DeliveryError, OversizedDelivery
 from ipregister.mapping import Mapped, RecordMapping
 from ipregister.model import Right
 from ipregister.record_tree import Issue, Unknown
+from ipregister.report_words import count_of
 
 NO_NUMBER, NOT_ST3 = "ALL.CMP.001", "ALL.CNF.004"
 
 DECLARED = "declaredRecords"
 """Name of the header in which a document says how many records it has."""
 
-NOT_WELL_FORMED, WRONG_OFFICE, WRONG_RIGHT, MISSING_IMAGE, OTHER_FORMAT = (
-    "ALL.PKG.004",
-    "ALL.PKG.008",
-    "ALL.PKG.009",
-    "ALL.PKG.011",
-    "ALL.PKG.019",
-)
+NOT_WELL_FORMED, WRONG_OFFICE, WRONG_RIGHT = "ALL.PKG.004", "ALL.PKG.008", "ALL.PKG.009"
+MISSING_IMAGE, OTHER_FORMAT, DECLARED_COUNT = "ALL.PKG.011", "ALL.PKG.019", "ALL.PKG.020"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +88,7 @@ class DocumentReader:
         self.part, self.mapping, self.member = part, mapping, member
         self.attachments, self.writer, self.report = attachments, writer, report
         self.file = "!".join(name for name in (part.file.name, member.path) if name)
-        self.has_declared = False
+        self.declared: int | None = None
 
     def read(self, source: BinaryIO) -> None:
         """Take the document's records.
@@ -100,6 +96,11 @@ class DocumentReader:
         Raises:
             DeliveryError: not one record could be taken, or the document is not complete.
         """
+        before = self.report.read
+        self._take_all(source)
+        self._compare_with_declared(self.report.read - before)
+
+    def _take_all(self, source: BinaryIO) -> None:
         read = 0
         try:
             for record in xml.records(source, self.mapping.format):
@@ -184,9 +185,17 @@ class DocumentReader:
     def _note_declared(self, header: Mapping[str, str]) -> None:
         """Add up how many records the documents say they have, where they say so."""
         said = header.get(DECLARED, "").strip()
-        if not self.has_declared and said.isascii() and said.isdigit():
-            self.has_declared = True
-            self.report.declared = (self.report.declared or 0) + int(said)
+        if self.declared is None and said.isascii() and said.isdigit():
+            self.declared = int(said)
+            self.report.declared = (self.report.declared or 0) + self.declared
+
+    def _compare_with_declared(self, read: int) -> None:
+        if self.declared is None or self.declared == read:
+            return
+        message = (
+            f"The file says it has {count_of(self.declared, 'record')}, and {read:,} are in it."
+        )
+        self.writer.note(DECLARED_COUNT, file=self.file, value=str(self.declared), message=message)
 
     def _check_office(self, mapped: Mapped) -> None:
         written = mapped.row.setdefault("officeCode", self.part.office)

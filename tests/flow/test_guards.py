@@ -185,6 +185,15 @@ def test_g05_a_well_formed_extraction_that_was_cut_off_is_held(
     held = office.desk.deliver(whole, kind=FULL)
     assert (held.state, held.hold["code"]) == (State.HELD, "declared_count")
     assert "the file says it has 100 records, and 99 are in it" in held.reason
+    told = office.desk.found(held, "ALL.PKG.020")
+    assert (told["file"], told["value"]) == (held.files[0].name, "100")
+    tried = office.desk.deliver(whole, kind=Kind.TEST)
+    assert tried.reason == (
+        "Dry run: nothing was published. As an update it would be held: the file says it has 100 "
+        "records, and 99 are in it. Was the export cut off? Withdraw it and export again; "
+        "release it if the file's own count is wrong."
+    )
+    assert tried.hold is None
     true = office.ipas.marks(*office.everything()[:99], root=counted(99))
     assert office.desk.deliver(true, kind=FULL).receipt.vanished == 1
 
