@@ -42,8 +42,11 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        said, own = _said_id(scope), secrets.token_hex(8)
+        request_id = said or own
         scope["requestId"] = request_id
+        # A caller may say the same of many requests; what an office is told must tell them apart.
+        scope["receiptId"] = f"{said}.{own}" if said else own
         headers = [*self._headers, (b"x-request-id", request_id.encode())]
         without_body = scope["method"] == "HEAD"
         if without_body:
@@ -83,11 +86,11 @@ class Envelope:
             self._metrics.observe(route, status, perf_counter() - since)
 
 
-def _request_id(scope: Scope) -> str:
+def _said_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value.decode())
-    return secrets.token_hex(8)
+    return ""
 
 
 def _where(exc: Exception) -> str:

@@ -48,7 +48,14 @@ NAMED = operation(
         "The records one answer held, and those it took back",
     ),
     *("400", "401", "403", "404", "406"),
-    parameters=[OFFICE, path_parameter("requestId", "`requestId` of a receipt", STRING)],
+    parameters=[
+        OFFICE,
+        path_parameter(
+            "requestId",
+            "`requestId` of a receipt: what the reader sent as `X-Request-Id`, and more",
+            STRING,
+        ),
+    ],
 )
 USAGE = operation(
     json_answer(reference("UsageList"), "How much each third party read of each right"),

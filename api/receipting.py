@@ -84,7 +84,7 @@ def _receipt(
     grant = access.grants.get(space)
     return Receipt(
         microseconds(service.clock()),
-        request.scope.get("requestId", ""),
+        request.scope.get("receiptId", ""),
         access.clientId,
         access.thirdParty or "",
         office,

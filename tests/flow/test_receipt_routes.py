@@ -43,9 +43,18 @@ def test_an_office_sees_who_read_its_records_newest_first(read: Any) -> None:
     found = callers.get(f"{PATH}?recordId={other}", AUTHORIZER).json()["items"]
     assert [item["route"] for item in found] == ["page"]
     assert len(callers.get(f"{PATH}?recordId={one}", AUTHORIZER).json()["items"]) == 2
-    # All of this file's requests have one identifier.
     named = callers.get(f"{PATH}/{newest['requestId']}", AUTHORIZER).json()
-    assert named == {"records": sorted([one, other]), "retracted": []}
+    assert named == {"records": [one], "retracted": []}
+
+
+def test_a_reader_that_gives_all_its_requests_one_identifier_mixes_no_receipts(read: Any) -> None:
+    callers, one, other = read
+    items = callers.get(PATH, AUTHORIZER).json()["items"]
+    ids = [item["requestId"] for item in items]
+    assert all(name.startswith("the-same-one.") for name in ids)
+    named = [callers.get(f"{PATH}/{name}", AUTHORIZER).json()["records"] for name in ids]
+    assert named == [[one], sorted([one, other])]
+    assert callers.get(f"{PATH}/the-same-one", AUTHORIZER).status_code == 404
 
 
 def test_periods_are_days_and_end_with_the_last_one(read: Any) -> None:
