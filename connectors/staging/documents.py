@@ -7,6 +7,7 @@ written is ``parts``.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -64,11 +65,15 @@ class Part:
 
 @dataclass(slots=True)
 class PartReport:
-    """What one part held; counts of records, and what only the whole delivery can judge."""
+    """What one part held; counts of records, and what only the whole delivery can judge.
+
+    ``unknown_in`` is the document each unknown element was met in first.
+    """
 
     read: int = 0
     rejected: int = 0
     unknown: Unknown = field(default_factory=dict)
+    unknown_in: dict[str, str] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
     declared: int | None = None
 
@@ -96,8 +101,13 @@ class DocumentReader:
         Raises:
             DeliveryError: not one record could be taken, or the document is not complete.
         """
-        before = self.report.read
-        self._take_all(source)
+        before, met = self.report.read, len(self.report.unknown)
+        try:
+            self._take_all(source)
+        finally:
+            # What is new stands at the end; most documents have nothing new.
+            for path in islice(reversed(self.report.unknown), len(self.report.unknown) - met):
+                self.report.unknown_in[path] = self.file
         self._compare_with_declared(self.report.read - before)
 
     def _take_all(self, source: BinaryIO) -> None:

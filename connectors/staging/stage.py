@@ -189,6 +189,7 @@ def _add(total: PartReport, report: PartReport) -> None:
         total.declared = (total.declared or 0) + report.declared
     for path, (count, line) in report.unknown.items():
         total.unknown.setdefault(path, [0, line])[0] += count
+        total.unknown_in.setdefault(path, report.unknown_in[path])
 
 
 def _note_whole_delivery(
@@ -204,9 +205,11 @@ def _note_whole_delivery(
     for path, (count, line) in sorted(total.unknown.items()):
         name = path.rpartition("/")[2]
         what = "text" if name == "text()" else "attribute" if name[0] == "@" else "element"
-        message = f"The {what} {path} is not known; it occurs {count:,} times."
+        times = "once" if count == 1 else f"{count:,} times"
+        message = f"The {what} {path} is not known; it occurs {times}."
+        file = total.unknown_in[path]
         notes.note(
-            UNKNOWN_ELEMENT, file=first, line=line, elementPath=path, value=path, message=message
+            UNKNOWN_ELEMENT, file=file, line=line, elementPath=path, value=path, message=message
         )
     for name, paths in attachments.items():
         for path in paths:

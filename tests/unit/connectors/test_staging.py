@@ -110,3 +110,12 @@ def test_a_reference_that_is_not_declared_costs_its_record_only(tmp_path: Path) 
     assert (result.read, result.rejected, len(rows(result))) == (2, 1, 1)
     (finding,) = (row for row in findings(result) if row["ruleCode"] == "ALL.PKG.004")
     assert "&aacute; is not declared" in finding["message"]
+
+
+def test_an_unknown_element_is_told_with_the_document_it_stands_in(tmp_path: Path) -> None:
+    odd = one(2).replace("<TradeMark>", "<TradeMark>\n<Shade>red</Shade>")
+    archive = file(tmp_path, "a.zip", {"1.xml": one(1), "2.xml": odd, "3.xml": odd})
+    result = staged(tmp_path, file(tmp_path, "0.xml", one(0)), archive)
+    (found,) = [finding for finding in findings(result) if finding["ruleCode"] == "ALL.PKG.015"]
+    assert (found["file"], found["elementPath"]) == ("a.zip!2.xml", "Shade")
+    assert found["message"] == "The element Shade is not known; it occurs 2 times."
