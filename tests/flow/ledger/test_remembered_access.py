@@ -12,8 +12,11 @@ from connectors.ledger import Access, Client, Ledger, access
 from connectors.ledger.commits import Commits
 from ipregister.errors import StoreError
 from ipregister.model import Right
+from ipregister.profiles import load_profile
 
-AT = datetime(2026, 3, 4, 23, 59, 58, tzinfo=UTC)
+AT = datetime(2026, 3, 4, 16, 59, 58, tzinfo=UTC)
+"""Two seconds before midnight in Phnom Penh."""
+
 SECOND = timedelta(seconds=1)
 HASH = sha256(b"an access token").digest()
 REVOKED = "UPDATE clients SET revoked_at = 1"
@@ -79,7 +82,8 @@ def test_a_token_ends_while_it_is_remembered(ledger: Ledger, client: Client, clo
 
 
 def test_a_day_ends_while_it_is_remembered(ledger: Ledger, client: Client, clock: Clock) -> None:
-    ledger.authorizations.set("KH", "Ann", {Right.PATENTS: ()}, AT.date(), AT, "Sok")
+    today = load_profile("KH").day_of(AT)
+    ledger.authorizations.set("KH", "Ann", {Right.PATENTS: ()}, today, AT, "Sok")
     assert _seen(ledger, AT + SECOND).grants
     assert not _seen(ledger, AT + 2 * SECOND).grants
     assert _seen(ledger, AT).grants  # a clock that is set back
