@@ -10,6 +10,7 @@ from functools import cache, partial
 from pathlib import Path
 from time import perf_counter
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -25,7 +26,7 @@ from ipregister.deliveries import Kind
 from ipregister.mapping import RecordMapping, mapping_for
 from ipregister.model import Right, load_tables
 from ipregister.profiles import Override, load_profile
-from ipregister.quality import Severity, rules_for
+from ipregister.quality import Severity, load_rules, rules_for
 
 SAME_NUMBER_TWICE, SUPERSEDED_IN_UPDATE = "ALL.UNQ.001", "ALL.UNQ.006"
 OUTDATED, UNKNOWN_REMOVAL = "ALL.CNS.019", "ALL.CNS.020"
@@ -161,7 +162,7 @@ def collect_findings(
         if not files:
             pq.write_table(FINDINGS.empty_table(), unfinished)
         else:
-            con.execute(f"CREATE VIEW found AS SELECT * FROM {parquet(files)}")
+            _leave_out_echoes(con, files)
             known = [path for path in earlier if path.exists()]
             con.execute(
                 f"""
@@ -194,6 +195,34 @@ def collect_findings(
     unfinished.replace(target)
     reach("findings.named")
     return {str(severity): int(count) for severity, count in counts}
+
+
+def _leave_out_echoes(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
+    """Make ``found``: all findings, but those that call missing what another one cannot read.
+
+    A finding stays that is graver, or knows the value. The line tells apart two versions of a
+    record in one file.
+    """
+    con.execute("CREATE TEMP TABLE wanted (ruleCode VARCHAR, plain VARCHAR)")
+    wanted = [(rule.code, path) for rule in load_rules() for path in rule.wanted]
+    con.executemany("INSERT INTO wanted VALUES (?, ?)", wanted)
+    told = ", ".join(literal(r.code) for r in load_rules() if r.raised_by == "normalisation")
+    con.execute(
+        rf"""
+        CREATE TEMP VIEW read AS SELECT *,
+            list_position(['info', 'warning', 'error', 'critical'], severity) AS gravity
+        FROM {parquet(files)};
+        CREATE TEMP VIEW found AS
+        SELECT f.* EXCLUDE (gravity) FROM read f
+        WHERE f.suggestedValue IS NOT NULL OR NOT EXISTS (
+            SELECT 1 FROM wanted w, read t
+            WHERE w.ruleCode = f.ruleCode AND t.ruleCode IN ({told})
+              AND t.recordId = f.recordId AND t.file = f.file
+              AND regexp_replace(t.field, '\[[0-9]+\]', '', 'g') = w.plain
+              AND starts_with(t.field, regexp_extract(f.field, '^.*\]'))
+              AND t.gravity >= f.gravity AND COALESCE(t.line >= f.line, TRUE))
+        """
+    )
 
 
 def _located(batches: Iterator[pa.RecordBatch], mapping: RecordMapping) -> Iterator[pa.RecordBatch]:

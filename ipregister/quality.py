@@ -57,7 +57,8 @@ class Rule(BaseModel):
     violates. With ``each`` the predicate sees one element of that list as ``item``.
     ``scope: set`` allows window functions over the delivery. ``$as_of`` is the date the
     delivery was received. ``message`` and ``suggest`` describe one finding: ``{expression}``
-    in a message is any SQL expression, ``suggest`` is one.
+    in a message is any SQL expression, ``suggest`` is one. ``asksFor`` are the values whose
+    absence the rule tells, where that is not ``field``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -73,6 +74,7 @@ class Rule(BaseModel):
     )
     scope: Literal["record", "set"] = "record"
     each: str | None = None
+    asks_for: tuple[str, ...] | None = Field(default=None, alias="asksFor")
     violation: str | None = None
     message: str | None = None
     suggest: str | None = None
@@ -85,6 +87,13 @@ class Rule(BaseModel):
         if self.raised_by != "predicate" and self.violation:
             raise ValueError(f"{self.code}: {self.raised_by} rules have no predicate")
         return self
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Return the values the rule says are missing: none, if it says something else."""
+        if self.raised_by != "predicate" or self.dimension is not Dimension.COMPLETENESS:
+            return ()
+        return (self.field or "",) if self.asks_for is None else self.asks_for
 
     @property
     def dimension(self) -> Dimension:

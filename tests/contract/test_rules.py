@@ -166,3 +166,26 @@ def test_the_page_about_the_rules_is_current():
     page = (ROOT / "docs" / "quality-rules.md").read_text("utf-8")
     # If not: python -m ipregister.rule_catalogue > docs/quality-rules.md
     assert page == render(load_rules())
+
+
+def test_what_a_rule_asks_for_is_a_field_of_its_table() -> None:
+    def has(path: str, field: pa.Field) -> bool:
+        for name in path.split("."):
+            kind = field.type
+            while pa.types.is_list(kind):
+                kind = kind.value_type
+            if not pa.types.is_struct(kind) or kind.get_field_index(name) < 0:
+                return False
+            field = kind.field(name)
+        return True
+
+    for right in Right:
+        table = pa.field("row", pa.struct(list(staged_schema(right))))
+        wanted = {path for rule in rules_for(right) for path in rule.wanted}
+        assert wanted
+        assert {path for path in wanted if not has(path, table)} == set()
+    assert not has("applicants.nobody", table)
+
+
+def test_only_rules_about_absence_ask_for_something() -> None:
+    assert all(not rule.asks_for or ".CMP." in rule.code for rule in load_rules())

@@ -1,0 +1,77 @@
+"""One mistake is one finding: what cannot be read is not called missing as well."""
+
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from connectors.checking import check, collect_findings
+from connectors.staging.stage import StagedFile
+from ipregister.model import Right
+
+DOMESTIC = (Path(__file__).parents[2] / "fixtures/kh/trademarks/domestic.xml").read_text("utf-8")
+NO_IMAGE = "ALL.PKG.011"  # the fixture's image is not beside it
+NAMES = "<ApplicantDetails>"
+PRIORITY = "<Priority><PriorityCountryCode>SG</PriorityCountryCode>{}</Priority>"
+BAD_DATE = "<PriorityNumber>1</PriorityNumber><PriorityDate>2019-03-41</PriorityDate>"
+
+
+def codes(tmp_path: Path, text: str) -> list[str]:
+    path = tmp_path / "a.xml"
+    path.write_text(text, "utf-8")
+    file = StagedFile("a.xml", hashlib.sha256(path.read_bytes()).hexdigest(), path)
+    at = datetime(2026, 10, 1, tzinfo=UTC)
+    checked = check("KH", Right.TRADEMARKS, [file], tmp_path / "staging", at=at)
+    collect_findings(checked, tmp_path / "found.parquet")
+    found = pq.read_table(tmp_path / "found.parquet")["ruleCode"].to_pylist()
+    return sorted(code for code in found if code != NO_IMAGE)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("<ApplicationDate>2019-05-02", "<ApplicationDate>2019-05-42", ["ALL.CNF.002"]),
+        ("<ApplicationDate>2019-05-02", "<ApplicationDate>-", ["ALL.CMP.016"]),
+        ("<PublicationDate>2019-07-26", "<PublicationDate>2562-07-26", ["ALL.CNF.003"]),
+        ("<ClassNumber>30", "<ClassNumber>46", ["TM.CNF.001"]),
+        ("<MarkFeature>Combined", "<MarkFeature>-", ["ALL.CMP.016"]),
+        # Graver: it keeps the record from third parties, or is an error.
+        (">Registered</wo:MarkCurrent", ">-</wo:MarkCurrent", ["ALL.CMP.003", "ALL.CMP.016"]),
+        ("<AddressCountryCode>KH", "<AddressCountryCode>QQ", ["ALL.CMP.006", "ALL.CNF.004"]),
+        # It knows the date, from the event.
+        ("<RegistrationDate>2020", "<RegistrationDate>20-20", ["ALL.CMP.010", "ALL.CNF.002"]),
+        # It says what stands for the number.
+        (
+            "<ApplicationNumber>KH/90001/2019",
+            "<ApplicationNumber>-",
+            ["ALL.CMP.016", "ALL.CMP.019"],
+        ),
+        # The number of another priority, which nobody wrote.
+        (
+            NAMES,
+            f"<PriorityDetails>{PRIORITY.format(BAD_DATE)}</PriorityDetails>{NAMES}",
+            ["ALL.CNF.002"],
+        ),
+        (
+            NAMES,
+            f"<PriorityDetails>{PRIORITY.format(BAD_DATE)}{PRIORITY.format('')}</PriorityDetails>{NAMES}",
+            ["ALL.CMP.021", "ALL.CMP.022", "ALL.CNF.002"],
+        ),
+    ],
+)
+def test_what_cannot_be_read_is_not_told_as_missing(
+    tmp_path: Path, right: str, wrong: str, told: list[str]
+) -> None:
+    assert right in DOMESTIC
+    assert codes(tmp_path, DOMESTIC.replace(right, wrong, 1)) == told
+
+
+def test_a_later_version_without_the_value_is_told(tmp_path: Path) -> None:
+    start, end = "<TransactionContentDetails>", "</TransactionContentDetails>"
+    record = DOMESTIC[DOMESTIC.index(start) : DOMESTIC.index(end) + len(end)]
+    unreadable = record.replace("<ExpiryDate>2029-05-02", "<ExpiryDate>2029-05-42")
+    without = record.replace("<ExpiryDate>2029-05-02</ExpiryDate>", "")
+    found = codes(tmp_path, DOMESTIC.replace(record, f"{unreadable}\n{without}"))
+    assert found == ["ALL.CMP.011", "ALL.CNF.002"]
