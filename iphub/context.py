@@ -6,6 +6,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
+from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -60,6 +61,14 @@ def _somebody(value: str) -> str:
 ByOption = Annotated[
     str, typer.Option("--by", help="Who decides; kept in the ledger.", callback=_somebody)
 ]
+
+
+def whoever_runs_this() -> str:
+    """Return the name the ledger gives an actor who says none."""
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container's user often is a number only; the type is Python's
+        return f"uid {os.getuid()}"
 
 
 def settings(home: Path, **given: Any) -> Settings:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Callable
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,13 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.ledger import Client
+from iphub.context import whoever_runs_this
 from iphub.output import Format, emit
 from ipregister.errors import InvalidRequest
 
 ActorOption = Annotated[
     str,
     typer.Option(
-        "--by", default_factory=getuser, help="Who does it; kept in the ledger.", show_default="you"
+        "--by",
+        default_factory=whoever_runs_this,
+        help="Who does it; kept in the ledger.",
+        show_default="you",
     ),
 ]
 

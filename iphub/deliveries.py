@@ -5,7 +5,6 @@ What a person decides about one delivery is ``decisions``.
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +24,7 @@ from iphub.context import (
     RightOption,
     open_hub,
     settings,
+    whoever_runs_this,
     yield_to_readers,
 )
 from iphub.output import DONE, FINDINGS, Format, emit, progress
@@ -67,7 +67,7 @@ def submit(
             DeliveredFile(path.name, file.sha256, file.bytes) for path, file in landed
         )
         package = Package(office, right, kind, Channel.LOCAL, delivered)
-        delivery = submit_package(hub.ledger, package, at=datetime.now(UTC), by=getuser())
+        delivery = submit_package(hub.ledger, package, at=datetime.now(UTC), by=whoever_runs_this())
     emit(delivery.document(), lambda out: one_line(out, delivery), format)
 
 

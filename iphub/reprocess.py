@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from iphub.context import AnyOfficeOption, FormatOption, HomeOption, open_hub
+from iphub.context import AnyOfficeOption, FormatOption, HomeOption, open_hub, whoever_runs_this
 from iphub.output import Format, emit, progress
 from ipregister.model import Right
 from pipelines.rederived import Reprocessed
@@ -31,7 +30,7 @@ def reprocess(
             for each in hub.register.offices(wanted):
                 if office in (None, each):
                     done += read_again(
-                        hub, each, wanted, by=getuser(), clock=lambda: datetime.now(UTC)
+                        hub, each, wanted, by=whoever_runs_this(), clock=lambda: datetime.now(UTC)
                     )
     emit({"items": [asdict(each) for each in done]}, lambda out: _say(out, done), format)
 

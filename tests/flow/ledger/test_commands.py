@@ -229,3 +229,14 @@ def test_the_history_is_narrowed_as_the_api_narrows_it(command: Command, home: P
     assert days("--state", "rejected", "--state", "received", "--limit", "2") == ["06", "05"]
     assert days("--since", "2026-03-05") == ["06", "05"]
     assert days("--since", "2026-03-05T00:00:01Z") == ["06"]
+
+
+def test_a_user_without_a_name_is_a_number_in_the_ledger(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 2_000_000_000)
+    command("third-party", "add", "Ann")
+    decided = command("authorization", "set", *PAIR, "--rights", "trademarks")
+    assert decided["setBy"] == "uid 2000000000"
