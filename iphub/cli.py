@@ -109,6 +109,14 @@ def _hub(
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(NEW_OBJECTS)
-    from iphub.context import run
+    from iphub.output import progress
+    from iphub.stopping import STOPPED, Stopped, stop_on_signals
 
-    run(app)
+    stop_on_signals()
+    try:
+        from iphub.context import run
+
+        run(app)
+    except Stopped:
+        progress.print(STOPPED)
+        raise

@@ -29,6 +29,7 @@ from connectors.views import prepare_views
 from iphub.context import HomeOption, settings
 from iphub.guarded_http import GuardedHttp
 from iphub.output import DONE, FAILED, Format, emit, progress
+from iphub.stopping import Stopped, take_your_time
 from ipregister.model import load_tables
 
 KEEP_ALIVE_SECONDS = 30
@@ -61,8 +62,11 @@ def serve(
     progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
     if format is Format.JSON:
         emit({"url": address, "workers": workers}, lambda _: None, format)
+    take_your_time()
     try:
         run(host, port, workers)
+    except Stopped as exc:
+        raise typer.Exit(DONE) from exc  # after the last answer; it was asked to
     except SystemExit as exc:
         # The server's codes are its own: 3 for a port that is taken would be wrong usage here.
         raise typer.Exit(FAILED if exc.code else DONE) from exc

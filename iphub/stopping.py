@@ -1,9 +1,10 @@
 """Ctrl-C and SIGTERM: what stops a command that works for long, and what it started.
 
-Dagster takes both signals for the length of a run and looks at them between its steps only;
-ours is one step, so a large delivery could not be stopped for minutes. Started in the background
-of a script, where Ctrl-C is ignored, it has SIGTERM ignored, too. It leaves signals alone in
-any thread but the main one.
+A command raises ``Stopped`` where it is, so that what it made for itself is removed. Dagster takes
+both signals for the length of a run and looks at them between its steps only; ours is one step,
+so a large delivery could not be stopped for minutes. Started in the background of a script,
+where Ctrl-C is ignored, it has SIGTERM ignored, too. It leaves signals alone in any thread but
+the main one.
 """
 
 import os
@@ -12,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from select import select
 from types import FrameType
 from typing import TypeVar
 
@@ -21,8 +23,39 @@ T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
+STOPPED = "Stopped. Nothing is lost: give the same command again."
+
+TIDY_SECONDS = 3.0
+"""What a command may take to remove what it has not finished; the next one or the night does it
+otherwise."""
+
 STOP_SECONDS = 30.0
 """What Dagster may take to end its own children before we insist."""
+
+
+class Stopped(SystemExit):
+    """Somebody stopped this command; it ends as if the signal had ended it."""
+
+
+def stop_on_signals() -> None:
+    """Raise ``Stopped`` at the first signal, so that what is unfinished is removed.
+
+    Python hears of a signal between its own steps only, and a query or a fold is one step: a
+    process that is still there after ``TIDY_SECONDS``, or at a second signal, ends at once. A
+    signal that was ignored when we started stays ignored.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    threading.Thread(target=_insist, args=(reader,), daemon=True, name="insists").start()
+    for number in SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _stop)
+
+
+def take_your_time() -> None:
+    """Let what is served be served to its end, however long that takes after a signal."""
+    signal.set_wakeup_fd(-1)
 
 
 def stoppable(work: Callable[[], T]) -> T:
@@ -55,6 +88,7 @@ def asked_to_stop() -> threading.Event:
     Call it before children start: what we catch, they get back in its default form, even where
     we were started in the background with Ctrl-C ignored.
     """
+    take_your_time()
     stopped = threading.Event()
     for number in SIGNALS:
         signal.signal(number, lambda *_: stopped.set())
@@ -71,6 +105,18 @@ def stop_children(children: Sequence[subprocess.Popen[bytes]]) -> None:
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    raise Stopped(128 + number)
+
+
+def _insist(reader: int) -> None:
+    number = os.read(reader, 1)[0]
+    select([reader], [], [], TIDY_SECONDS)
+    progress.show_cursor()
+    progress.print(STOPPED)
+    os._exit(128 + number)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:

@@ -11,6 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from connectors.hub import Hub
+from connectors.settings import Settings
+from iphub.stopping import STOPPED
+
+IPHUB = str(Path(sys.executable).with_name("iphub"))
+
 WORKING = """
 import time
 import dagster as dg
@@ -80,6 +86,40 @@ def test_a_signal_ends_a_run_in_the_midst_of_a_step(number: int, ignoring: bool,
     assert process.stdout.readline() == "working\n"
 
     assert stopped(process, number) == code
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_command_that_is_stopped_removes_what_it_had_begun(
+    number: int, code: int, tmp_path: Path
+) -> None:
+    hub = Hub.create(Settings(home=tmp_path / "hub"))
+    package = tmp_path / "package.xml"
+    os.mkfifo(package)
+    lane = ["--office", "KH", "--right", "trademarks", "--kind", "update"]
+    command = [IPHUB, "submit", str(package), *lane, "--home", str(tmp_path / "hub")]
+    process = start(*command, ignoring=False)
+    with package.open("wb") as slow:
+        slow.write(b"<Transaction>")
+        slow.flush()
+        while not list(hub.landing.root.glob(".arriving-*")):
+            time.sleep(0.01)
+        time.sleep(0.5)  # it waits for the rest by now
+        process.send_signal(number)
+        _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, said.strip()) == (code, STOPPED)
+    assert not list(hub.landing.root.glob(".arriving-*"))
+    hub.close()
+
+
+def test_a_query_that_does_not_hear_is_stopped_all_the_same(tmp_path: Path) -> None:
+    Hub.create(Settings(home=tmp_path / "hub")).close()
+    # Not a join by equal values, which would take a moment.
+    pairs = (
+        "SELECT count(*) FROM range(1000000) a, range(1000000) b WHERE a.range * b.range % 7 = 9"
+    )
+    process = start(IPHUB, "query", pairs, "--home", str(tmp_path / "hub"), ignoring=False)
+    time.sleep(5)
+    assert stopped(process, signal.SIGINT) == 130
 
 
 def test_work_that_ends_by_itself_answers_or_fails_as_without_us() -> None:
