@@ -12,10 +12,11 @@ from connectors.digest import digest_of
 from connectors.gate import Gate
 from connectors.hub import Home, ledger_url
 from connectors.ledger import Ledger
+from connectors.receipts.sealing import seal_days
 from connectors.register.store import RegisterStore
 from connectors.serving_store import ServingStore
 from connectors.views import prepare_views, used_views
-from iphub.context import FormatOption, HomeOption, open_hub, settings
+from iphub.context import FormatOption, HomeOption, open_hub, settings, whoever_runs_this
 from iphub.output import Format, emit, progress
 
 
@@ -69,13 +70,18 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
 
 
 def maintain(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -> None:
-    """Fold, compact, vacuum and sweep now what Dagster does every night; beside all other work."""
+    """Do now what Dagster does every night: fold, vacuum, sweep, seal access receipts.
+
+    Beside all other work.
+    """
     from pipelines.maintenance import maintain as maintain_stores
     from pipelines.running import forget_old_runs
 
     with open_hub(home) as hub, progress.status("Folding, compacting, sweeping …"):
-        done = maintain_stores(hub, at=datetime.now(UTC))
-        runs = forget_old_runs(hub, datetime.now(UTC))
+        at = datetime.now(UTC)
+        done = maintain_stores(hub, at=at)
+        sealed = seal_days(hub.home.receipts, hub.ledger, at=at, by=whoever_runs_this())
+        runs = forget_old_runs(hub, at)
     document = {
         "folded": [f"{office}.{right}" for office, right in done.folded],
         "vacuumed": done.vacuumed,
@@ -84,12 +90,14 @@ def maintain(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT)
         "notifications": done.notifications,
         "views": done.views,
         "runs": runs,
+        "sealed": sealed,
     }
     told = (
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
         f"{done.swept.leftovers + done.swept.arrivals} unfinished files and the work of "
         f"{done.swept.deliveries} ended deliveries swept, {done.tokens} tokens and "
         f"{done.notifications} notifications forgotten, "
-        f"{done.views} unused views and {runs} runs of more than 90 days ago removed."
+        f"{done.views} unused views and {runs} runs of more than 90 days ago removed; "
+        f"{len(sealed)} days of access receipts sealed."
     )
     emit(document, lambda out: out.print(told), format)

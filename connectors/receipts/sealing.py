@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.alone import in_turn
 from connectors.ledger import Ledger
 from connectors.receipts.journal import day_of, journals, read_journal
 from connectors.receipts.tables import tables_of
@@ -44,15 +45,17 @@ class BrokenSeal:
 def seal_days(root: Path, ledger: Ledger, *, at: datetime, by: str) -> list[str]:
     """Seal every day that is over; return the names of the new seals.
 
-    May run beside writers and readers, and again after a crash at any point.
+    May run beside writers, readers and another one that seals, and again after a crash at any
+    point.
     """
-    finish_seals(root, ledger, at=at, by=by)
-    days: dict[str, list[Path]] = defaultdict(list)
-    for journal in open_journals(root):
-        if day_of(journal) + timedelta(days=1) + GRACE <= at:
-            days[f"{day_of(journal):%Y-%m-%d}"].append(journal)
-    made = [_seal(root, day, found) for day, found in sorted(days.items())]
-    finish_seals(root, ledger, at=at, by=by)
+    with in_turn(root.parent, "seals"):
+        finish_seals(root, ledger, at=at, by=by)
+        days: dict[str, list[Path]] = defaultdict(list)
+        for journal in open_journals(root):
+            if day_of(journal) + timedelta(days=1) + GRACE <= at:
+                days[f"{day_of(journal):%Y-%m-%d}"].append(journal)
+        made = [_seal(root, day, found) for day, found in sorted(days.items())]
+        finish_seals(root, ledger, at=at, by=by)
     return made
 
 

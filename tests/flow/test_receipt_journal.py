@@ -1,21 +1,31 @@
 """Access receipts on disk: journals, seals, and the questions an office asks of them."""
 
+import json
 import resource
 import shutil
 import signal
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.columns import microseconds
-from connectors.receipts import reading
+from connectors.receipts import reading, sealing
 from connectors.receipts.journal import Journal, Receipt, Route, cursor_digest, read_journal
 from connectors.receipts.reading import Asked, Receipts
 from connectors.receipts.sealing import broken_seals, open_journals, seal_days, seals
 from connectors.receipts.snapshots import keep_contents
+from connectors.receipts.tables import tables_of
+from connectors.settings import Settings
+from iphub.cli import app
 from ipregister.errors import StoreError
 from ipregister.model import Right
 
@@ -237,6 +247,35 @@ def test_a_late_journal_of_a_sealed_day_gets_a_seal_of_its_own(
     late.close()
     assert seal_days(journal.root, ledger, at=THURSDAY, by="test") == ["2026-11-23.2"]
     assert len(Receipts(journal.root).find(Asked("KH"), limit=10)) == 2
+
+
+def test_two_that_seal_at_once_make_one_seal(
+    journal: Journal, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal.append(read("A"))
+
+    def slowly(*what: Any) -> Any:
+        time.sleep(0.3)
+        return tables_of(*what)
+
+    monkeypatch.setattr(sealing, "tables_of", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        seal = partial(seal_days, journal.root, ledger, at=THURSDAY, by="test")
+        done = [each.result() for each in [pool.submit(seal), pool.submit(seal)]]
+    assert sorted(done) == [[], ["2026-11-23.1"]]
+    assert list(broken_seals(journal.root, ledger)) == []
+
+
+def test_a_hub_without_dagster_seals_with_its_maintenance(tmp_path: Path) -> None:
+    hub = Hub.create(Settings(home=tmp_path / "hub"))
+    journal, day = Journal(hub.home.receipts), datetime.now(UTC) - timedelta(days=3)
+    journal.append(read("A", at=day))
+    journal.close()
+    said = CliRunner().invoke(app, ["maintain", "--home", str(hub.home.root), "--format", "json"])
+    assert json.loads(said.stdout)["sealed"] == [f"{day:%Y-%m-%d}.1"]
+    assert open_journals(hub.home.receipts) == []
+    assert list(broken_seals(hub.home.receipts, hub.ledger)) == []
+    hub.close()
 
 
 def test_a_day_sealed_by_a_clock_that_was_ahead_goes_on(journal: Journal, ledger: Ledger) -> None:
