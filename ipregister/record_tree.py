@@ -63,7 +63,7 @@ class Level:
         self.row, self.lines = row, lines
         self.parent, self.name, self.is_item = parent, name, is_item
         self.around = around
-        self.told: dict[str, tuple[Level, int]] | None = None
+        self.told: dict[str, tuple[dict[str, Any], int]] | None = None
 
     def has_been_told(self, name: str, item: Row, by: "Level") -> bool:
         """Tell whether the list ``name`` has this item from elsewhere than the open object ``by``.
@@ -76,9 +76,11 @@ class Level:
         if by is self:
             return name in told and item in known
         last, before = told.get(name, (None, 0))
-        if last is not by:
+        # Its lines stand for the object: a level in here would be part of a cycle, and the whole
+        # record would stay in memory until somebody looks for cycles.
+        if last is not by.lines:
             before = len(known)
-            told[name] = by, before
+            told[name] = by.lines, before
         return bool(before) and item in known[:before]
 
     def begin_further(self) -> None:

@@ -89,7 +89,11 @@ def stage(
     attachments: dict[str, list[str]] = {}
     book = FindingBook(load_profile(office).rules)
     total = PartReport()
-    with PartWriter(directory, right, 0, book) as notes, closing(_LastOpened()) as opened:
+    with (
+        cycle_collector_paused(),
+        PartWriter(directory, right, 0, book) as notes,
+        closing(_LastOpened()) as opened,
+    ):
         for file in files:
             try:
                 delivered = opened.file(file).delivered

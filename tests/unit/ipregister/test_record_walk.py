@@ -1,6 +1,7 @@
 """The walk over one record: text, attributes, mark-up, nesting, and shapes nobody foresaw."""
 
 import datetime as dt
+import gc
 from typing import Any
 from xml.etree import ElementTree
 
@@ -11,6 +12,7 @@ from ipregister import elements
 from ipregister.mapping import RecordMapping
 from ipregister.model import Right
 from ipregister.profiles import Format
+from ipregister.record_tree import Level
 
 ELEMENTS: dict[str, Any] = {
     "Number": [{"field": "applicationNumber"}],
@@ -52,6 +54,23 @@ def test_the_same_name_at_another_place_is_another_thing() -> None:
     row, unknown = read("<Mark><Bag><Number>2</Number></Bag><Number>1</Number></Mark>")
     assert (row["applicationNumber"], row["registrationNumber"]) == ("1", "2")
     assert unknown == {}
+
+
+def test_a_record_is_freed_without_a_look_for_cycles() -> None:
+    """That look is paused while a delivery is read: what waits for it stays in memory."""
+    gc.collect()
+    gc.disable()
+    try:
+        read("<Mark><Publication><Day>2024-02-29</Day><Day>2024-03-01</Day></Publication></Mark>")
+        # The format that was compiled for it is one big cycle, and no list of values.
+        gc.set_debug(gc.DEBUG_SAVEALL)
+        gc.collect()
+        left = [each for each in gc.garbage if isinstance(each, Level)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
+    assert left == []
 
 
 def test_one_element_tells_of_two_lists() -> None:
