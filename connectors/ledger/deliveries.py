@@ -99,7 +99,7 @@ class Deliveries:
             counter = f"delivery:{office}:{at:%Y%m%d}"
             number = next_numbers(connection, counter, 1)
             if state not in _WITHOUT_EFFECT and (first := _taken(connection, content)):
-                state, reason = State.DUPLICATE, f"same content as delivery {first}"
+                state, reason = State.DUPLICATE, _same_as(connection, first)
             delivery_id = f"{office}-{at:%Y%m%d}-{number:04d}"
             row: dict[str, Any] = {
                 "delivery_id": delivery_id,
@@ -279,3 +279,26 @@ def _taken(connection: Connection, content: str) -> str | None:
         )
     )
     return found
+
+
+def _same_as(connection: Connection, first: str) -> str:
+    """Return what an office reads of a duplicate: of what came since, nothing is taken back."""
+    c, earlier = deliveries.c, one(connection, first)
+    since = connection.scalar(
+        select(c.delivery_id)
+        .where(
+            c.office == earlier.office,
+            c.right == earlier.right,
+            c.state.in_((State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS)),
+            c.received_at > earlier.receivedAt,
+            c.reverted_at.is_(None),
+        )
+        .order_by(c.received_at.desc())
+        .limit(1)
+    )
+    if since is None:
+        return f"same content as delivery {first}"
+    return (
+        f"same content as delivery {first}; what came after it, last {since}, stays as it is. "
+        f"Revert that to go back to {first}, or export again what should be new"
+    )

@@ -336,15 +336,6 @@ def test_the_last_of_a_number_counts_in_an_update(desk: Any, ipas: Any) -> None:
     assert [word["text"] for word in words] == ["OTHER"]
 
 
-def test_the_same_file_again_is_a_duplicate_whatever_its_name(desk: Any, ipas: Any) -> None:
-    document = ipas.marks(ipas.mark())
-    first = desk.deliver(document, names=("KH_20261101.xml",))
-    again = desk.hand_in(document, names=("KH_20261102.xml",))
-    assert (again.state, again.receipt) == (State.DUPLICATE, None)
-    assert again.reason == f"same content as delivery {first.deliveryId}"
-    assert desk.hub.ledger.leases.waiting() == []
-
-
 def test_the_test_lane_tells_everything_and_publishes_nothing(desk: Any, ipas: Any) -> None:
     desk.deliver(ipas.marks(ipas.mark()))
     before = desk.served_bytes()
