@@ -26,7 +26,8 @@ from ipregister.errors import StoreError
 SYNC_SECONDS = 1.0
 """How long written receipts may wait for the disk; an fsync per answer would cost more than it."""
 
-DAY = 86_400_000_000
+SECOND = 1_000_000
+DAY = 86_400 * SECOND
 """Microseconds; days are of UTC, so all of them are as long."""
 
 _FRAME = struct.Struct(">II")
@@ -86,7 +87,7 @@ class Journal:
         """Write below ``root``; a file is made with the first receipt of a day."""
         self.root = root
         self._lock = threading.Lock()
-        self._day = -1
+        self._day = self._looked = -1
         self._descriptor = -1
         self._size = 0
         self._sync: threading.Timer | None = None
@@ -120,9 +121,10 @@ class Journal:
             self._close()
 
     def _open(self, at: int) -> None:
-        day = at // DAY
+        day, second = at // DAY, at // SECOND
         # A clock that was ahead for a while may have had this day sealed and the file removed.
-        if day == self._day and os.fstat(self._descriptor).st_nlink:
+        if day == self._day and (second == self._looked or os.fstat(self._descriptor).st_nlink):
+            self._looked = second
             return
         self._close()
         folder = journals(self.root)
@@ -131,7 +133,7 @@ class Journal:
         name = f"{from_microseconds(at):%Y-%m-%d}"
         path = folder / f"{name}.{os.getpid()}-{secrets.token_hex(4)}"
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o600)
-        self._day, self._size = day, 0
+        self._day, self._looked, self._size = day, second, 0
 
     def _write(self, data: bytes) -> None:
         try:

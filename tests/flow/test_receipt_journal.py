@@ -282,7 +282,7 @@ def test_a_day_sealed_by_a_clock_that_was_ahead_goes_on(journal: Journal, ledger
     """The process that answers kept the file open, and writes again when the clock is right."""
     journal.append(read("A"))
     seal_days(journal.root, ledger, at=THURSDAY, by="test")
-    journal.append(read("B", request="r2"))
+    journal.append(read("B", at=MONDAY + timedelta(seconds=1), request="r2"))
     found = Receipts(journal.root).find(Asked("KH"), limit=10)
     assert [each.records for each in found] == [1, 1]
     seal_days(journal.root, ledger, at=THURSDAY, by="test")
