@@ -12,10 +12,10 @@ from datetime import timedelta
 from typing import Any
 
 from connectors.serving.filing import Numbers, SpaceWriter
-from connectors.serving.preparing import Entry, facts_of
-from connectors.serving.rows import EVERYTHING, Space, key_of, read_view
+from connectors.serving.preparing import facts_of
+from connectors.serving.rows import EVERYTHING, Batch, Ready, Space, key_of, read_view
 from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
-from connectors.serving.texts import free_text_remover
+from connectors.serving.texts import FreeTextRemover, free_text_remover
 from connectors.serving.writing import BATCH, find_space, open_publication
 from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
@@ -203,13 +203,22 @@ def _copy_without_free_text(
         values,
     )
     while batch := rows.fetchmany(BATCH):
-        writer.put([remover.strip(_entry(row)) for row in batch])
+        writer.put_batch(_without_free_text(remover, batch))
     writer.close()
 
 
-def _entry(row: tuple[Any, ...]) -> Entry:
-    filed, fragments = row[3 : 3 + len(_FILED)], row[3 + len(_FILED) :]
-    return Entry(row[0], row[1], row[2], filed[-2], filed, fragments)
+def _without_free_text(remover: FreeTextRemover, rows: Sequence[tuple[Any, ...]]) -> Batch:
+    """Return rows of a whole space as they come into a view that has no free text."""
+    words = 2 + len(_FILED)  # nobody finds a record by what it must not read
+    records = [(place, *row[:words], "") for place, row in enumerate(rows)]
+    postings = sorted(
+        (*posting.split(" ", 1), row[1], row[0], place)
+        for place, row in enumerate(rows)
+        for posting in row[words - 1].split("\n")
+        if posting
+    )
+    columns = list(zip(*rows, strict=True))[words + 1 :]
+    return Batch(Ready(records, postings), remover.strip_columns(columns))
 
 
 def _remove(connection: sqlite3.Connection, space: int, view: str) -> None:

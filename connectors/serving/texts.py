@@ -7,7 +7,7 @@ everything else byte for byte as it was rendered.
 Standard: RFC 8259 (JSON).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -39,6 +39,13 @@ class FreeTextRemover:
         return Entry(
             *(entry.record, entry.sort_key, entry.change, entry.postings), filed, fragments
         )
+
+    def strip_columns(self, columns: Iterable[Sequence[bytes]]) -> list[Sequence[bytes]]:
+        """Return columns of fragments, one per class, without free text."""
+        return [
+            [_strip(plan, fragment) for fragment in column] if plan else column
+            for plan, column in zip(self._plans, columns, strict=True)
+        ]
 
 
 @cache
