@@ -13,14 +13,12 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery, DeliveryQuery
 from connectors.ledger.records import instant
 from connectors.register.ordering import ranked
-from ipregister.deliveries import State
+from ipregister.deliveries import EFFECTIVE
 from ipregister.model import Right, load_tables
 from ipregister.profiles import load_profile
 
 FEW = 5
 """Who sees all offices is told no smaller count by year: it may point to one applicant."""
-
-EFFECTIVE = (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS)
 
 _LATEST = """
 SELECT * FROM ({rows})

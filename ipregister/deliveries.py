@@ -45,6 +45,9 @@ class State(StrEnum):
     TEST_ONLY = "test_only"
 
 
+EFFECTIVE = (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS)
+"""A delivery that took effect; it has none any more once it is reverted."""
+
 UNFINISHED = (State.RECEIVED, State.CHECKING)
 """A delivery that waits or is worked on, also one that failed or whose worker has died."""
 

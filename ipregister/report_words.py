@@ -7,7 +7,7 @@ is ``reporting``; markup is the writers'. Instants are UTC and say so.
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from ipregister.deliveries import Receipt, State
+from ipregister.deliveries import EFFECTIVE, Receipt, State
 
 KINDS = {"full_extraction": "Full extraction", "update": "Update", "test": "Test (dry run)"}
 RIGHTS = {"patents": "Patents", "trademarks": "Trademarks", "designs": "Designs"}
@@ -136,7 +136,7 @@ def receipt_sum(receipt: Receipt) -> str:
 
 def register_in_words(receipt: Receipt, state: State | None) -> str:
     """Return what a delivery changed in the register."""
-    if state not in (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS):
+    if state not in EFFECTIVE:
         return "Nothing has changed in the register."
     return (
         f"In the register: {count_of(receipt.inserted, 'record')} inserted,"
@@ -195,7 +195,7 @@ def headline(
         )
     if state is None:
         start = "This was a check only: nothing was delivered."
-    elif state in (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS):
+    elif state in EFFECTIVE:
         start = "This delivery is published."
     elif state is State.WITHDRAWN:
         start = "This delivery was taken back."

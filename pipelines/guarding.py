@@ -13,7 +13,7 @@ from connectors.ledger import Delivery
 from connectors.register.difference import Difference
 from connectors.register.guard_measures import Compared, measure, still_lost, write_missing
 from connectors.staging.stage import WRONG_OFFICE
-from ipregister.deliveries import Kind, State
+from ipregister.deliveries import EFFECTIVE, Kind, State
 from ipregister.errors import LedgerConflict
 from ipregister.guard_limits import GuardLimits
 from ipregister.guards import judge
@@ -124,7 +124,7 @@ def _lost_before(journey: Journey, limits: GuardLimits) -> int:
     earlier = journey.hub.ledger.deliveries.list(
         office=delivery.office,
         right=delivery.right,
-        states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
+        states=EFFECTIVE,
     )
     recent = [
         other.deliveryId

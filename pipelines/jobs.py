@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from connectors.hub import Hub
 from connectors.ledger import Delivery
-from ipregister.deliveries import State
+from ipregister.deliveries import EFFECTIVE
 from ipregister.model import Right
 from ipregister.profiles import offices
 from ipregister.quality import Severity
@@ -189,7 +189,7 @@ def _report(context: dg.OpExecutionContext, delivery: Delivery) -> None:
     seconds = {f"{name}Seconds": value for name, value in (delivery.durations or {}).items()}
     by_severity = {f"{severity}Findings": findings.get(severity, 0) for severity in Severity}
     written = [assets.LANDING, assets.STAGED, assets.FINDINGS, assets.RECEIPTS]
-    if delivery.state in (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS):
+    if delivery.state in EFFECTIVE:
         written += [assets.LOG, assets.SERVING]
     for spec in written:
         metadata = common | counts | (by_severity if spec is assets.FINDINGS else {}) | seconds

@@ -15,7 +15,7 @@ from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
-from ipregister.deliveries import UNFINISHED, Receipt, State
+from ipregister.deliveries import EFFECTIVE, UNFINISHED, Receipt, State
 from ipregister.holds import Hold, HoldCode
 
 
@@ -100,7 +100,7 @@ def effective_after(hub: Hub, delivery: Delivery) -> list[Effective]:
     published = hub.ledger.deliveries.list(
         office=delivery.office,
         right=delivery.right,
-        states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS],
+        states=EFFECTIVE,
     )
     newer = [
         other for other in published if other.order > delivery.order and other.revertedAt is None

@@ -19,7 +19,7 @@ from connectors.ledger import Delivery
 from connectors.register.incoming import Arriving
 from connectors.register.manifests import Effective, keep_manifest, processing_of
 from connectors.register.rederiving import find_sources, rederive, write_manifest_of
-from ipregister.deliveries import State
+from ipregister.deliveries import EFFECTIVE
 from ipregister.model import Right
 from pipelines.begun import finish_begun
 from pipelines.journey import manifest_of
@@ -87,9 +87,7 @@ def _reprocess(
 
 def effective_deliveries(hub: Hub, office: str, right: Right) -> list[Delivery]:
     """Return the deliveries of one office and right that took effect, in the office's order."""
-    published = hub.ledger.deliveries.list(
-        office=office, right=right, states=[State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS]
-    )
+    published = hub.ledger.deliveries.list(office=office, right=right, states=EFFECTIVE)
     return sorted(
         (each for each in published if each.revertedAt is None), key=lambda each: each.order
     )

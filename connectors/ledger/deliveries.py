@@ -31,7 +31,7 @@ from connectors.ledger.records import (
     office_sequence,
 )
 from connectors.ledger.schema import deliveries, delivery_events, delivery_files
-from ipregister.deliveries import Kind, Receipt, State, identity
+from ipregister.deliveries import EFFECTIVE, Kind, Receipt, State, identity
 from ipregister.errors import InvalidRequest
 from ipregister.model import Right
 
@@ -283,22 +283,12 @@ def _taken(connection: Connection, content: str) -> str | None:
 
 def _same_as(connection: Connection, first: str) -> str:
     """Return what an office reads of a duplicate: of what came since, nothing is taken back."""
-    c, earlier = deliveries.c, one(connection, first)
-    since = connection.scalar(
-        select(c.delivery_id)
-        .where(
-            c.office == earlier.office,
-            c.right == earlier.right,
-            c.state.in_((State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS)),
-            c.received_at > earlier.receivedAt,
-            c.reverted_at.is_(None),
-        )
-        .order_by(c.received_at.desc())
-        .limit(1)
-    )
-    if since is None:
+    earlier = one(connection, first)
+    wanted = DeliveryQuery(earlier.office, earlier.right, states=EFFECTIVE, reverted=False, limit=1)
+    newest = next(iter(search(connection, wanted)), None)
+    if newest is None or newest.receivedAt <= earlier.receivedAt:
         return f"same content as delivery {first}"
     return (
-        f"same content as delivery {first}; what came after it, last {since}, stays as it is. "
-        f"Revert that to go back to {first}, or export again what should be new"
+        f"same content as delivery {first}; what came after it, last {newest.deliveryId}, stays "
+        f"as it is. Revert that to go back to {first}, or export again what should be new"
     )

@@ -6,7 +6,7 @@ from sqlalchemy import func, select
 
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import deliveries, delivery_events
-from ipregister.deliveries import State
+from ipregister.deliveries import EFFECTIVE
 from ipregister.model import Right
 
 
@@ -24,7 +24,7 @@ class Publications:
             select(e.delivery_id, func.min(e.at, type_=e.at.type))
             .join(deliveries, d.delivery_id == e.delivery_id)
             .where(d.office == office, d.right == right)
-            .where(e.state.in_([State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS]))
+            .where(e.state.in_(EFFECTIVE))
             .group_by(e.delivery_id)
         )
         with self._database.read() as connection:

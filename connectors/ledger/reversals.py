@@ -16,11 +16,9 @@ from connectors.ledger.delivery_steps import note_step
 from connectors.ledger.engine import Database
 from connectors.ledger.records import Delivery
 from connectors.ledger.schema import deliveries
-from ipregister.deliveries import State
+from ipregister.deliveries import EFFECTIVE, State
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Right
-
-REVERTIBLE = (State.PUBLISHED, State.PUBLISHED_WITH_FINDINGS)
 
 
 class Reversals:
@@ -50,7 +48,7 @@ class Reversals:
                 raise unknown(delivery_id)
             if row.reverted_at is not None:
                 return one(connection, delivery_id)
-            if row.state not in REVERTIBLE:
+            if row.state not in EFFECTIVE:
                 raise LedgerConflict(
                     f"delivery {delivery_id} is {row.state}; only one that was published can be "
                     "reverted (withdraw one that is held)"
