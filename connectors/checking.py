@@ -203,9 +203,9 @@ def _leave_out_echoes(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> 
     A finding stays that is graver, or knows the value. The line tells apart two versions of a
     record in one file.
     """
-    con.execute("CREATE TEMP TABLE wanted (ruleCode VARCHAR, plain VARCHAR)")
-    wanted = [(rule.code, path) for rule in load_rules() for path in rule.wanted]
-    con.executemany("INSERT INTO wanted VALUES (?, ?)", wanted)
+    wanted = ", ".join(
+        f"({literal(rule.code)}, {literal(path)})" for rule in load_rules() for path in rule.wanted
+    )
     told = ", ".join(literal(r.code) for r in load_rules() if r.raised_by == "normalisation")
     con.execute(
         rf"""
@@ -215,7 +215,7 @@ def _leave_out_echoes(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> 
         CREATE TEMP VIEW found AS
         SELECT f.* EXCLUDE (gravity) FROM read f
         WHERE f.suggestedValue IS NOT NULL OR NOT EXISTS (
-            SELECT 1 FROM wanted w, read t
+            SELECT 1 FROM (VALUES {wanted}) AS w(ruleCode, plain), read t
             WHERE w.ruleCode = f.ruleCode AND t.ruleCode IN ({told})
               AND t.recordId = f.recordId AND t.file = f.file
               AND regexp_replace(t.field, '\[[0-9]+\]', '', 'g') = w.plain
