@@ -29,9 +29,8 @@ from api.streams import Piece, Streamed, goes_without_body
 from connectors.exports.tasks import FILE_TYPES, SUFFIXES, Snapshot
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
-from connectors.serving.rows import BITS
+from connectors.serving.rows import classes_of
 from ipregister.errors import StoreError
-from ipregister.model import Disclosure
 
 PIECE_BYTES = 1 << 20
 """What is read at a time: smaller costs a change of threads too often, larger only memory."""
@@ -100,7 +99,7 @@ def send_file(
         raise
     _count(request, found, part)
     status = 200 if whole else 206
-    given = replace(access.grants[space], allowed=_classes(found))
+    given = replace(access.grants[space], allowed=classes_of(found.place.mask))
     is_allowed = watch(request, service, token, space, given)
     return Streamed(
         *(_Reader(opened, part), lambda _: is_allowed(), partial(os.close, opened), headers),
@@ -119,14 +118,9 @@ def file_name(found: Snapshot) -> str:
     return f"{found.office}-{found.right}.{SUFFIXES[found.kind]}"
 
 
-def _classes(found: Snapshot) -> frozenset[Disclosure]:
-    """Return the classes of what is in a file."""
-    return frozenset(name for name, bit in BITS.items() if bit & found.place.mask)
-
-
 def _headers(found: Snapshot) -> dict[str, str]:
     digest = b64encode(bytes.fromhex(found.sha256)).decode()
-    return caching(_classes(found)) | {
+    return caching(classes_of(found.place.mask)) | {
         "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
         "Content-Type": FILE_TYPES[found.kind],

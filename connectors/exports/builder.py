@@ -28,7 +28,7 @@ from connectors.faults import reach
 from connectors.receipts.snapshots import keep_contents
 from connectors.serving.places import find_place
 from connectors.serving.reading import count
-from connectors.serving.rows import BITS
+from connectors.serving.rows import classes_of
 from connectors.serving.schema import connect
 from connectors.serving.streaming import Reading
 from ipregister.errors import StoreError
@@ -114,7 +114,7 @@ def _write(task: Task, reading: Reading, path: Path, exports: ExportStore, total
     Raises:
         Unwanted: nobody wants the file any more.
     """
-    allowed = {name for name, bit in BITS.items() if bit & task.place.mask}
+    allowed = classes_of(task.place.mask)
     made = encoder(task.kind, task.right, columns_of(task.right, allowed))
     compressor = Compressor("zstd") if task.kind is Format.NDJSON else None
     records: list[str] = []

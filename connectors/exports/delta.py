@@ -15,7 +15,7 @@ import pyarrow as pa
 from connectors.exports.columnar import schema_of
 from connectors.exports.formats import columns_of
 from connectors.exports.tasks import Snapshot, Task
-from connectors.serving.rows import BITS
+from connectors.serving.rows import classes_of
 
 PROTOCOL: dict[str, object] = {"protocol": {"minReaderVersion": 1}}
 
@@ -26,7 +26,7 @@ def metadata(task: Task) -> dict[str, object]:
     The number of a space is not in it: few are possible, so a reader could find out from the
     hash how many views there were before its own, and a store that is made anew gives others.
     """
-    allowed = {name for name, bit in BITS.items() if bit & task.place.mask}
+    allowed = classes_of(task.place.mask)
     schema = schema_of(task.right, columns_of(task.right, allowed))
     seen = f"{task.office} {task.right} {task.place.view} {task.place.mask}"
     return {

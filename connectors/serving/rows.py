@@ -143,6 +143,11 @@ def mask_of(classes: Iterable[Disclosure]) -> int:
     return mask
 
 
+def classes_of(mask: int) -> frozenset[Disclosure]:
+    """Return the classes that some bits stand for."""
+    return frozenset(name for name, bit in BITS.items() if bit & mask)
+
+
 def view_of(grant: Grant) -> str:
     """Return which records a grant opens, in one spelling; empty for all as they are.
 
