@@ -45,7 +45,7 @@ def authenticate(request: Request, service: Service) -> Access | Response:
         address = spelt(client_address(request, service.proxies))
         access = service.ledger.access(sha256(token).digest(), at, address)
     if access is None:
-        return _refuse(request, service, "invalid_token", _UNKNOWN)
+        return _refuse(request, service, "invalid_token", _UNKNOWN, bound=scheme == b"dpop")
     if access.keyThumbprint is not None or scheme == b"dpop":
         if access.keyThumbprint is None or scheme != b"dpop":
             return _refuse(request, service, "invalid_token", _UNKNOWN, bound=True)

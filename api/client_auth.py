@@ -97,6 +97,8 @@ def authenticate_client(
         return presented
     if max(len(presented.client_id), len(presented.secret)) > MAX_CREDENTIAL_CHARACTERS:
         return INVALID_CLIENT
+    if not (presented.client_id.isascii() and presented.client_id.isprintable()):
+        return INVALID_CLIENT  # none of ours, and no database takes NUL or half a character
     at = service.clock()
     weight = limits.AN_ASSERTION if presented.assertion else limits.A_SECRET
     who = presented.client_id, subscriber(client_address(request, service.proxies)), at, weight

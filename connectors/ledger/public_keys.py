@@ -148,7 +148,7 @@ def _describe(key: Any, given: Mapping[str, Any]) -> Jwk:
         raise InvalidRequest(f"This kind of key is not accepted. {_ACCEPTED}")
     if given.get("use", "sig") != "sig":
         raise InvalidRequest("This key is for encryption; a key for signatures is needed.")
-    names = {jwk["alg"]} | ({"Ed25519"} if jwk["alg"] == "EdDSA" else set())  # RFC 9864's name
+    names = (jwk["alg"], *(("Ed25519",) if jwk["alg"] == "EdDSA" else ()))  # RFC 9864's name
     if given.get("alg", jwk["alg"]) not in names:
         raise InvalidRequest(
             f"Sign with {jwk['alg']}: {given['alg']} is not accepted for this key."

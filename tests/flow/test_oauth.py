@@ -149,6 +149,8 @@ def test_who_is_not_believed_always_gets_the_same_answer(world: World) -> None:
         world.token(world.signed(exp=1)),
         world.token({"client_assertion_type": ASSERTION, "client_assertion": "x"}),
         world.token({"client_id": "x" * 5_000, "client_secret": "y"}),
+        world.token({"client_id": "\0", "client_secret": "y"}),
+        world.token(world.signed(sub="\ud800", iss="\ud800")),
     ]
     bodies = {(answer.status_code, answer.content) for answer in wrong}
     assert bodies == {

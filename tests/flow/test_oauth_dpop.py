@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import timedelta
+from hashlib import sha256
 from typing import Any
 
 import jwt
@@ -67,6 +68,16 @@ def test_a_token_that_is_not_bound_is_no_dpop_token(world: World, prover: Prover
     assert answer.status_code == 401
 
 
+def test_who_proves_possession_is_told_of_a_dead_token_in_its_own_scheme(
+    world: World, prover: Prover, token: str
+) -> None:
+    proof = prover.proof(world, "/v1/me", token=token)
+    world.service.ledger.tokens.revoke(sha256(token.encode()).digest(), world.now[0])
+    challenge = me(world, token, proof).headers["www-authenticate"]
+    assert challenge.startswith('DPoP realm="asean-ip-hub", error="invalid_token"')
+    assert me(world, token, scheme="Bearer").headers["www-authenticate"].startswith("Bearer ")
+
+
 def other_key(world: World, prover: Prover, token: str) -> str:
     return str(type(prover)().proof(world, "/v1/me", token=token))
 
@@ -75,6 +86,11 @@ def with_private_half(world: World, prover: Prover, token: str) -> str:
     private = json.loads(jwt.algorithms.ECAlgorithm.to_jwk(prover.key))
     assert "d" in private
     return str(prover.proof(world, "/v1/me", token=token, header={"jwk": private}))
+
+
+def with_a_list_of_algorithms(world: World, prover: Prover, token: str) -> str:
+    header = {"jwk": prover.jwk | {"alg": ["ES256"]}}
+    return str(prover.proof(world, "/v1/me", token=token, header=header))
 
 
 def with_others_key_named(world: World, prover: Prover, token: str) -> str:
@@ -108,9 +124,11 @@ WRONG: dict[str, Any] = {
     "a time as text": {"iat": "now"},
     "another token": {"ath": "x" * 43},
     "no token": {"ath": None},
+    "a token that is no text": {"ath": "\ud800"},
     "another type": {"header": {"typ": "JWT"}},
     "no key": {"header": {"jwk": None}},
     "a key that is none": {"header": {"jwk": {"kty": "EC"}}},
+    "a list of algorithms": with_a_list_of_algorithms,
     "an address of keys": {"header": {"jku": "https://evil.test/keys"}},
     "another key": other_key,
     "the private half": with_private_half,
