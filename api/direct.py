@@ -17,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-ESCAPED_SLASH = "\0"
-"""What ``%2F`` is in a path: a part of a name (``Nord A/S``), where a plain slash ends one."""
+ESCAPED_SLASH = "\x1f"
+"""What ``%2F`` is in a path: a part of a name (``Nord A/S``), where a plain slash ends one. So is
+NUL, which is in no name either and is more than PostgreSQL can look for."""
 
-_ESCAPED_SLASH = re.compile(rb"%2[Ff]")
+_ESCAPED_SLASH = re.compile(rb"%(?:2[Ff]|00)")
 
 
 class DirectRoute(APIRoute):
@@ -98,8 +99,8 @@ class DirectApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
         # Servers decode the path before it is parted into names.
-        if b"%2" in (raw := scope.get("raw_path") or b""):
-            scope = {**scope, "path": unquote(_ESCAPED_SLASH.sub(b"%00", raw).decode("latin-1"))}
+        if b"%" in (raw := scope.get("raw_path") or b""):
+            scope = {**scope, "path": unquote(_ESCAPED_SLASH.sub(b"%1F", raw).decode("latin-1"))}
         if self._front is not None and self._routes is not None and self._routes.has(scope):
             await self._front(scope, receive, send)
         else:

@@ -71,10 +71,10 @@ class World:
 
 @contextmanager
 def open_world(folder: Path, **settings: Any) -> Iterator[World]:
-    """Make the hub; ``settings`` are of its service."""
+    """Make the hub; ``settings`` are of its service, but for the ``ledger_url``."""
     now = [datetime(2026, 5, 1, 12, tzinfo=UTC)]
     environment = settings.get("environment", "production")
-    path = f"sqlite:///{folder}/ledger.sqlite"
+    path = settings.pop("ledger_url", f"sqlite:///{folder}/ledger.sqlite")
     ledger = Ledger.open(path, pepper=b"p" * 32, environment=environment)
     serving = ServingStore(folder / "serving.sqlite")
     limits = Limits(

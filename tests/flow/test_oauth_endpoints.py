@@ -259,6 +259,19 @@ def test_a_forwarded_address_is_believed_from_our_proxies_only(
     assert str(client_address(Request(scope), read_networks("10.0.0.0/8"))) == address
 
 
+def test_what_postgresql_cannot_hold_is_not_there(
+    oauth: Any, tmp_path: Path, postgres_url: str
+) -> None:
+    """A NUL: sent as it is, or what an escaped slash became on its way to a route."""
+    with oauth.open_world(tmp_path, ledger_url=postgres_url) as world:
+        token = world.token({"client_id": world.client_id, "client_secret": world.secret})
+        who = {"Authorization": f"Bearer {token.json()['access_token']}"}
+        for name in ("%00", "a%2Fb", "a%00%2f"):
+            for path in (f"/v1/me/webhooks/{name}", f"/v1/jobs/{name}"):
+                assert world.http.get(path, headers=who).status_code == 404, path
+        assert world.token({"client_id": "\0", "client_secret": "x"}).status_code == 401
+
+
 def test_proxies_that_are_none_are_refused_at_the_start() -> None:
     with pytest.raises(ConfigurationError, match="name addresses or networks"):
         read_networks("the-proxy")
