@@ -164,7 +164,8 @@ class RegisterStore:
                 QUALIFY row_number() OVER (PARTITION BY recordId ORDER BY rank DESC) = 1
                 """
             )
-        every = " UNION ALL ".join(f"({view})" for view in views)
+        # By name: an office's columns stand in another order once its log is folded.
+        every = " UNION ALL BY NAME ".join(f"({view})" for view in views)
         con.execute(
             f"CREATE OR REPLACE TEMP VIEW {name} AS SELECT * FROM ({every}) WHERE op <> 'vanish'"
         )

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from iphub.cli import app
 from ipregister.errors import InvalidRequest
+from ipregister.model import Right
 
 REFUSED = {
     "a file of the machine": "SELECT * FROM read_text('/etc/passwd')",
@@ -54,6 +55,19 @@ def test_an_operator_reads_what_is_published(home: Path) -> None:
     }
     assert "KH/90002/2019" in ask(home, sql).stdout
     assert "0" in ask(home, "SELECT count(*) FROM patents").stdout
+
+
+def test_offices_of_which_one_is_folded_are_read_together(desk: Any, ipas: Any) -> None:
+    for office, number in (("KH", "KH/90001/2019"), ("LA", "90001")):
+        desk.deliver(ipas.marks(ipas.mark(number, office=office)), office=office)
+    for folded in ("KH", "LA"):
+        desk.hub.register.fold(Right.TRADEMARKS, folded)
+        sql = "SELECT office, applicationNumber FROM trademarks ORDER BY ALL"
+        said = ask(desk.hub.home.root, sql, "--format", "json")
+        assert [tuple(row.values()) for row in json.loads(said.stdout)["items"]] == [
+            ("KH", "KH/90001/2019"),
+            ("LA", "90001"),
+        ]
 
 
 @pytest.mark.parametrize("what", REFUSED)
