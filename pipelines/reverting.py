@@ -89,6 +89,7 @@ def _carry_out(hub: Hub, delivery: Delivery, *, by: str, at: datetime) -> None:
     touched = directory / TOUCHED
     publish_reversal(register, taken_out, touched, hub.serving, decided)
     reach("revert.served")
+    hub.exports().store.take_back(delivery.office, delivery.right)
     hub.ledger.reversals.finish(
         delivery.deliveryId,
         counts=measured_reversal(register, taken_out, touched),

@@ -20,6 +20,7 @@ import msgspec
 from connectors.exports.tasks import Snapshot, State, Task
 from connectors.faults import reach
 from ipregister.errors import StoreError
+from ipregister.model import Right
 
 RETENTION = timedelta(days=7)
 """How long a snapshot can be had again, from when it was made."""
@@ -43,11 +44,15 @@ HUB = "hub"
 
 
 class Waiting(msgspec.Struct, frozen=True):
-    """A task in the queue, how often it was begun, and how much of it is done (percent)."""
+    """A task in the queue, how often it was begun, and how much of it is done (percent).
+
+    ``isStale``: since it was begun, some of what it reads was taken back.
+    """
 
     task: Task
     attempts: int = 0
     progress: int = 0
+    isStale: bool = False
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -181,25 +186,48 @@ class ExportStore:
         with self._wishing():
             if (waiting := self._read_waiting(task.key)) is None:
                 return False
-            self._note(path, Waiting(task, waiting.attempts, progress))
+            self._note(path, msgspec.structs.replace(waiting, progress=progress))
         return True
 
     def finish(self, task: Task, made: Path, snapshot: Snapshot) -> None:
-        """Take over a finished file: it must be on disk before anybody hears of it."""
+        """Take over a finished file: it must be on disk before anybody hears of it.
+
+        One that is stale by now is dropped and stays in the queue.
+        """
         with made.open("rb") as written:
             os.fsync(written.fileno())
         reach("export.synced")
-        made.rename(self.files / snapshot.file)
-        reach("export.filed")
-        self._write(self._manifest(task.key), snapshot)
-        reach("export.listed")
-        self._waiting(task.key).unlink(missing_ok=True)
+        with self._wishing():
+            if (waiting := self._read_waiting(task.key)) is not None and waiting.isStale:
+                made.unlink()
+                return
+            made.rename(self.files / snapshot.file)
+            reach("export.filed")
+            self._write(self._manifest(task.key), snapshot)
+            reach("export.listed")
+            self._waiting(task.key).unlink(missing_ok=True)
         reach("export.finished")
 
     def give_up(self, task: Task, kind: str) -> None:
         """Take a task out of the queue that cannot be finished."""
         self._write(self._failure(task.key), Failed(kind))
         self._waiting(task.key).unlink(missing_ok=True)
+
+    def take_back(self, office: str, right: Right) -> None:
+        """Forget every file of a right whose office has taken something back; make none of before.
+
+        Raises:
+            StoreError: there is no room, or the disk failed.
+        """
+        with self._wishing():
+            for path in self._manifests.glob("*.json"):
+                found = self.snapshot(path.stem)
+                if found is not None and (found.office, found.right) == (office, right):
+                    path.unlink(missing_ok=True)
+            for path in self._queue.glob("*.json"):
+                waiting = self._read_waiting(path.stem)
+                if waiting and (waiting.task.office, waiting.task.right) == (office, right):
+                    self._note(path, Waiting(waiting.task, isStale=True))
 
     def work_file(self) -> Path:
         """Return a new name in the directory where files are made."""

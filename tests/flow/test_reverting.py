@@ -14,9 +14,13 @@ import pytest
 
 import pipelines.reverting as reverting
 from connectors.coverage import coverage
+from connectors.exports import builder
+from connectors.exports.formats import Format
+from connectors.exports.tasks import Task
+from ipregister.authorizations import Grant
 from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest, LedgerConflict
-from ipregister.model import Right
+from ipregister.model import Disclosure, Right
 from pipelines.reverting import finish_reverts, revert
 from pipelines.running import process_until_idle
 
@@ -273,3 +277,37 @@ def read_feed(desk: Any, grants: Any, marks: Sequence[Any] | None) -> Any:
 
 def all_grants(ipas: Any) -> Any:
     return {("KH", MARKS): ipas.EVERYTHING}
+
+
+def test_no_file_made_before_has_what_was_taken_back(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor has one that was just being made: it is made again of what is there now."""
+    hub, store = desk.hub, desk.hub.exports().store
+    everything = Grant(frozenset(Disclosure))
+
+    def ask(kind: Format) -> Task:
+        task = Task("KH", MARKS, hub.serving.place("KH", MARKS, everything), kind)
+        assert store.ask(task, "Acme")
+        return task
+
+    def drain() -> int:
+        return builder.drain(hub.serving.path, store, hub.home.receipts)
+
+    send(desk, ipas, {1: "ONE"}, FULL, DAYS[0])
+    victim = send(desk, ipas, {1: "TWO", 2: "TWO"}, UPDATE, DAYS[1])
+    made, being_made = ask(Format.CSV), None
+    assert drain() == 1
+    assert store.snapshot(made.key).records == 2
+    being_made, keep = ask(Format.XML), builder.keep_contents
+
+    def meanwhile(*about: Any) -> None:
+        monkeypatch.setattr(builder, "keep_contents", keep)
+        keep(*about)
+        take_back(desk, victim)
+
+    monkeypatch.setattr(builder, "keep_contents", meanwhile)
+    drain()
+    assert store.snapshot(made.key) is None
+    assert store.snapshot(being_made.key).records == 1
+    assert not store.has_waiting()
