@@ -46,7 +46,7 @@ class Decision(Document, frozen=True):
 
 @router.get("", openapi_extra=openapi.DELIVERIES)
 async def list_deliveries(request: Request) -> Response:
-    """Return the exchange history, newest first."""
+    """Return the exchange history, newest first, and what in the SFTP folder is no part of it."""
     service, office = service_of(request), request.path_params["office"]
     access = office_access(request, service, office, may=Act.READ_DELIVERIES)
     if isinstance(access, Response):
@@ -59,11 +59,13 @@ async def list_deliveries(request: Request) -> Response:
     bound = bound_to(("deliveries", access.clientId, office), values, FILTERS)
     paging = Paging(request, service, values, bound)
     found = service.ledger.deliveries.search(_query(office, values, paging.place(Place), limit + 1))
+    folder = service.ledger.contacts.get(office).folder
     return paging.answer(
         found,
         limit,
         item=lambda delivery: delivery.document(service.clock()),
         place=lambda delivery: (delivery.receivedAt, delivery.deliveryId),
+        beside={"sftpFolder": folder.document()} if folder else None,
     )
 
 

@@ -198,7 +198,25 @@ SCHEMAS: Document = {
         "state at actor", state=_words(State), at=_INSTANT, actor=STRING, reason=_NULLABLE
     ),
     "DeliveryPage": object_schema(
-        "items", items={"type": "array", "items": reference("Delivery")}, nextCursor=STRING
+        "items",
+        items={"type": "array", "items": reference("Delivery")},
+        nextCursor=STRING,
+        sftpFolder=reference("FolderVisit"),
+    ),
+    # On the first page, where the office has a folder that was visited.
+    "FolderVisit": object_schema(
+        "office visitedAt total items",
+        office=STRING,
+        visitedAt=_INSTANT,
+        total={"type": "integer", "description": "Files in the folder that are in no delivery"},
+        items={"type": "array", "items": reference("NotTaken"), "description": "At most 100"},
+    ),
+    "NotTaken": object_schema(
+        "path reason waits since",
+        path=STRING,
+        reason=STRING,
+        waits={"type": "boolean", "description": "A later visit takes it, or may"},
+        since=_NULLABLE,
     ),
     "Finding": object_schema(
         "ruleCode severity message state",

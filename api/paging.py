@@ -50,10 +50,16 @@ class Paging:
         *,
         item: Callable[[T], object],
         place: Callable[[T], object],
+        beside: Mapping[str, object] | None = None,
     ) -> Response:
-        """Return the first ``limit`` of what was found, with a cursor when there is more."""
+        """Return the first ``limit`` of what was found, with a cursor when there is more.
+
+        ``beside`` is what else the first page says.
+        """
         page = found[:limit]
         document: dict[str, Any] = {"items": [item(row) for row in page]}
+        if beside and "cursor" not in self.values:
+            document |= beside
         headers = {}
         if len(found) > limit:
             sealed = self.service.cursors.seal(msgspec.json.encode(place(page[-1])), self.bound_to)

@@ -30,6 +30,7 @@ from iphub.context import (
 from iphub.output import DONE, FINDINGS, Format, emit, progress
 from iphub.stopping import stoppable
 from ipregister.deliveries import Kind, State
+from ipregister.folders import FolderVisit
 from ipregister.model import Right
 
 WELCOME = """The hub is in {home}. Next:
@@ -109,7 +110,7 @@ def deliveries(
     limit: Annotated[int | None, typer.Option(help="At most so many.", min=1)] = None,
     format: FormatOption = Format.TEXT,
 ) -> None:
-    """Show the exchange history, newest first."""
+    """Show the exchange history, newest first, and what in SFTP folders is no part of it."""
     wanted = DeliveryQuery(
         office=office,
         right=right,
@@ -119,12 +120,27 @@ def deliveries(
     )
     with open_hub(home) as hub:
         found = hub.ledger.deliveries.search(wanted)
+        contacts = hub.ledger.contacts.all()
     at = datetime.now(UTC)
-    emit(
-        {"items": [delivery.document(at) for delivery in found]},
-        lambda out: table(out, found, at),
-        format,
-    )
+    folders = [c.folder for c in contacts if c.folder and office in (None, c.office)]
+
+    def say(out: Console) -> None:
+        table(out, found, at)
+        for folder in folders:
+            _say_folder(out, folder)
+
+    document = {
+        "items": [delivery.document(at) for delivery in found],
+        "sftpFolders": {"items": [folder.document() for folder in folders]},
+    }
+    emit(document, say, format)
+
+
+def _say_folder(out: Console, folder: FolderVisit) -> None:
+    """Print what in an office's SFTP folder is in no delivery: nobody else tells the office."""
+    out.print(f"{folder.office}: {folder.in_words}", markup=False)
+    for line in folder.lines():
+        out.print(f"  {line}", markup=False)
 
 
 def one_line(out: Console, delivery: Delivery) -> None:

@@ -6,11 +6,12 @@ of the JSON report. Every share has its parts beside it; there is no number with
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from ipregister.deliveries import Kind, Receipt, State
+from ipregister.folders import FolderVisit
 from ipregister.holds import Escalation
 from ipregister.model import Right
 from ipregister.profiles import Override
@@ -30,7 +31,6 @@ VOCABULARY_RULES = frozenset(
 )
 """Rules about words the office's profile does not know: countries, languages, statuses, events,
 kinds of mark, elements. Their values are listed once with a count."""
-
 
 COUNTS = frozenset(
     {
@@ -211,7 +211,7 @@ class QualityReport:
 
 @dataclass(frozen=True, slots=True)
 class OfficeReport:
-    """Everything one office opens: its reports, newest first; without deliveries, none."""
+    """Everything one office opens: its reports, newest first, and what lies in its folder."""
 
     office: str
     officeName: str
@@ -219,6 +219,7 @@ class OfficeReport:
     reports: Sequence[QualityReport]
     right: Right | None = None
     isDryRun: bool = False
+    folder: FolderVisit | None = None
 
     @property
     def rights(self) -> list[Right]:
@@ -237,11 +238,12 @@ class OfficeReport:
             "right": self.right,
             "generatedAt": instant(self.generatedAt),
             "timeZone": "UTC",
-        }
+        } | ({"sftpFolder": self.folder.document()} if self.folder else {})
 
     def counts(self) -> dict[str, Any]:
         """Return all of it in numbers, see ``QualityReport.counts``."""
-        return self.document() | {"items": [report.counts() for report in self.reports]}
+        items = [report.counts() for report in self.reports]
+        return replace(self, folder=None).document() | {"items": items}
 
 
 def quality_report(

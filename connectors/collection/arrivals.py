@@ -16,6 +16,7 @@ from connectors.ledger.records import Delivery
 from connectors.sftp.files import RemoteFile
 from connectors.sftp.listing import Problem
 from ipregister.errors import OfficeUnreachable
+from ipregister.folders import FolderVisit, NotTaken
 
 UNFINISHED_FOR = timedelta(hours=1)
 """How long an unchanged temporary file still counts as an upload under way."""
@@ -23,7 +24,10 @@ UNFINISHED_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """Files that are not taken yet; ``seconds`` until they may be, where that is known."""
+    """Files that are not taken yet; ``seconds`` until they may be, where that is known.
+
+    ``files`` are paths in the office's folder.
+    """
 
     files: tuple[str, ...]
     reason: str
@@ -36,7 +40,8 @@ class CollectReport:
 
     ``deliveries`` are those recorded, completed or still incomplete; ``error`` is why the
     office could not be collected, or not to the end; ``received`` counts bytes; ``contact`` is
-    what is remembered of the office's server, ``visited`` whether it was tried at all.
+    what is remembered of the office's server, ``visited`` whether it was tried at all;
+    ``folder`` is what was left there.
     """
 
     office: str
@@ -48,6 +53,7 @@ class CollectReport:
     lost: OfficeUnreachable | None = None
     contact: Contact | None = None
     visited: bool = True
+    folder: FolderVisit | None = None
 
     def add(self, found: Waiting | Problem) -> None:
         """Report what is not taken, now or at all."""
@@ -71,6 +77,19 @@ class CollectReport:
             "failures": contact.failures,
             "nextAttemptAt": again.isoformat() if again else None,
         }
+
+    def left(self, known: Mapping[str, Observation], at: datetime) -> FolderVisit:
+        """Return what its office is told of the files that are not taken."""
+        found = [
+            NotTaken(path, waiting.reason, waits=True, since=known[path].firstSeenAt)
+            for waiting in self.waiting
+            for path in waiting.files
+        ]
+        for problem in self.quarantined:
+            seen = known.get(problem.file.path) if problem.file else None
+            since = seen.firstSeenAt if seen else None
+            found.append(NotTaken(problem.path, problem.reason, waits=False, since=since))
+        return FolderVisit.of(self.office, at, found)
 
     @property
     def wait_seconds(self) -> float:
@@ -145,7 +164,7 @@ def not_yet(
     Quiet is measured from our own first sight of each file as it is now; the server's times
     may be preserved ones, years old.
     """
-    names = tuple(name_in_lane(member) for member in group.members)
+    names = tuple(member.path for member in group.members)
     under_way = [f for f in group.unfinished if _is_under_way(f, known, at)]
     if under_way:
         return Waiting(names, _under_way(under_way[0]))
@@ -169,9 +188,9 @@ def lone_upload(
     One that has not grown for ``UNFINISHED_FOR`` has died, and its office thinks it is here.
     """
     if _is_under_way(upload, known, at):
-        return Waiting((name_in_lane(upload),), _under_way(upload))
+        return Waiting((upload.path,), _under_way(upload))
     reason = "its upload ended halfway: upload the file again, and delete this one"
-    return Problem(upload.path, reason)
+    return Problem(upload.path, reason, upload)
 
 
 def _is_under_way(upload: RemoteFile, known: Mapping[str, Observation], at: datetime) -> bool:

@@ -138,16 +138,19 @@ class Collector:
         report.received, report.lost = fetched.received, fetched.lost
         for group in ready:
             if blocked := fetched.blocks(group):
-                names = tuple(name_in_lane(member) for member in group.members)
-                report.waiting.append(Waiting(names, blocked))
+                paths = tuple(member.path for member in group.members)
+                report.waiting.append(Waiting(paths, blocked))
             else:
                 report.deliveries.append(self._take(office, group, fetched, memory, at))
+        report.folder = report.left(memory.known, at)
         return report
 
     def _remember(self, office: str, planned: Plan, at: datetime) -> _Memory:
         """Note what is there now, and return what was known of it."""
         files = {file.path: file for group in planned.groups for file in group.files()}
         files |= {file.path: file for file in planned.uploads}
+        # What is left alone, too: its office is told since when it lies there.
+        files |= {alone.file.path: alone.file for alone in planned.quarantined if alone.file}
         seen = ((file.path, file.size, file.mtime) for file in files.values())
         self._ledger.observations.see_all(office, seen, at)
         by_sftp = [

@@ -147,15 +147,18 @@ def _is_odd(char: str) -> bool:
 def _place(file: RemoteFile, result: Plan) -> _Placed | None:
     if any(map(_is_odd, file.path)):
         reason = "the name holds control, text-direction or non-UTF-8 characters; rename the file"
-        result.quarantined.append(Problem(readable(file.path), reason))
+        result.quarantined.append(Problem(readable(file.path), reason, file))
         return None
     parts = file.path.split("/")
     right = _RIGHTS.get(parts[0].casefold())
     kind = _LANES.get(re.sub(r"[^a-z]", "", parts[1].casefold())) if len(parts) > 2 else None
     if right is None or kind is None:
-        if not parts[-1].startswith("."):
-            reason = "not in a folder of a right and lane, such as Trademarks/Updates"
-            result.quarantined.append(Problem(file.path, reason))
+        # Nor is what a login keeps for itself a delivery: .ssh/authorized_keys.
+        if not any(part.startswith(".") for part in parts):
+            reason = (
+                "not in a folder of a right and lane, such as Trademarks/Updates; move it there"
+            )
+            result.quarantined.append(Problem(file.path, reason, file))
         return None
     return _Placed(file, right, kind, "/".join(parts[2:]))
 

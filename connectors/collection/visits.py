@@ -144,7 +144,9 @@ class Visits:
             # Trouble of our own (a full disk, a wrong setting): no reason to avoid the office.
             return CollectReport(office, error=exc.detail)
         if report.lost is None:
-            report.contact = self._contacts.succeeded(office, at, self._server)
+            report.contact = self._contacts.succeeded(
+                office, at, self._server, folder=report.folder
+            )
         return report
 
     def fail(

@@ -5,7 +5,7 @@ audit rows. What failed with a mistyped server or key keeps nobody from the righ
 office is left alone is ``connectors/collection/backoff.py``.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Self
@@ -14,6 +14,7 @@ from sqlalchemy import delete, insert, select, update
 
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import contacts
+from ipregister.folders import FolderVisit
 
 ALARM_AFTER = timedelta(hours=24)
 """A daily update that fails for a day was missed; a person must look (S-11)."""
@@ -27,7 +28,8 @@ class Contact:
     """One office's server as it was last; ``failures`` in a row, 0 when all is well.
 
     ``refused``: the server's host key or our login was refused, which only a person can mend.
-    ``server``: which one, with which keys; of a row without one it is not known.
+    ``server``: which one, with which keys; of a row without one it is not known. ``folder`` is
+    what the last visit left there.
     """
 
     office: str
@@ -38,6 +40,7 @@ class Contact:
     refused: bool = False
     reason: str | None = None
     server: str | None = None
+    folder: FolderVisit | None = None
 
     def is_due(self, at: datetime) -> bool:
         """Tell whether the office may be tried again."""
@@ -66,17 +69,23 @@ class Contacts:
         """Return an office's contact; an empty one where nothing was tried yet."""
         with self._database.read() as connection:
             row = connection.execute(_select().where(contacts.c.office == office)).first()
-        return Contact(*row) if row is not None else Contact(office)
+        return _contact(row) if row is not None else Contact(office)
 
     def all(self) -> list[Contact]:
         """Return the contact of every office that was tried, in alphabetical order."""
         with self._database.read() as connection:
             rows = connection.execute(_select().order_by(contacts.c.office))
-            return [Contact(*row) for row in rows]
+            return [_contact(row) for row in rows]
 
-    def succeeded(self, office: str, at: datetime, server: str | None = None) -> Contact:
+    def succeeded(
+        self,
+        office: str,
+        at: datetime,
+        server: str | None = None,
+        folder: FolderVisit | None = None,
+    ) -> Contact:
         """Note that an office was collected; what failed before is forgotten."""
-        contact = Contact(office, succeededAt=at, server=server)
+        contact = Contact(office, succeededAt=at, server=server, folder=folder)
         self._put(contact)
         return contact
 
@@ -113,6 +122,7 @@ class Contacts:
             refused=refused,
             reason=reason,
             server=server,
+            folder=before.folder,
         )
         self._put(contact)
         return contact
@@ -132,6 +142,7 @@ class Contacts:
             c.refused: contact.refused,
             c.reason: contact.reason,
             c.server: contact.server,
+            c.folder: contact.folder and contact.folder.document(),
         }
         with self._database.write() as connection:
             mine = update(contacts).where(c.office == contact.office).values(values)
@@ -150,4 +161,11 @@ def _select() -> Any:
         c.refused,
         c.reason,
         c.server,
+        c.folder,
     )
+
+
+def _contact(row: Sequence[Any]) -> Contact:
+    contact = Contact(*row)
+    folder: Any = contact.folder
+    return replace(contact, folder=folder and FolderVisit.from_document(folder))

@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0010"
+HEAD = "0011"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -147,6 +147,7 @@ contacts = Table(
     Column("refused", Boolean, nullable=False),
     Column("reason", Words),
     Column("server", Words),
+    Column("folder", Document),
 )
 
 third_parties = Table(

@@ -61,7 +61,9 @@ def office_report(
             else:
                 reports.append(_in_short(delivery, at))
     name = load_profile(office).name
-    return ReportSource(OfficeReport(office, name, at, tuple(reports), right), findings)
+    folder = hub.ledger.contacts.get(office).folder
+    whole = OfficeReport(office, name, at, tuple(reports), right, folder=folder)
+    return ReportSource(whole, findings)
 
 
 def dry_run_report(checked: Arrival, findings: FindingsFile, *, at: datetime) -> ReportSource:

@@ -15,6 +15,7 @@ import xlsxwriter
 from connectors.reports.safe_cells import for_csv, for_xlsx
 from connectors.reports.sources import ReportSource
 from connectors.schema import FINDINGS
+from ipregister.folders import FolderVisit
 from ipregister.report_words import RIGHTS, moment
 from ipregister.reporting import QualityReport
 
@@ -25,6 +26,7 @@ WIDTHS = {
     "message": 60, "remedy": 60, "title": 48, "value": 32, "suggestedValue": 24, "elementPath": 48,
     "file": 32, "field": 26, "applicationNumber": 20, "recordId": 24, "reason": 60,
     "severityReason": 40, "source": 30, "sha256": 20, "statement": 60, "part": 24,
+    "path": 60,
 }  # fmt: skip
 """Widths of columns, in characters; others are 14."""
 
@@ -63,6 +65,8 @@ def write_xlsx(source: ReportSource, path: Path) -> None:
         book.sheet("Unknown words", WORD_COLUMNS, _words(full))
         if not report.isDryRun:
             book.sheet("Deliveries", DELIVERY_COLUMNS, _deliveries(report.reports))
+        if report.folder:
+            book.sheet("Not taken", NOT_TAKEN_COLUMNS, _not_taken(report.folder))
 
 
 SUMMARY_COLUMNS = ["right", "part", "records", "share", "statement"]
@@ -77,6 +81,9 @@ DELIVERY_COLUMNS = [
     "right", "deliveryId", "receivedAt", "kind", "channel", "state", "reason", "file", "sha256",
     "bytes", "recordsRead", "accepted", "held", "rejected", "unchanged", "duplicates",
 ]  # fmt: skip
+
+
+NOT_TAKEN_COLUMNS = ["path", "since", "waits", "reason"]
 
 
 class _Book:
@@ -124,6 +131,8 @@ def _summary(source: ReportSource, full: Sequence[QualityReport]) -> Iterator[Se
         None,
         f"{report.officeName} ({report.office}), {moment(report.generatedAt)}",
     )
+    if report.folder:
+        yield "", "SFTP folder", report.folder.total, None, report.folder.in_words
     for one in full:
         right, arrival = RIGHTS[one.arrival.right], one.arrival
         yield right, "in short", None, None, one.headline
@@ -142,6 +151,12 @@ def _summary(source: ReportSource, full: Sequence[QualityReport]) -> Iterator[Se
                 None,
                 arrival.document()["receiptSum"],
             )
+
+
+def _not_taken(folder: FolderVisit) -> Iterator[Sequence[Cell]]:
+    for item in folder.items:
+        since = moment(item.since) if item.since else None
+        yield item.path, since, "yes" if item.waits else "no", item.reason
 
 
 def _rules(full: Iterable[QualityReport]) -> Iterator[Sequence[Cell]]:

@@ -35,10 +35,11 @@ MAX_ENTRIES = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something in the tree that was not taken, and why."""
+    """Something in the tree that was not taken, and why; ``file`` where it is a file."""
 
     path: str
     reason: str
+    file: RemoteFile | None = None
 
 
 @dataclass(slots=True)
