@@ -91,7 +91,7 @@ def verify(text: str, published: str) -> dict[str, Any]:
         )
     try:
         key = jwt.PyJWK(dict(wanted[0]))
-    except jwt.PyJWTError as exc:
+    except (jwt.PyJWTError, TypeError) as exc:  # members of other types, too
         raise ContentMismatch("The key that signed it is damaged in these keys.") from exc
     if not jws.is_signed(text.strip(), key, ALGORITHM):
         raise ContentMismatch("It was changed after it was signed.")
@@ -101,7 +101,7 @@ def verify(text: str, published: str) -> dict[str, Any]:
 def _keys(published: str) -> list[Mapping[str, Any]]:
     try:
         document = json.loads(published)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ContentMismatch("The keys are not a JWK Set (JSON with a list `keys`).") from exc
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list):

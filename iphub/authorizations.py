@@ -1,5 +1,6 @@
 """``iphub authorization``: what an originating office lets a third party see."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -210,26 +211,27 @@ def list_all(
 
 
 def _say(out: Console, authorization: Authorization) -> None:
-    decision = authorization.decision
-    first = f" from {decision.validFrom}" if decision.validFrom else ""
-    until = f" until {decision.validUntil}" if decision.validUntil else ""
-    pair = f"{authorization.office} → {authorization.thirdParty}"
-    out.out(f"{pair}, version {authorization.version}{first}{until}")
-    for right, grant in decision.grants.items():
-        closed = [str(name) for name in WITHHOLDABLE if name not in grant.allowed]
-        if not grant.freeText:
-            closed.append("free text")
-        out.out(f"  {right}: everything{' but ' + ', '.join(closed) if closed else ''}")
-        for name, value in grant.rule.document().items() if grant.rule else ():
+    say_what_is_shared(out, authorization.document())
+    why = f": {authorization.decision.reason}" if authorization.decision.reason else ""
+    out.out(f"  decided by {authorization.setBy}, {authorization.setAt:%Y-%m-%d %H:%M} UTC{why}")
+
+
+def say_what_is_shared(out: Console, said: Mapping[str, Any]) -> None:
+    """Say what an authorization opens, from its JSON form, with every condition it has."""
+    first = f" from {said['validFrom']}" if said["validFrom"] else ""
+    until = f" until {said['validUntil']}" if said["validUntil"] else ""
+    out.out(f"{said['office']} → {said['thirdParty']}, version {said['version']}{first}{until}")
+    for right in said["rights"]:
+        closed = [*right["withheld"], *(() if right["freeText"] else ("free text",))]
+        out.out(f"  {right['right']}: everything{' but ' + ', '.join(closed) if closed else ''}")
+        for name, value in right["rows"].items():
             words = ", ".join(value) if isinstance(value, list) else value
             out.out(f"    only records with {name} {words}")
-    if authorization.is_revoked:
+    if said["revoked"]:
         out.out("  nothing: revoked")
     else:
-        out.out(f"  terms of use: {decision.termsOfUse}")
-    if decision.allowedAddresses:
-        out.out(f"  from {', '.join(decision.allowedAddresses)} only")
-    if decision.purpose:
-        out.out(f"  purpose: {decision.purpose}")
-    why = f": {decision.reason}" if decision.reason else ""
-    out.out(f"  decided by {authorization.setBy}, {authorization.setAt:%Y-%m-%d %H:%M} UTC{why}")
+        out.out(f"  terms of use: {said['termsOfUse']}")
+    if said["allowedAddresses"]:
+        out.out(f"  from {', '.join(said['allowedAddresses'])} only")
+    if said["purpose"]:
+        out.out(f"  purpose: {said['purpose']}")

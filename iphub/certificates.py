@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from api import certificates
-from iphub.authorizations import ThirdPartyOption
+from iphub.authorizations import ThirdPartyOption, say_what_is_shared
 from iphub.context import FormatOption, HomeOption, OfficeOption, open_hub
 from iphub.output import Format, emit
 from ipregister.errors import InvalidRequest, UnreadableDelivery
@@ -31,7 +31,7 @@ def issue(
         authorization = hub.ledger.authorizations.show(office, third_party)
         if authorization is None:
             raise InvalidRequest(f"{office} has never shared anything with {third_party}")
-        issuer = hub.settings.public_url or "http://127.0.0.1:8000"
+        issuer = (hub.settings.public_url or "http://127.0.0.1:8000").rstrip("/")
         written = hub.ledger.authorizations.written(authorization)
         made = certificates.issue(hub.signing_keys(), authorization, written, issuer=issuer, at=at)
     # The bytes the API answers with: a line break is no part of a JWS, and libraries refuse it.
@@ -48,15 +48,10 @@ def verify(
     claims = certificates.verify(_text(certificate), _text(jwks))
 
     def text(out: Console) -> None:
-        said = claims["authorization"]
         at = datetime.fromtimestamp(claims["iat"], UTC)
         out.out(f"Signed by {claims['iss']} on {at:%Y-%m-%d %H:%M:%S} UTC, not changed since.")
-        state = "in force" if claims["inForce"] else "not in force"
-        out.out(f"{said['office']} → {said['thirdParty']}, version {said['version']}, {state}:")
-        for right in said["rights"]:
-            withheld = ", ".join(right["withheld"]) or "nothing"
-            count = len(claims["withheldElements"][right["right"]])
-            out.out(f"  {right['right']}: withheld {withheld} ({count} elements)")
+        out.out(f"It was {'' if claims['inForce'] else 'not '}in force then:")
+        say_what_is_shared(out, claims["authorization"])
 
     emit(claims, text, format)
 

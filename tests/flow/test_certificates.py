@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ipregister.authorizations import Decision, Grant
 from ipregister.errors import ContentMismatch
 from ipregister.model import Disclosure, Right
 from ipregister.roles import Role
+from ipregister.row_rules import RowRule
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "authorise-a-third-party.md"
 PATH = "/v1/offices/KH/authorizations/Ann/certificate"
@@ -117,8 +119,10 @@ def test_what_was_changed_or_signed_by_others_is_not_believed(shared: Any) -> No
         verify(text, '{"keys": []}')
     with pytest.raises(ContentMismatch, match="not a JWK Set"):
         verify(text, "[]")
+    with pytest.raises(ContentMismatch, match="not a JWK Set"):
+        verify(text, "[" * 100_000)
     (key,) = json.loads(published)["keys"]
-    for damage in ({"kty": None}, {"crv": "P-999"}, {"x": "!"}, {"y": 5}):
+    for damage in ({"kty": None}, {"crv": "P-999"}, {"x": "!"}, {"y": 5}, {"alg": ["ES256"]}):
         with pytest.raises(ContentMismatch, match="damaged"):
             verify(text, json.dumps({"keys": [key | damage]}))
     for wrong in ("", "a.b.c", jwt.encode({"sub": "x"}, "k" * 32, algorithm="HS256")):
@@ -144,7 +148,7 @@ def test_the_command_line_issues_and_verifies(shared: Any, tmp_path: Path) -> No
     issue = ["certificate", "issue", *who, "--home", home, "--output", str(made)]
     assert run(app, issue).exit_code == 0
     checked = run(app, ["certificate", "verify", str(made), "--jwks", str(keys)])
-    assert (checked.exit_code, "withheld stakeholder" in checked.stdout) == (0, True)
+    assert (checked.exit_code, "everything but stakeholder" in checked.stdout) == (0, True)
     # As the guide tells anybody, on the file as it was written.
     lines = GUIDE.read_text("utf-8").partition("```python\n")[2].partition("```")[0]
     with contextlib.chdir(tmp_path):
@@ -152,3 +156,32 @@ def test_the_command_line_issues_and_verifies(shared: Any, tmp_path: Path) -> No
     made.write_text(made.read_text()[:-4] + "AAAA")
     with pytest.raises(ContentMismatch):
         run(app, ["certificate", "verify", str(made), "--jwks", str(keys)], catch_exceptions=False)
+
+
+def test_the_command_line_says_every_condition_of_what_it_verified(
+    shared: Any, tmp_path: Path
+) -> None:
+    """Few records, a few days and one network are not "nothing withheld"."""
+    rule = RowRule(publishedOnly=True, kinds=("collective", "word"))
+    everything = Grant(frozenset(Disclosure), rule, freeText=False)
+    decision = Decision(
+        {Right.TRADEMARKS: everything},
+        validUntil=shared.desk.now.date() + timedelta(days=3),
+        allowedAddresses=("192.0.2.0/24",),
+    )
+    ledger, made, keys = shared.desk.hub.ledger, tmp_path / "kh.jws", tmp_path / "jwks.json"
+    ledger.authorizations.decide("KH", "Ann", decision, shared.desk.now, "Lim")
+    made.write_text(shared.get(PATH, AUTHORIZER).text)
+    keys.write_text(shared.http.get("/oauth2/jwks").text)
+    said = CliRunner().invoke(app, ["certificate", "verify", str(made), "--jwks", str(keys)]).stdout
+    for word in (
+        *(f"until {decision.validUntil}", "trademarks: everything but free text"),
+        *("only records with publishedOnly True", "only records with kinds collective, word"),
+        *("from 192.0.2.0/24 only", "terms of use: internal_use", "It was in force"),
+    ):
+        assert word in said, said
+    shared.desk.hub.ledger.authorizations.revoke("KH", "Ann", shared.desk.now, "Lim")
+    made.write_text(shared.get(PATH, AUTHORIZER).text)
+    said = CliRunner().invoke(app, ["certificate", "verify", str(made), "--jwks", str(keys)]).stdout
+    assert "nothing: revoked" in said
+    assert "It was not in force" in said
