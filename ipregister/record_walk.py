@@ -12,9 +12,12 @@ from ipregister.record_tree import OPENER, Level, Node, Row, Walk
 
 _NO = frozenset({"", "false", "0", "no", "n"})
 
-_ABOUT_TEXT = frozenset({"languageCode", "sequenceNumber", "id"})
+_ABOUT = frozenset(
+    {"languageCode", "sequenceNumber", "id", "st96Version", "ipoVersion", "documentFileName"}
+)
+"""Attributes that are about the element or the document, and hold nothing of the record."""
 _OF_SCHEMAS = "{http://www.w3.org/"
-"""Attributes that say nothing where there is no text: xsi:nil, xml:space."""
+"""Those of XML itself say nothing, either: xsi:nil, xml:space."""
 
 _RAISED = frozenset({"sub", "sup"})
 _IN_WORDS = _RAISED.union(
@@ -29,6 +32,8 @@ deleted, a picture's file and size, the address of a page."""
 
 def read_record(walk: Walk, level: Level, record: Element, root: Node) -> None:
     """Read one record element, its own attributes included, into its row."""
+    if record.keys():
+        _note_attributes(walk, root, record)
     _take(walk, level, record, root)
     if walk.waiting:
         walk.settle()
@@ -57,12 +62,15 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
                 take(walk, level, text, child)
             elif child.keys():
                 _note_attributes(walk, target, child)
-        elif target.is_wrapper:
-            walk_element(walk, level, child, target)
-        elif target.item is not None:
-            _open_item(walk, level, child, target, target.item)
         elif not target.ignore:
-            _take(walk, level, child, target)
+            if child.keys():
+                _note_attributes(walk, target, child)
+            if target.is_wrapper:
+                walk_element(walk, level, child, target)
+            elif target.item is not None:
+                _open_item(walk, level, child, target, target.item)
+            else:
+                _take(walk, level, child, target)
         if (tail := child.tail) and not tail.isspace():
             _note_unknown(walk, node, "text()", child)
 
@@ -157,15 +165,16 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
 
 
 def _note_attributes(walk: Walk, node: Node, where: Element) -> None:
-    """Note the attributes of an empty element: one of them may hold what its text should."""
+    """Note attributes the format does not know: one may hold what text or children should."""
     for name in _values(where):
-        _note_unknown(walk, node, f"@{name}", where)
+        if all(name != known for known, _ in node.attributes):
+            _note_unknown(walk, node, f"@{name}", where)
 
 
 def _values(element: Element) -> Iterator[str]:
     """Yield the local names of attributes that may hold what the text should."""
     for name in element.keys():  # noqa: SIM118 an element is not a mapping
-        if not name.startswith(_OF_SCHEMAS) and local_name(name) not in _ABOUT_TEXT:
+        if not name.startswith(_OF_SCHEMAS) and local_name(name) not in _ABOUT:
             yield local_name(name)
 
 

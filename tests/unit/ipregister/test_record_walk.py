@@ -174,3 +174,13 @@ def test_attributes_in_place_of_a_text_are_counted_as_unknown() -> None:
     )
     assert row == {"applicationNumber": "3"}
     assert unknown == {"Number/@value": [2, 1]}
+
+
+def test_attributes_in_place_of_children_are_counted_as_unknown() -> None:
+    row, unknown = read(
+        "<Mark number='1' st96Version='V6_0'>"
+        "<Goods sequenceNumber='1' class='9'><Text>a</Text></Goods><Goods class='12'/>"
+        "<Bag Number='2'/><Skip by='intent'/></Mark>"
+    )
+    assert row["goodsServices"] == [{"descriptions": [{"text": "a"}]}]
+    assert unknown == {"@number": [1, 1], "Goods/@class": [2, 1], "Bag/@Number": [1, 1]}
