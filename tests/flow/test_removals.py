@@ -94,3 +94,17 @@ def test_other_words_delete_nothing_and_those_of_no_standard_are_told(
     assert done.receipt.inserted == 1
     found = [each for each in desk.findings(done) if each["ruleCode"] == "ALL.CNF.019"]
     assert [each["value"] for each in found] == told
+
+
+@pytest.mark.parametrize(("word", "told"), [("Insert", []), ("Delete", ["Delete"]), ("D", ["D"])])
+def test_a_person_to_be_deleted_is_kept_and_told(
+    word: str, told: list[str], desk: Any, ipas: Any
+) -> None:
+    record = ipas.mark(ONE).replace("<Applicant>", f'<Applicant operationCode="{word}">')
+    done = desk.deliver(ipas.marks(record))
+    assert len(desk.served()[ONE]["applicants"]) == 1
+    found = [each for each in desk.findings(done) if each["ruleCode"] == "ALL.CNF.020"]
+    assert [each["value"] for each in found] == told
+    for each in found:
+        assert (each["field"], each["applicationNumber"]) == ("applicants", ONE)
+        assert each["elementPath"].endswith("/Applicant[1]/@operationCode")
