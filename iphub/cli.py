@@ -109,8 +109,7 @@ def _hub(
 def main() -> None:
     """Run the command line."""
     gc.set_threshold(NEW_OBJECTS)
-    from iphub.output import progress
-    from iphub.stopping import STOPPED, Stopped, stop_on_signals
+    from iphub.stopping import STOPPED, Stopped, stop_on_signals, tell
 
     stop_on_signals()
     try:
@@ -118,5 +117,5 @@ def main() -> None:
 
         run(app)
     except Stopped:
-        progress.print(STOPPED)
+        tell(STOPPED)
         raise

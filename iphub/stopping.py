@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: what stops a command that works for long, and what it started.
+"""Ctrl-C, SIGTERM, a closed terminal: what ends a command that works long, and what it started.
 
 A command raises ``Stopped`` where it is, so that what it made for itself is removed. Dagster takes
 both signals for the length of a run and looks at them between its steps only; ours is one step,
@@ -13,6 +13,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from select import select
 from types import FrameType
 from typing import TypeVar
@@ -21,7 +22,8 @@ from iphub.output import progress
 
 T = TypeVar("T")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""SIGHUP says that the terminal is gone, as when the connection to the machine breaks."""
 
 STOPPED = "Stopped. Nothing is lost: give the same command again."
 
@@ -91,7 +93,8 @@ def asked_to_stop() -> threading.Event:
     take_your_time()
     stopped = threading.Event()
     for number in SIGNALS:
-        signal.signal(number, lambda *_: stopped.set())
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup
+            signal.signal(number, lambda *_: stopped.set())
     return stopped
 
 
@@ -107,6 +110,13 @@ def stop_children(children: Sequence[subprocess.Popen[bytes]]) -> None:
             child.wait()
 
 
+def tell(words: str) -> None:
+    """Say something to a terminal that may be gone; nothing that follows depends on it."""
+    with suppress(OSError, SystemExit):  # the second is how Rich answers a closed pipe
+        progress.show_cursor()
+        progress.print(words)
+
+
 def _stop(number: int, _frame: FrameType | None) -> None:
     raise Stopped(128 + number)
 
@@ -114,12 +124,10 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 def _insist(reader: int) -> None:
     number = os.read(reader, 1)[0]
     select([reader], [], [], TIDY_SECONDS)
-    progress.show_cursor()
-    progress.print(STOPPED)
+    tell(STOPPED)
     os._exit(128 + number)
 
 
 def _end(number: int, _frame: FrameType | None) -> None:
-    progress.show_cursor()
-    progress.print("Stopped. What is not finished waits: iphub process goes on with it.")
+    tell("Stopped. What is not finished waits: iphub process goes on with it.")
     os._exit(128 + number)

@@ -88,7 +88,9 @@ def test_a_signal_ends_a_run_in_the_midst_of_a_step(number: int, ignoring: bool,
     assert stopped(process, number) == code
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)]
+)
 def test_a_command_that_is_stopped_removes_what_it_had_begun(
     number: int, code: int, tmp_path: Path
 ) -> None:
@@ -111,7 +113,8 @@ def test_a_command_that_is_stopped_removes_what_it_had_begun(
     hub.close()
 
 
-def test_a_query_that_does_not_hear_is_stopped_all_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("read", [True, False])
+def test_a_query_that_does_not_hear_is_stopped_all_the_same(read: bool, tmp_path: Path) -> None:
     Hub.create(Settings(home=tmp_path / "hub")).close()
     # Not a join by equal values, which would take a moment.
     pairs = (
@@ -119,7 +122,16 @@ def test_a_query_that_does_not_hear_is_stopped_all_the_same(tmp_path: Path) -> N
     )
     process = start(IPHUB, "query", pairs, "--home", str(tmp_path / "hub"), ignoring=False)
     time.sleep(5)
+    if not read and process.stderr is not None:
+        process.stderr.close()  # nobody hears that it stops
     assert stopped(process, signal.SIGINT) == 130
+
+
+def test_what_was_begun_to_outlive_its_terminal_does(tmp_path: Path) -> None:
+    asked = "import signal; from iphub.stopping import asked_to_stop; asked_to_stop()"
+    told = f"{asked}; print(signal.getsignal(signal.SIGHUP).name)"
+    command = ["nohup", sys.executable, "-c", told]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "SIG_IGN\n"
 
 
 def test_work_that_ends_by_itself_answers_or_fails_as_without_us() -> None:
