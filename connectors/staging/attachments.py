@@ -2,8 +2,8 @@
 
 A name is looked up relative to the record's own file, then without its extension, then by
 its last part if that is unique in the archive and not in another record's folder. The first
-match of that order counts; an ambiguous name is not guessed. What is in an image is nobody's
-business here.
+match of that order counts; an ambiguous name is not guessed. An image is never decoded: that it
+is there, whole, and begins as its name says is all that is asked of it.
 """
 
 import unicodedata
@@ -21,11 +21,19 @@ MEDIA_TYPES = (
     (b"GIF8", "image/gif"),
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
+    (b"II+\0", "image/tiff"),
+    (b"MM\0+", "image/tiff"),
     (b"BM", "image/bmp"),
     (b"%PDF-", "application/pdf"),
     (b"ID3", "audio/mpeg"),
     (b"RIFF", "application/octet-stream"),
 )
+UNKNOWN = "application/octet-stream"
+
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp")
+"""Ends of names of files whose beginning is among ``MEDIA_TYPES``."""
+
+MISSING_IMAGE, USELESS_IMAGE = "ALL.PKG.011", "ALL.PKG.013"
 
 OFFICE_FILES = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """Beginnings of office files, new and old; archives in the archive are opened, not attached."""
@@ -46,9 +54,7 @@ def is_data(path: str) -> bool:
 
 def media_type(head: bytes) -> str:
     """Return the media type by the first bytes, never by the name."""
-    return next(
-        (name for magic, name in MEDIA_TYPES if head.startswith(magic)), "application/octet-stream"
-    )
+    return next((name for magic, name in MEDIA_TYPES if head.startswith(magic)), UNKNOWN)
 
 
 def refuse_other_data(delivered: Delivered) -> None:
@@ -76,7 +82,7 @@ def _may_hold_records(head: bytes) -> bool:
     """Tell text and office files from pictures, sounds and films."""
     if head.startswith(OFFICE_FILES):
         return True
-    return bool(head) and b"\0" not in head and media_type(head) == "application/octet-stream"
+    return bool(head) and b"\0" not in head and media_type(head) == UNKNOWN
 
 
 @dataclass(slots=True)
@@ -89,7 +95,7 @@ class Attachments:
     _by_stem: dict[str, Member | None] = field(default_factory=dict)
     _by_name: dict[str, Member | None] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
-    _digests: dict[str, Digest] = field(default_factory=dict)
+    _digests: dict[str, Digest | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Index the archive's attachments by path, stem and last part."""
@@ -102,8 +108,10 @@ class Attachments:
             name = _name(path)
             self._by_name[name] = None if name in self._by_name else member
 
-    def resolve(self, document: Member, item: dict[str, Any]) -> bool:
-        """Complete one image or document of a record; tell whether it was found.
+    def resolve(self, document: Member, item: dict[str, Any]) -> str | None:
+        """Complete one image or document of a record; return the rule it breaks, if it does.
+
+        One that is damaged harms nothing but itself: its record is as good as without it.
 
         Args:
             document: the XML document that names it.
@@ -111,22 +119,29 @@ class Attachments:
         """
         member = self._find(document, item["fileName"])
         if member is None:
-            return False
-        digest = self._digest(member)
+            return MISSING_IMAGE
         self.used.add(member.path)
+        digest = self._digest(member)
+        if digest is None or not digest.bytes:
+            return USELESS_IMAGE
         item["memberPath"] = member.path
         item["sha256"] = digest.sha256
         item["bytes"] = digest.bytes
-        item["mediaType"] = media_type(digest.head)
-        return True
+        item["mediaType"] = kind = media_type(digest.head)
+        is_other = kind == UNKNOWN and member.name.lower().endswith(PICTURES)
+        return USELESS_IMAGE if is_other else None
 
     def unused(self) -> Iterable[str]:
         """Return the paths of attachments no record named, in archive order."""
         return [m.path for m in self.delivered.attachments if m.path not in self.used]
 
-    def _digest(self, member: Member) -> Digest:
+    def _digest(self, member: Member) -> Digest | None:
+        """Return what a read tells of a member, once; nothing of one that is damaged."""
         if member.path not in self._digests:
-            self._digests[member.path] = self.delivered.digest(member)
+            try:
+                self._digests[member.path] = self.delivered.digest(member)
+            except UnreadableDelivery:
+                self._digests[member.path] = None
         return self._digests[member.path]
 
     def _find(self, document: Member, name: str) -> Member | None:

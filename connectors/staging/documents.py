@@ -37,7 +37,7 @@ DECLARED = "declaredRecords"
 """Name of the header in which a document says how many records it has."""
 
 NOT_WELL_FORMED, WRONG_OFFICE, WRONG_RIGHT = "ALL.PKG.004", "ALL.PKG.008", "ALL.PKG.009"
-MISSING_IMAGE, OTHER_FORMAT, DECLARED_COUNT = "ALL.PKG.011", "ALL.PKG.019", "ALL.PKG.020"
+OTHER_FORMAT, DECLARED_COUNT = "ALL.PKG.019", "ALL.PKG.020"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +218,8 @@ class DocumentReader:
 
     def _attach(self, mapped: Mapped) -> None:
         for path, item, line in _named_files(mapped):
-            if not self.attachments.resolve(self.member, item):
-                mapped.issues.append(Issue(MISSING_IMAGE, path, item["fileName"], line))
+            if broken := self.attachments.resolve(self.member, item):
+                mapped.issues.append(Issue(broken, path, item["fileName"], line))
 
     def _explain_emptiness(self, source: BinaryIO) -> None:
         """Say why a document has no records: another right's, an unknown format, or none."""
@@ -246,7 +246,7 @@ class DocumentReader:
 def _named_files(mapped: Mapped) -> Iterator[tuple[str, dict[str, str], int | None]]:
     """Yield what a record names: canonical path, item, line."""
     row, lines = mapped.row, mapped.lines
-    for name in ("images", "documents"):
+    for name in ("images", "recordings", "documents"):
         for index, item in enumerate(row.get(name, ())):
             if item.get("fileName"):
                 yield f"{name}[{index}].fileName", item, lines[name][index].get("fileName")

@@ -144,7 +144,7 @@ def test_missing_pictures_are_told_with_file_line_and_remedy(journey: Any) -> No
     assert first["line"] == _line_of("vn/designs/single.xml", "view_1_1.png")
     assert first["elementPath"].endswith("Design[1]/DesignRepresentationBag/"
         "DesignRepresentation/ViewBag/View[1]/FileName")  # fmt: skip
-    assert first["remedy"].startswith("Add the image")
+    assert first["remedy"].startswith("Add the file")
     assert first["recordId"] == record_id(record_key(*DESIGN))
     assert journey.desk.findings(journey.done[0]) == []
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.readers.archives import Delivered
-from connectors.staging.attachments import Attachments, media_type
+from connectors.staging.attachments import MISSING_IMAGE, Attachments, media_type
 
 PACKED = "KH1/ATTACHMENT/logo.png"
 
@@ -23,7 +23,7 @@ def resolved(tmp_path: Path, document: str, name: str, *members: str) -> str | N
     with Delivered(path) as delivered:
         attachments = Attachments(delivered)
         (place,) = (each for each in delivered.documents if each.path == document)
-        found = attachments.resolve(place, item)
+        found = attachments.resolve(place, item) != MISSING_IMAGE
         assert attachments.used == ({item["memberPath"]} if found else set())
     return item.get("memberPath") if found else None
 
@@ -68,7 +68,7 @@ def test_a_found_picture_is_described_by_its_bytes(tmp_path: Path) -> None:
     item: dict[str, Any] = {"fileName": "logo.png"}
     with Delivered(tmp_path / "a.zip") as delivered:
         attachments = Attachments(delivered)
-        assert attachments.resolve(delivered.documents[0], item)
+        assert attachments.resolve(delivered.documents[0], item) is None
         assert list(attachments.unused()) == ["other.png"]
     assert item == {
         "fileName": "logo.png",
@@ -84,14 +84,14 @@ def test_a_picture_named_a_thousand_times_is_read_once(
 ) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.xml", "<T/>")
-        archive.writestr("logo.png", b"1")
+        archive.writestr("logo.png", b"\x89PNG\r\n\x1a\n")
     read = []
     real = Delivered.digest
     monkeypatch.setattr(Delivered, "digest", lambda *args: read.append(args) or real(*args))
     with Delivered(tmp_path / "a.zip") as delivered:
         attachments = Attachments(delivered)
         for _ in range(1_000):
-            assert attachments.resolve(delivered.documents[0], {"fileName": "logo"})
+            assert attachments.resolve(delivered.documents[0], {"fileName": "logo"}) is None
     assert len(read) == 1
 
 
