@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from connectors.ledger import audit
 from connectors.ledger.client_profiles import ClientChanges, apply
@@ -194,17 +194,21 @@ class Clients:
     ) -> None:
         """Accept a key no longer than ``until``; from ``at`` on not at all when not given.
 
-        The client's tokens end with a key that ends at once, as with a secret.
+        One that ends sooner does so all the same. The client's tokens end with a key that ends
+        at once, as with a secret.
 
         Raises:
             InvalidRequest: the client has no such key.
         """
         c = client_keys.c
         end = until or at
+        mine = and_(c.client_id == client_id, c.kid == kid)
         with self._database.write() as connection:
-            mine = update(client_keys).where(c.client_id == client_id, c.kid == kid)
-            if connection.execute(mine.values(expires_at=end)).rowcount != 1:
+            found = connection.execute(select(c.expires_at).where(mine)).one_or_none()
+            if found is None:
                 raise InvalidRequest(f"client {client_id} has no key {kid!r}")
+            end = min(end, found.expires_at or end)
+            connection.execute(update(client_keys).where(mine).values(expires_at=end))
             if end <= at:
                 _drop_tokens(connection, client_id)
             after = {"kid": kid, "until": end.isoformat()}

@@ -193,6 +193,25 @@ def test_two_keys_overlap_while_a_client_changes_over(ledger: Ledger) -> None:
         ledger.clients.retire_key(client.clientId, "x", **BY)
 
 
+def test_a_key_that_is_retired_is_not_accepted_again(ledger: Ledger) -> None:
+    """As one that leaked: a longer time to change over is not for it."""
+    pem = public_pem(ec.generate_private_key(ec.SECP256R1()))
+    client, _ = ledger.clients.add(name="a", third_party="Ann", public_jwk=pem, **BY)
+    (key,) = client.keys
+    for asked, lives in ((5, 5), (3, 3), (4, 3), (0, 0), (9, 0)):
+        until = AT + asked * MINUTE
+        ledger.clients.retire_key(client.clientId, key.kid, **BY, until=until)
+        known = ledger.clients.by_id(client.clientId)
+        assert known is not None
+        assert [key.expiresAt for key in known.keys] == [AT + lives * MINUTE]
+        entry = ledger.audit.entries(subject=client.clientId)[-1]
+        ends = (AT + lives * MINUTE).isoformat()
+        assert (entry.action, entry.after) == (
+            "client:key_retired",
+            {"kid": key.kid, "until": ends},
+        )
+
+
 def test_a_third_party_has_one_name(ledger: Ledger) -> None:
     for name in ("Ann  Office", "ANN OFFICE", " ann office "):
         client, _ = ledger.clients.add(name=name, third_party=name, **BY)
