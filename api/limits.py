@@ -47,22 +47,65 @@ TELLS_QUOTA = "/v1/me"
 REQUESTS, ROWS = "requests", "rows"
 
 OWED_SHARE = 1_000
-"""A worker may owe a client's bucket less than this part of its rows: nothing against any quota."""
+"""A worker may owe a client's bucket less than this part of its quotas: nothing against any."""
+
+OWED_SECONDS = 0.1
+"""After which it looks anyway: other workers take from the same bucket."""
+
+
+@dataclass(slots=True)
+class Account:
+    """What this worker has let one client have and not taken from its bucket yet.
+
+    Rows go with the client's next look at the bucket, so that a single record needs one and not
+    two; and whoever may send thousands of requests a minute needs none for most of them.
+    ``levels`` are those of the last look, at the instant ``looked``, less what is owed.
+    """
+
+    levels: Pair = (0.0, 0.0)
+    looked: float = _NONE
+    requests: int = 0
+    rows: int = 0
+
+    def admits(self, rate: Rate, now: float, row: float) -> bool:
+        """Tell whether one more request needs no look at the bucket."""
+        return (
+            (self.requests + 1) * OWED_SHARE < rate.capacity[0]
+            and 0 <= now - self.looked < OWED_SECONDS
+            and self.levels[0] >= 1
+            and self.levels[1] >= row
+        )
+
+    def owes_much(self, rate: Rate) -> bool:
+        """Tell whether the rows have to be taken now."""
+        return self.rows * OWED_SHARE >= rate.capacity[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The hub's quotas a minute, for clients without their own, and what was used of them.
-
-    ``owed`` are rows this worker has sent and not taken yet: they go with the client's next
-    request, so that a single record needs one look at the bucket and not two.
-    """
+    """The hub's quotas a minute, for clients without their own, and what was used of them."""
 
     quotas: Buckets
     failures: Buckets
     requests: int
     rows: int
-    owed: dict[bytes, int] = field(default_factory=dict)
+    accounts: dict[bytes, Account] = field(default_factory=dict)
+
+    def look(
+        self, name: bytes, rate: Rate, now: float, *, needed: Pair = _ANY, taken: Pair = _NOTHING
+    ) -> tuple[bool, Account]:
+        """Take from a client's bucket, and what is owed with it, whatever is left."""
+        account = self.accounts.setdefault(name, Account())
+        owed = float(account.requests), float(account.rows)
+        both = (taken[0] + owed[0], taken[1] + owed[1])
+        enough, levels = self.quotas.take(
+            name, rate, now, needed=(needed[0] + owed[0], needed[1] + owed[1]), taken=both
+        )
+        if not enough and any(owed):
+            _, levels = self.quotas.take(name, rate, now, needed=_ANY, taken=owed)
+        account.levels, account.looked = levels, now
+        account.requests = account.rows = 0
+        return enough, account
 
 
 @dataclass(slots=True)
@@ -72,7 +115,7 @@ class Meter:
     limits: Limits
     name: bytes
     rate: Rate
-    levels: Pair
+    account: Account
     now: float
     rows: int = 0
     settled: int = 0
@@ -84,18 +127,15 @@ class Meter:
         if not counted:
             return
         self.settled += counted
-        owed = self.limits.owed
-        owed[self.name] = waiting = owed.get(self.name, 0) + counted
-        self.levels = (self.levels[0], self.levels[1] - counted)
-        if waiting * OWED_SHARE >= self.rate.capacity[1]:
-            del owed[self.name]
-            _, self.levels = self.limits.quotas.take(
-                self.name, self.rate, self.now, needed=_ANY, taken=(0.0, float(waiting))
-            )
+        account = self.account
+        account.rows += counted
+        account.levels = (account.levels[0], account.levels[1] - counted)
+        if account.owes_much(self.rate):
+            self.limits.look(self.name, self.rate, self.now)
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """Return what the client may know: its quotas, what is left, when they are full."""
-        (requests, rows), (left, rows_left) = self.rate.capacity, self.levels
+        (requests, rows), (left, rows_left) = self.rate.capacity, self.account.levels
         per_second, rows_per_second = self.rate.per_second
         state = b'"requests";r=%d;t=%d, "rows";r=%d;t=%d' % (
             left if left > 0 else 0,
@@ -113,14 +153,14 @@ def admit(request: Request, access: Access, limits: Limits | None, at: datetime)
     requests = access.requestsPerMinute or limits.requests
     rate, now = _rate(requests, access.rowsPerMinute or limits.rows), at.timestamp()
     name = _name(limits.quotas, access.clientId)
-    owed = limits.owed.pop(name, 0)
     row = _NONE if request.scope["path"] == TELLS_QUOTA else 1.0
-    enough, levels = limits.quotas.take(
-        name, rate, now, needed=(1.0, row + owed), taken=(1.0, owed)
-    )
-    if owed and not enough:  # what was sent is taken, whatever is left
-        levels = limits.quotas.take(name, rate, now, needed=_ANY, taken=(0.0, owed))[1]
-    meter = request.scope["meter"] = Meter(limits, name, rate, levels, now)
+    account, enough = limits.accounts.get(name), True
+    if account is not None and account.admits(rate, now, row):
+        account.requests += 1
+        account.levels = (account.levels[0] - 1, account.levels[1])
+    else:
+        enough, account = limits.look(name, rate, now, needed=(1.0, row), taken=_ONE)
+    meter = request.scope["meter"] = Meter(limits, name, rate, account, now)
     return None if enough else _refuse(request, meter, at, (1.0, row))
 
 
@@ -129,12 +169,12 @@ def quota(request: Request) -> dict[str, object] | None:
     meter: Meter | None = request.scope.get("meter")
     if meter is None:
         return None
-    full = seconds_until(meter.rate, meter.levels, meter.rate.capacity)
+    full = seconds_until(meter.rate, meter.account.levels, meter.rate.capacity)
     return {
         name: {
             "limit": int(meter.rate.capacity[number]),
             "windowSeconds": WINDOW_SECONDS,
-            "remaining": int(max(0, meter.levels[number])),
+            "remaining": int(max(0, meter.account.levels[number])),
             "fullAgainInSeconds": full[number],
         }
         for number, name in enumerate((REQUESTS, ROWS))
@@ -209,7 +249,7 @@ def seconds_until(rate: Rate, levels: Pair, wanted: Pair) -> tuple[int, int]:
 
 
 def _refuse(request: Request, meter: Meter, at: datetime, needed: Pair) -> Response:
-    waits = seconds_until(meter.rate, meter.levels, needed)
+    waits = seconds_until(meter.rate, meter.account.levels, needed)
     violated = [name for name, wait in zip((REQUESTS, ROWS), waits, strict=True) if wait]
     wait = max(1, *waits)
     quotas = dict(zip((REQUESTS, ROWS), meter.rate.capacity, strict=True))

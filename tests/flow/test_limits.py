@@ -3,13 +3,15 @@
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from multiprocessing import get_context
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from api.limits import Limits, admit
 from connectors.buckets import Buckets, Rate
 from connectors.counters import Counters
 from connectors.ledger import ClientChanges
@@ -237,6 +239,40 @@ def test_processes_and_threads_share_a_bucket_exactly(tmp_path: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         of_threads = list(threads.map(lambda _: _count(path, 100), range(4)))
     assert sum(of_processes) + sum(of_threads) == 500
+
+
+def ask(worker: Limits, requests: int, at: datetime) -> int | None:
+    """Send a request to a worker; return how many are left, ``None`` for a refusal."""
+    access: Any = SimpleNamespace(clientId="c1", requestsPerMinute=requests, rowsPerMinute=None)
+    request: Any = SimpleNamespace(scope={"path": "/v1/offices", "requestId": "r", "headers": []})
+    refused = admit(request, access, worker, at)
+    return None if refused else int(request.scope["meter"].account.levels[0])
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> list[Limits]:
+    path = tmp_path / "buckets"
+    opened = [Buckets(path, key=b"k" * 32) for _ in range(2)]
+    return [Limits(each, each, requests=1, rows=1_000) for each in opened]
+
+
+def test_a_worker_owes_a_large_bucket_a_thousandth_of_it_for_a_moment(
+    workers: list[Limits],
+) -> None:
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    one, other = workers
+    assert [ask(one, 6_000, now) for _ in range(6)] == [5_999, 5_998, 5_997, 5_996, 5_995, 5_994]
+    assert ask(other, 6_000, now) == 5_998, "of the first worker's six it knows one"
+    assert ask(one, 6_000, now) == 5_992, "the sixth more is one too many to owe"
+    now += timedelta(seconds=1)  # 100 come back
+    assert ask(other, 6_000, now) == 5_999
+
+
+def test_no_client_gets_a_request_too_many_from_a_worker(workers: list[Limits]) -> None:
+    now = datetime(2026, 5, 1, tzinfo=UTC)
+    assert sum(ask(workers[0], 5_000, now) is not None for _ in range(5_500)) == 5_000
+    assert ask(workers[1], 5_000, now) is None
+    assert [ask(workers[0], 5, now), ask(workers[0], 5_000, now)] == [None, None]
 
 
 def test_what_is_told_depends_on_what_was_asked_and_got_alone(
