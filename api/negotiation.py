@@ -25,6 +25,15 @@ FEED_FORMATS = (Format.JSON, Format.NDJSON)
 _QUALITY = re.compile(r"(?:0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)")
 
 
+def said(request: Request, header: bytes) -> str:
+    """Return what a request says in a header, said once or more often; empty for nothing.
+
+    The framework's own reading makes an object of all headers first.
+    """
+    values = [value for name, value in request.scope["headers"] if name == header]
+    return b",".join(values).decode("latin-1") if values else ""
+
+
 def negotiate(request: Request, offered: Sequence[Format]) -> Format | None:
     """Return the form to answer in, or nothing when the client takes none of them."""
     accept = _accept(request)
@@ -39,9 +48,8 @@ def accepted(request: Request, media_types: tuple[str, ...]) -> int | None:
 
 
 def _accept(request: Request) -> str | None:
-    accept = [value for name, value in request.scope["headers"] if name == b"accept"]
     # One that is empty names no preference, as if it were not there.
-    return b",".join(accept).decode("latin-1")[:MAX_ACCEPT].strip(" \t,") or None
+    return said(request, b"accept")[:MAX_ACCEPT].strip(" \t,") or None
 
 
 def accepts_json(request: Request) -> bool:

@@ -20,7 +20,7 @@ from api.answers import Answer, caching, coding_of, compact, counted, etag_of, m
 from api.auth import authenticate
 from api.direct import DirectRoute
 from api.limits import count_rows
-from api.negotiation import RECORD_FORMATS, negotiate, not_acceptable
+from api.negotiation import RECORD_FORMATS, negotiate, not_acceptable, said
 from api.paging import Paging, bound_to, next_link
 from api.parameters import (
     FILTERS,
@@ -86,7 +86,7 @@ async def read_record(request: Request) -> Response:
     note(request, service, access, Route.RECORD, (office, right), answer.records)
     coding = coding_of(request, kind, body)
     headers = {"ETag": etag_of(body, coding)}
-    if (known := request.headers.get("if-none-match")) and matches(known, headers["ETag"]):
+    if (known := said(request, b"if-none-match")) and matches(known, headers["ETag"]):
         return Response(None, 304, caching(allowed) | headers)
     count_rows(request, 1)
     return await compact(respond(answer, kind, body, headers), coding)

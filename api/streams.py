@@ -20,6 +20,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from api.negotiation import said
 from connectors.exports.compression import Compressor
 
 STALL_SECONDS = 30
@@ -161,10 +162,10 @@ async def _disconnected(receive: Receive) -> None:
 def encoding_of(request: Request) -> str | None:
     """Return the content encoding a client prefers among ours, ``None`` for none."""
     best, quality = None, 0.0
-    asked = ",".join(request.headers.getlist("accept-encoding")).lower()
+    asked = said(request, b"accept-encoding")
     if not asked:
         return None
-    for entry in asked.split(","):
+    for entry in asked.lower().split(","):
         name, _, parameter = (part.strip() for part in entry.partition(";"))
         try:
             wanted = float(parameter.removeprefix("q=")) if parameter else 1.0
