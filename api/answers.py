@@ -6,8 +6,9 @@ so there is one place that knows which records a client got.
 Standards: RFC 9110 §8.4.1 (content codings), §8.8.1 (weak ETags), §12.5.3 (Accept-Encoding).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 
 from fastapi.concurrency import run_in_threadpool
@@ -59,11 +60,36 @@ class Answer:
         return made.encode(self.bodies) + made.finish()
 
 
+class Ready(Response):
+    """Records in their form, with a head of which the most is the same in every answer."""
+
+    def __init__(
+        self, body: bytes, kind: Format, allowed: frozenset[Disclosure], headers: Mapping[str, str]
+    ) -> None:
+        """Answer with ``body``, read under the classes ``allowed``, and ``headers`` of its own."""
+        self._shared = _shared_headers(kind, allowed)
+        super().__init__(body, 200, headers)
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        """Spell only those headers that are this answer's; the framework spells all of them."""
+        own = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in (headers or {}).items()
+        ]
+        self.raw_headers = [(b"content-length", b"%d" % len(self.body)), *self._shared, *own]
+
+
+@cache
+def _shared_headers(kind: Format, allowed: frozenset[Disclosure]) -> list[tuple[bytes, bytes]]:
+    spelt = Response(None, 200, caching(allowed), MEDIA_TYPES[kind]).raw_headers
+    return [header for header in spelt if header[0] != b"content-length"]
+
+
 def respond(answer: Answer, kind: Format, body: bytes, headers: dict[str, str]) -> Response:
     """Return the answer a client gets; any form but JSON is a file with a name."""
     if kind is not Format.JSON:
         headers |= disposition(answer.office, answer.right, kind)
-    return Response(body, 200, caching(answer.allowed) | headers, MEDIA_TYPES[kind])
+    return Ready(body, kind, answer.allowed, headers)
 
 
 def disposition(office: str, right: Right, kind: Format) -> dict[str, str]:
