@@ -41,7 +41,7 @@ def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: b
             if type(text) is str:  # nearly always: found without a list made for it
                 found = text if pattern is None else _match(text, pattern)
             else:
-                found = _first_match(_texts_of(entry, source, row), pattern)
+                found = _found(_texts_of(entry, source, row), pattern, in_all=is_date)
             if found is None:
                 return
             value = value or (words.get(steps.folded(found)) if words is not None else found)
@@ -76,13 +76,16 @@ def _as_texts(value: object) -> Iterable[str]:
     return ()
 
 
-def _first_match(texts: Iterable[str], pattern: re.Pattern[str] | None) -> str | None:
-    for text in texts:
-        if pattern is None:
-            return text
-        if (found := _match(text, pattern)) is not None:
-            return found
-    return None
+def _found(texts: Iterable[str], pattern: re.Pattern[str] | None, *, in_all: bool) -> str | None:
+    """Return what the first text gives that gives something; ``in_all``: unless others differ.
+
+    Which of several dates is the right one, nobody can tell: events stand in any order, and
+    offices write the legal and the administrative date of one step.
+    """
+    found = (text if pattern is None else _match(text, pattern) for text in texts)
+    given = (text for text in found if text is not None)
+    first = next(given, None)
+    return None if in_all and any(text != first for text in given) else first
 
 
 def _match(text: str, pattern: re.Pattern[str]) -> str | None:

@@ -340,6 +340,18 @@ def test_a_derivation_may_take_a_date_from_a_certain_event() -> None:
     assert record.row["registrationDate"].isoformat() == "2020-01-02"
 
 
+@pytest.mark.parametrize(("other", "found"), [("2020-01-02", True), ("2019-12-30", False)])
+def test_none_of_several_dates_is_taken_for_the_right_one(other: str, *, found: bool) -> None:
+    entry = {"field": "registrationDate", "from": "statusEvents.date"}
+    record = derived(
+        "<Number>1</Number><Event><What>filed</What><Date>2020-01-02</Date></Event>"
+        f"<Event><What>filed</What><Date>{other}</Date></Event>",
+        entry,
+    )
+    assert ("registrationDate" in record.row) is found
+    assert record.derived == (["registrationDate"] if found else [])
+
+
 def test_a_path_back_to_the_offices_file_counts_items_as_xpath_does() -> None:
     path = mapping().element_path
     assert path("applicationNumber") == "Mark/Number"
