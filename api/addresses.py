@@ -34,9 +34,18 @@ def client_address(request: Request, proxies: Networks) -> Address | None:
     return address
 
 
+def caller(request: Request, proxies: Networks) -> str | None:
+    """Return the address of the caller as text, in its one spelling."""
+    if proxies:
+        address = client_address(request, proxies)
+        return None if address is None else str(address)
+    peer = request.scope.get("client")
+    return _spelt(peer[0]) if peer else None
+
+
 @lru_cache(maxsize=4096)
-def spelt(address: Address | None) -> str | None:
-    """Return an address as text."""
+def _spelt(text: str) -> str | None:
+    address = _read(text)
     return None if address is None else str(address)
 
 

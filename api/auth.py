@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import limits
-from api.addresses import client_address, spelt
+from api.addresses import caller
 from api.dpop import check_proof
 from api.jws import ALGORITHMS, Disbelieved
 from api.problems import refuse
@@ -42,7 +42,7 @@ def authenticate(request: Request, service: Service) -> Access | Response:
         return _refuse(request, service)
     at, access = service.clock(), None
     if len(token) <= MAX_TOKEN_CHARACTERS and _is_of_here(token, service.environment):
-        address = spelt(client_address(request, service.proxies))
+        address = caller(request, service.proxies)
         access = service.ledger.access(sha256(token).digest(), at, address)
     if access is None:
         return _refuse(request, service, "invalid_token", _UNKNOWN, bound=scheme == b"dpop")
@@ -62,7 +62,7 @@ def watch(
 
     ``token`` is the hash of the token that opened it, ``given`` what the answer was made under.
     """
-    address = spelt(client_address(request, service.proxies))
+    address = caller(request, service.proxies)
     looked = monotonic()
 
     def is_allowed() -> bool:

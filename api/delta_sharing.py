@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api import openapi_exports as openapi
-from api.addresses import client_address
+from api.addresses import caller
 from api.auth import authenticate, token_hash
 from api.bodies import HEADERS, Document, answer, read_document
 from api.exports import may_have
@@ -200,8 +200,7 @@ async def read_file(request: Request) -> Response:
     except InvalidRequest:
         return refuse(request, "not_found")
     address, now = msgspec.msgpack.decode(content, type=FileAddress), service.clock()
-    where = client_address(request, service.proxies)
-    access = service.ledger.access(address.token, now, None if where is None else str(where))
+    access = service.ledger.access(address.token, now, caller(request, service.proxies))
     exports = service.exports
     if access is None or exports is None or now.timestamp() > address.expires:
         return refuse(request, "not_found")

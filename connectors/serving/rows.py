@@ -4,7 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import Literal, NamedTuple
 
@@ -135,7 +135,8 @@ FREE_TEXT = 1 << 30
 """Stands beside the bits of a grant's classes: free text may be seen, too."""
 
 
-def mask_of(classes: Iterable[Disclosure]) -> int:
+@cache
+def mask_of(classes: frozenset[Disclosure]) -> int:
     """Return the bits of a set of classes."""
     mask = 0
     for name in classes:
