@@ -194,7 +194,8 @@ class FormatTree:
             )
         step = self._step(entry, member)
         if member.type == "strings":
-            return setters.appending(name, step, self._placeholders)
+            is_text = name == "addressLines"  # of codes, a second one says nothing new
+            return setters.appending(name, step, self._placeholders, report_duplicates=is_text)
         keep = self._keeper(entry.keeps, name) if entry.keeps else None
         return setters.assigning(name, step, self._placeholders, further=entry.further, keep=keep)
 

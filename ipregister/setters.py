@@ -79,7 +79,9 @@ def assigning(
     return assign
 
 
-def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Setter:
+def appending(
+    name: str, step: Step | None, placeholders: frozenset[str], *, report_duplicates: bool = False
+) -> Setter:
     """Return the setter of a list of strings; a value the list has is not repeated."""
 
     def append(walk: Walk, level: Level, text: str, element: Element) -> None:
@@ -97,6 +99,8 @@ def appending(name: str, step: Step | None, placeholders: frozenset[str]) -> Set
         if value not in known:
             known.append(value)
             level.lines.setdefault(name, element.sourceline)
+        elif report_duplicates:
+            _note(walk, DUPLICATE_LINE, level, name, text, element)
 
     return append
 

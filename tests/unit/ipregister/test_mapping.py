@@ -173,6 +173,15 @@ def test_equal_lines_stand_once_and_several_parties_in_one_are_told() -> None:
     assert [issue.code for issue in record.issues] == ["ALL.UNQ.005", "ALL.CNS.018"]
 
 
+def test_a_line_of_an_address_that_stands_twice_is_taken_once_and_told() -> None:
+    lines = "".join(f"<Street>{line}</Street>" for line in ("1 Road", "Singapore", "Singapore"))
+    record = mapped(f"<Number>1</Number><Party>{lines}</Party>")
+    assert record.row["applicants"] == [{"addressLines": ["1 Road", "Singapore"]}]
+    (issue,) = record.issues
+    assert (issue.code, issue.field) == ("ALL.UNQ.005", "applicants[0].addressLines")
+    assert (issue.value, issue.source) == ("Singapore", "Mark/Party[1]/Street")
+
+
 def test_words_in_another_language_or_case_are_other_words() -> None:
     inside = "".join(
         f"<Word{tag}>{text}</Word>"
