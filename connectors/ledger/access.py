@@ -22,6 +22,7 @@ from connectors.ledger.columns import from_microseconds, microseconds
 from connectors.ledger.commits import Commits
 from connectors.ledger.prepared import Lane, Prepared
 from connectors.ledger.schema import authorizations, clients, tokens
+from connectors.ledger.tokens import LONGEST
 from ipregister.authorizations import Grant
 from ipregister.model import Right
 from ipregister.profiles import load_profile
@@ -102,6 +103,7 @@ class AccessReader:
             .join(clients, and_(c.client_id == t.client_id, c.revoked_at.is_(None)))
             .join(authorizations, a.third_party == c.third_party, isouter=True)
             .where(t.token_hash == bindparam("hash"), t.expires_at > bindparam("now"))
+            .where(t.expires_at <= bindparam("latest"))
             .order_by(a.office)
         )
         self._statement = Prepared(statement, lane.dialect)
@@ -140,8 +142,8 @@ class AccessReader:
         self, token_hash: bytes, at: datetime, address: str | None, late: timedelta
     ) -> tuple[datetime, Access] | None:
         """Return what a token opens, and until when: it expires, or an office's day ends."""
-        expired = microseconds(at - late)
-        rows = self._lane.rows(self._statement, {"hash": token_hash, "now": expired})
+        limits = {"now": microseconds(at - late), "latest": microseconds(at + LONGEST)}
+        rows = self._lane.rows(self._statement, {"hash": token_hash, **limits})
         if not rows:
             return None
         # Where the caller is only matters, and is only remembered, where an office asks.

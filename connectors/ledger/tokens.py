@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
-from sqlalchemy import Delete, Dialect, bindparam, delete, insert, select, update
+from sqlalchemy import Delete, Dialect, bindparam, delete, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from connectors.ledger import audit
@@ -21,6 +21,10 @@ from ipregister.errors import ConfigurationError, InvalidClient
 
 MAX_LIFETIME = timedelta(minutes=15)
 """A stolen bearer token is worth no more than this (RFC 9700)."""
+
+LONGEST = MAX_LIFETIME + timedelta(minutes=5)
+"""No token expires later from now, on whatever machine it was given: one that does was given by a
+clock that was ahead, and would open for as long as that was."""
 
 KEEP_TOKENS = timedelta(minutes=35)
 """Beyond expiry: a transfer that has begun goes on when its token expires, and the token is what
@@ -118,6 +122,7 @@ class Tokens:
             select(t.client_id, t.issued_at, t.expires_at, t.scope, t.key_thumbprint)
             .join(clients, c.client_id == t.client_id)
             .where(t.token_hash == token_hash, t.expires_at > microseconds(at))
+            .where(t.expires_at <= microseconds(at + LONGEST))
             .where(c.revoked_at.is_(None))
         )
         with self._database.read() as connection:
@@ -145,7 +150,7 @@ class Tokens:
         """Forget what has expired; return how many rows went."""
         pairs = list(zip(_expired(), _limits(at), strict=True))
         with self._database.write() as connection:
-            return sum(connection.execute(one, {"limit": limit}).rowcount for one, limit in pairs)
+            return sum(connection.execute(one, limits).rowcount for one, limits in pairs)
 
     def use_assertion(self, client_id: str, jti: str, expires_at: datetime) -> bool:
         """Use up an assertion; ``False`` means it was used before, by whatever process."""
@@ -178,18 +183,20 @@ class _Statements:
         return self._once.run(connection, row).fetchone() is not None
 
     def forget(self, connection: Any, at: datetime) -> None:
-        for statement, limit in zip(self._expired, _limits(at), strict=True):
-            statement.run(connection, {"limit": limit})
+        for statement, limits in zip(self._expired, _limits(at), strict=True):
+            statement.run(connection, limits)
 
 
 def _expired() -> tuple[Delete, Delete]:
-    """Return the statements that forget tokens and assertions up to a ``limit``."""
-    limit = bindparam("limit", type_=Count)
+    """Return the statements that forget tokens and assertions beyond their limits."""
+    limit, latest = (bindparam(name, type_=Count) for name in ("limit", "latest"))
+    expires = tokens.c.expires_at
     return (
-        delete(tokens).where(tokens.c.expires_at <= limit),
+        delete(tokens).where(or_(expires <= limit, expires > latest)),
         delete(assertions).where(assertions.c.expires_at <= limit),
     )
 
 
-def _limits(at: datetime) -> tuple[int, int]:
-    return microseconds(at - KEEP_TOKENS), microseconds(at - KEEP_ASSERTIONS)
+def _limits(at: datetime) -> tuple[dict[str, int], dict[str, int]]:
+    of_tokens = {"limit": microseconds(at - KEEP_TOKENS), "latest": microseconds(at + LONGEST)}
+    return of_tokens, {"limit": microseconds(at - KEEP_ASSERTIONS)}

@@ -41,6 +41,16 @@ def test_a_token_opens_until_it_expires(ledger: Ledger, client: Client) -> None:
     assert ledger.access(b"\0" * 32, AT) is None
 
 
+def test_a_token_of_a_clock_that_was_ahead_opens_nothing(ledger: Ledger, client: Client) -> None:
+    ahead, of_then = AT + timedelta(days=365), b"x" * 32
+    ledger.tokens.issue(client.clientId, of_then, ahead + MAX_LIFETIME, ahead)
+    assert ledger.access(of_then, ahead) is not None
+    assert ledger.access(of_then, AT) is ledger.tokens.find(of_then, AT) is None
+    assert ledger.access(HASH, AT - 4 * MINUTE) is not None  # another machine's, a little behind
+    assert ledger.tokens.purge(AT) == 1
+    assert ledger.access(of_then, ahead) is None
+
+
 def test_a_token_may_not_live_long(ledger: Ledger, client: Client) -> None:
     with pytest.raises(ConfigurationError, match="at most"):
         ledger.tokens.issue(client.clientId, b"x" * 32, AT + MAX_LIFETIME + MINUTE, AT)
