@@ -2,8 +2,9 @@
 
 A name is looked up relative to the record's own file, then without its extension, then by
 its last part if that is unique in the archive and not in another record's folder. The first
-match of that order counts; an ambiguous name is not guessed. An image is never decoded: that it
-is there, whole, and begins as its name says is all that is asked of it.
+match of that order counts; an ambiguous name is not guessed. So it is in an archive of nothing
+but pictures, where no folder is known to be another record's. An image is never decoded: that
+it is there, whole, and begins as its name says is all that is asked of it.
 """
 
 import unicodedata
@@ -32,6 +33,9 @@ UNKNOWN = "application/octet-stream"
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp")
 """Ends of names of files whose beginning is among ``MEDIA_TYPES``."""
+
+ATTACHED = "attachment"
+"""Folder of a record's own files in IPAS; the same name in two of them is two files."""
 
 MISSING_IMAGE, USELESS_IMAGE = "ALL.PKG.011", "ALL.PKG.013"
 
@@ -96,10 +100,13 @@ class Attachments:
     _by_name: dict[str, Member | None] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
     _digests: dict[str, Digest | None] = field(default_factory=dict)
+    _is_flat: bool = False
 
     def __post_init__(self) -> None:
         """Index the archive's attachments by path, stem and last part."""
         self._taken = {_folder(member) for member in self.delivered.documents}
+        folders = {_folder(member) for member in self.delivered.attachments}
+        self._is_flat = len(folders) == 1 and _name(*folders) != ATTACHED
         for member in self.delivered.attachments:
             path = _folded(member.path.replace("!", "/"))
             self._by_path[path] = member
@@ -131,6 +138,10 @@ class Attachments:
         is_other = kind == UNKNOWN and member.name.lower().endswith(PICTURES)
         return USELESS_IMAGE if is_other else None
 
+    def has(self, document: Member, item: dict[str, Any]) -> bool:
+        """Tell whether a name in a document leads to something here."""
+        return self._find(document, item["fileName"]) is not None
+
     def unused(self) -> Iterable[str]:
         """Return the paths of attachments no record named, in archive order."""
         return [m.path for m in self.delivered.attachments if m.path not in self.used]
@@ -147,12 +158,14 @@ class Attachments:
     def _find(self, document: Member, name: str) -> Member | None:
         name = _folded(name)
         folder = _folder(document)
-        attached = _joined(folder, "attachment")
+        attached = _joined(folder, ATTACHED)
         for path in (_joined(folder, name), _joined(attached, name), name):
             if found := self._by_path.get(path) or self._by_stem.get(path):
                 return found
         found = self._by_name.get(_name(name))
-        return None if found is None or self._is_of_another(found, folder) else found
+        if found is None or not (self._taken or self._is_flat):
+            return None
+        return None if self._is_of_another(found, folder) else found
 
     def _is_of_another(self, member: Member, folder: str) -> bool:
         """Tell whether an attachment lies in the folder of another document."""

@@ -5,11 +5,11 @@ without records says why. How records are mapped is ``ipregister.mapping``, how 
 written is ``parts``.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from connectors.faults import reach
 from connectors.findings import code_of
@@ -23,7 +23,7 @@ from connectors.readers.unread import (
     names_a_record,
     root_name,
 )
-from connectors.staging.attachments import Attachments
+from connectors.staging.attachments import MISSING_IMAGE, Attachments
 from connectors.staging.parts import PartWriter
 from ipregister.errors import DeliveryError, OversizedDelivery
 from ipregister.mapping import Mapped, RecordMapping
@@ -51,7 +51,10 @@ class StagedFile:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One slice of a delivery: documents ``first`` to ``last`` (excluded) of one file."""
+    """One slice of a delivery: documents ``first`` to ``last`` (excluded) of one file.
+
+    ``pictures`` are the files of the delivery that hold attachments and no document.
+    """
 
     office: str
     right: Right
@@ -61,6 +64,7 @@ class Part:
     first: int
     last: int
     bytes: int
+    pictures: tuple[StagedFile, ...] = ()
 
 
 @dataclass(slots=True)
@@ -89,9 +93,11 @@ class DocumentReader:
         attachments: Attachments,
         writer: PartWriter,
         report: PartReport,
+        pictures: Callable[[], Sequence[tuple[str, Attachments]]] = tuple,
     ) -> None:
         self.part, self.mapping, self.member = part, mapping, member
         self.attachments, self.writer, self.report = attachments, writer, report
+        self.pictures = pictures
         self.file = "!".join(name for name in (part.file.name, member.path) if name)
         self.declared: int | None = None
 
@@ -218,8 +224,22 @@ class DocumentReader:
 
     def _attach(self, mapped: Mapped) -> None:
         for path, item, line in _named_files(mapped):
-            if broken := self.attachments.resolve(self.member, item):
+            broken = self.attachments.resolve(self.member, item)
+            if broken == MISSING_IMAGE:
+                broken = self._resolve_elsewhere(item)
+            if broken:
                 mapped.issues.append(Issue(broken, path, item["fileName"], line))
+
+    def _resolve_elsewhere(self, item: dict[str, Any]) -> str | None:
+        """Look a file up in what holds nothing but pictures; in two of them is in none."""
+        holding = [each for each in self.pictures() if each[1].has(self.member, item)]
+        if len(holding) != 1:
+            return MISSING_IMAGE
+        ((name, attachments),) = holding
+        broken = attachments.resolve(self.member, item)
+        if "memberPath" in item:
+            item["memberPath"] = f"{name}!{item['memberPath']}"
+        return broken
 
     def _explain_emptiness(self, source: BinaryIO) -> None:
         """Say why a document has no records: another right's, an unknown format, or none."""
@@ -243,7 +263,7 @@ class DocumentReader:
             self.writer.note(OTHER_FORMAT, file=self.file, line=1, value=root, message=message)
 
 
-def _named_files(mapped: Mapped) -> Iterator[tuple[str, dict[str, str], int | None]]:
+def _named_files(mapped: Mapped) -> Iterator[tuple[str, dict[str, Any], int | None]]:
     """Yield what a record names: canonical path, item, line."""
     row, lines = mapped.row, mapped.lines
     for name in ("images", "recordings", "documents"):

@@ -8,7 +8,8 @@ publishing them come later.
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from connectors.faults import reach
@@ -86,6 +87,7 @@ def stage(
     directory.mkdir(parents=True, exist_ok=True)
     staged = Staged(directory)
     parts: list[Part] = []
+    pictures: list[StagedFile] = []
     attachments: dict[str, list[str]] = {}
     book = FindingBook(load_profile(office).rules)
     total = PartReport()
@@ -99,6 +101,8 @@ def stage(
                 delivered = opened.file(file).delivered
                 refuse_other_data(delivered)
                 attachments[file.name] = [member.path for member in delivered.attachments]
+                if delivered.attachments and not delivered.documents:
+                    pictures.append(file)
                 reach("stage.opened")
                 for piece in slices(delivered.documents):
                     parts.append(Part(office, right, directory, len(parts) + 1, file, *piece))
@@ -107,6 +111,8 @@ def stage(
                 staged.troubles.append(exc)
                 total.read += 1
                 total.rejected += 1
+        if pictures:
+            parts = [replace(part, pictures=tuple(pictures)) for part in parts]
         for report in _run(parts, workers, opened):
             _add(total, report)
         _note_whole_delivery(notes, total, attachments, files)
@@ -116,19 +122,39 @@ def stage(
 
 
 class _LastOpened:
-    """The file read last: opening a large archive takes seconds, and its parts follow on."""
+    """The file read last: opening a large archive takes seconds, and its parts follow on.
+
+    Archives of pictures stay open beside it, from the first image that is looked for in them.
+    """
 
     def __init__(self) -> None:
         self._file: StagedFile | None = None
         self._attachments: Attachments | None = None
+        self._pictures: dict[str, Attachments] = {}
 
     def file(self, file: StagedFile) -> Attachments:
         if self._attachments is None or self._file != file:
-            self.close()
+            self._close_file()
             self._attachments, self._file = Attachments(Delivered(file.path)), file
         return self._attachments
 
+    def pictures(self, files: Sequence[StagedFile]) -> Sequence[tuple[str, Attachments]]:
+        for file in files:
+            if file.name not in self._pictures:
+                self._pictures[file.name] = Attachments(Delivered(file.path))
+        return tuple(self._pictures.items())
+
+    def used_pictures(self) -> Iterator[str]:
+        for name, attachments in self._pictures.items():
+            yield from (f"{name}!{path}" for path in attachments.used)
+
     def close(self) -> None:
+        self._close_file()
+        for attachments in self._pictures.values():
+            attachments.delivered.close()
+        self._pictures = {}
+
+    def _close_file(self) -> None:
         if self._attachments is not None:
             self._attachments.delivered.close()
             self._attachments = None
@@ -153,15 +179,17 @@ def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
     ):
         attachments = opened.file(part.file)
         delivered = attachments.delivered
+        beside = partial(opened.pictures, part.pictures)
         for member in delivered.documents[part.first : part.last]:
             reach("stage.member")
-            reader = DocumentReader(part, mapping, member, attachments, writer, report)
+            reader = DocumentReader(part, mapping, member, attachments, writer, report, beside)
             try:
                 with delivered.open(member) as source:
                     reader.read(source)
             except DeliveryError as exc:
                 reader.reject(exc)
         report.used = {f"{part.file.name}!{path}" for path in attachments.used}
+        report.used |= set(opened.used_pictures())
     return report
 
 

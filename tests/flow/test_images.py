@@ -69,3 +69,31 @@ def test_the_sound_of_a_mark_is_looked_up_as_its_image_is(desk: Any, ipas: Any) 
     finding = desk.found(done, "ALL.PKG.011")
     assert (finding["value"], finding["field"]) == ("other.mp3", "recordings[0].fileName")
     assert not [each for each in desk.findings(done) if each["ruleCode"] == "ALL.PKG.012"]
+
+
+def test_pictures_in_an_archive_of_their_own_are_found(desk: Any, ipas: Any) -> None:
+    wanted = ("1.jpg", "img/2.png", "pictures/3.png", "4.png")
+    pictures = {f"img/{n}.{end}": PNG for n, end in ((1, "jpg"), (2, "png"), (3, "png"))}
+    files = (marks(ipas, *wanted), ipas.zipped({"a.xml": ipas.marks(ipas.mark(image="1.jpg"))}))
+    for document in files:
+        done = desk.deliver(ipas.zipped(pictures | {"img/5.png": PNG}), document)
+        codes = [(f["ruleCode"], f["value"]) for f in desk.findings(done) if "PKG" in f["ruleCode"]]
+        lost = [("ALL.PKG.011", "4.png")] if document is files[0] else []
+        unused = [5] if document is files[0] else [2, 3, 5]
+        assert sorted(codes) == lost + [("ALL.PKG.012", f"img/{n}.png") for n in unused]
+    image = desk.served()["KH/90001/2019"]["images"][0]
+    assert (image["memberPath"], image["mediaType"]) == ("part0.zip!img/1.jpg", "image/png")
+
+
+def test_a_picture_that_only_a_folder_tells_apart_is_not_guessed(desk: Any, ipas: Any) -> None:
+    wanted = {f"KH{n}/a.xml": ipas.marks(ipas.mark(f"KH{n}", image="logo.png")) for n in (1, 2)}
+    pictures = {"KH2/ATTACHMENT/logo.png": PNG}
+    done = desk.deliver(ipas.zipped(wanted), ipas.zipped(pictures))
+    assert desk.found(done, "ALL.PKG.011")["applicationNumber"] == "KH1"
+    served = desk.served()
+    assert served["KH2"]["images"][0]["memberPath"] == "part1.zip!KH2/ATTACHMENT/logo.png"
+    twice = desk.deliver(
+        ipas.zipped(wanted), ipas.zipped(pictures), ipas.zipped(pictures | {"x/y.png": JPEG})
+    )
+    codes = [each["ruleCode"] for each in desk.findings(twice)]
+    assert codes.count("ALL.PKG.011") == 2
