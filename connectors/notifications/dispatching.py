@@ -26,6 +26,11 @@ ROUNDS = 100
 """Notifications of one webhook in one pass: they are sent one after the other, in their order."""
 
 
+LONGEST = timedelta(seconds=30)
+"""After which a pass begins no other round: who takes its time to answer, notification after
+notification, must not keep others from hearing what is new. Dagster gives a sensor a minute."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pass:
     """What one pass did, in numbers of notifications."""
@@ -52,10 +57,12 @@ def dispatch(
     began = clock()
     noticed = notice(ledger, serving, at=began)
     delivered = failed = given_up = 0
-    for _ in range(ROUNDS):
+    for number in range(ROUNDS):
         # What fails in this pass is for a later one, however long this one takes.
-        due = ledger.webhooks.due(began, clock() - began + BUSY_FOR)
-        if not due:
+        lasted = clock() - began
+        if number and lasted >= LONGEST:
+            break
+        if not (due := ledger.webhooks.due(began, lasted + BUSY_FOR)):
             break
         for webhook, notification in due:
             at = clock()

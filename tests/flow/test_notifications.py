@@ -275,6 +275,24 @@ def test_who_is_told_after_others_that_took_long_gets_a_fresh_signature(
     assert second - first >= 6 * 60
 
 
+def test_who_answers_late_each_time_keeps_nobody_from_what_is_new(
+    world: World, inbox: Inbox
+) -> None:
+    """A pass of all that waits for one receiver would last for half an hour."""
+    inbox.answers = [500]
+    world.share()
+    for number in range(30):
+        world.publish(str(number))
+        notice(world.ledger, world.serving, at=NOW)
+    late = (NOW + timedelta(seconds=7 * number) for number in count())
+    done = dispatch(world.ledger, world.serving, clock=lambda: next(late), inside=INSIDE)
+    assert done == Pass(failed=1)
+    late = (NOW + timedelta(minutes=9, seconds=7 * number) for number in count())
+    done = dispatch(world.ledger, world.serving, clock=lambda: next(late), inside=INSIDE)
+    assert 1 <= done.delivered <= 5, "then it looks for what is new, for everybody"
+    assert world.dispatch(later=timedelta(hours=1)).delivered == 30 - done.delivered
+
+
 def test_what_fails_waits_for_another_pass_however_long_this_one_takes(
     world: World, inbox: Inbox
 ) -> None:
