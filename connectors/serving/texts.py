@@ -7,6 +7,7 @@ everything else byte for byte as it was rendered.
 Standard: RFC 8259 (JSON).
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -29,12 +30,13 @@ class FreeTextRemover:
     def __init__(self, right: Right) -> None:
         """Look up which members of each class are free text."""
         table = load_tables()[right]
-        self._plans = [_plan(table.of_class(name)) for name in Disclosure]
+        plans = [_plan(table.of_class(name)) for name in Disclosure]
+        self._plans = [(plan, _mentions(plan)) for plan in plans]
 
     def strip(self, entry: Entry) -> Entry:
         """Return the record without free text; it is not found by its words either."""
         pairs = zip(self._plans, entry.fragments, strict=True)
-        fragments = tuple([_strip(plan, fragment) for plan, fragment in pairs])
+        fragments = tuple([_strip(*plan, fragment) for plan, fragment in pairs])
         filed = (*entry.filed[:-1], "")
         return Entry(
             *(entry.record, entry.sort_key, entry.change, entry.postings), filed, fragments
@@ -43,8 +45,8 @@ class FreeTextRemover:
     def strip_columns(self, columns: Iterable[Sequence[bytes]]) -> list[Sequence[bytes]]:
         """Return columns of fragments, one per class, without free text."""
         return [
-            [_strip(plan, fragment) for fragment in column] if plan else column
-            for plan, column in zip(self._plans, columns, strict=True)
+            [_strip(plan, mentions, fragment) for fragment in column] if plan else column
+            for (plan, mentions), column in zip(self._plans, columns, strict=True)
         ]
 
 
@@ -64,9 +66,20 @@ def _plan(members: Iterable[Member]) -> _Plan:
     return plan
 
 
-def _strip(plan: _Plan, fragment: bytes) -> bytes:
+def _mentions(plan: _Plan) -> re.Pattern[bytes]:
+    """Return what is found in a fragment that has something to leave out, and seldom in others."""
+    return re.compile(b'"(?:%b)":' % b"|".join(name.encode() for name in sorted(_left_out(plan))))
+
+
+def _left_out(plan: _Plan) -> set[str]:
+    return set[str]().union(
+        *({name} if inner is None else _left_out(inner) for name, inner in plan.items())
+    )
+
+
+def _strip(plan: _Plan, mentions: re.Pattern[bytes], fragment: bytes) -> bytes:
     """Return a fragment without free text, in the shape it had (``connectors.rendering``)."""
-    if not plan or not fragment:
+    if not plan or mentions.search(fragment) is None:
         return fragment
     if fragment[:1] == b"{":
         return _encode(_without(plan, _decode(fragment + b"}")))[:-1]
