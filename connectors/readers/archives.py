@@ -264,7 +264,12 @@ def _member(info: zipfile.ZipInfo, inside: str = "") -> Member:
 def _is_clutter(name: str) -> bool:
     """Tell whether a member is what an operating system leaves in archives."""
     parts = name.split("/")
-    return "__MACOSX" in parts or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
+    # What macOS keeps beside a file is ``._`` and its name, its ending too: ``._KH_1.xml``.
+    return (
+        "__MACOSX" in parts
+        or parts[-1].startswith("._")
+        or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
+    )
 
 
 def _looks_like_xml(head: bytes) -> bool:

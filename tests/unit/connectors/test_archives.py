@@ -226,7 +226,9 @@ ODD = {
     "only folders": (lambda: zipped(("KHM01/", b""), ("KHM01/ATTACHMENT/", b"")), {}),
     "stored": (lambda: zipped(("a.xml", XML), method=zipfile.ZIP_STORED), {"a.xml": XML}),
     "what macOS leaves": (
-        lambda: zipped(("a.xml", XML), ("__MACOSX/._a.xml", b"\0"), (".DS_Store", b"\0")),
+        lambda: zipped(
+            ("a.xml", XML), ("__MACOSX/._a.xml", b"\0"), (".DS_Store", b"\0"), ("b/._a.xml", b"\0")
+        ),
         {"a.xml": XML},
     ),
     "khmer name and spaces": (lambda: zipped(("រូប ១/a b.XML", XML)), {"រូប ១/a b.XML": XML}),
