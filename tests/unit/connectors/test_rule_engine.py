@@ -264,7 +264,7 @@ def test_no_files_no_rules_no_findings(stage):
 )
 def test_an_override_changes_the_severity_or_switches_the_rule_off(stage, severity, reported):
     override = Override(severity=severity, reason="The law counts differently.", owner="KH")
-    overrides = {"TM.CNS.900": override, "ALL.PKG.003": override}
+    overrides = {"TM.CNS.900": override, "ALL.PKG.012": override}
     rows = findings([rule("applicationDate IS NULL")], stage({}), overrides=overrides)
     assert [row["severity"] for row in rows] == reported
 
