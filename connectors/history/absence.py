@@ -174,6 +174,8 @@ def _verdict(
     places: Sequence[dict[str, Any]],
 ) -> tuple[str, dict[str, Any]]:
     counting = [each for each in versions if not each["reverted"]]
+    if all(each["op"] == "vanish" for each in counting):  # of what others had brought
+        counting = []
     good = [each for each in counting if not each["held"]]
     if good and good[-1]["op"] != "vanish":
         return "visible", {"delivery": good[-1]["deliveryId"]}
@@ -188,7 +190,8 @@ def _verdict(
         )
         return "held", words | {"rules": ", ".join(rules) or "a rule"}
     if versions:
-        return "reverted", {"delivery": versions[-1]["deliveryId"]}
+        brought = [each for each in versions if each["reverted"] and each["op"] != "vanish"]
+        return "reverted", {"delivery": (brought or versions)[-1]["deliveryId"]}
     for each in reversed(said):
         words = {"delivery": each["deliveryId"], "reason": case.named(each["deliveryId"]).reason}
         if each["state"] is State.HELD:

@@ -27,6 +27,7 @@ from ipregister.deliveries import Kind, State
 from ipregister.errors import InvalidRequest, StoreError
 from ipregister.model import Disclosure, Right
 from ipregister.roles import Role
+from pipelines.reverting import revert
 
 FULL, MARKS = Kind.FULL_EXTRACTION, Right.TRADEMARKS
 ONE, TWO, THREE, FOUR, FIVE = (f"KH/9000{n}/2019" for n in range(1, 6))
@@ -200,6 +201,18 @@ def test_a_delivery_that_is_held_or_withdrawn_or_deletes_is_named(desk: Any, ipa
     assert found["sentence"] == f"Delivery {gone.deliveryId} deleted it."
     waiting = desk.hand_in(ipas.marks(ipas.mark(TWO)))
     assert waiting.deliveryId in why(desk.hub, "KH", MARKS, TWO)["sentence"]
+
+
+def test_what_a_newer_delivery_took_out_of_one_that_was_taken_back_came_with_that_one(
+    desk: Any, ipas: Any
+) -> None:
+    both = ipas.marks(ipas.mark(ONE), ipas.mark(TWO))
+    first = desk.deliver(both, kind=FULL, names=("KH_20261101.xml",))
+    desk.deliver(ipas.marks(ipas.mark(TWO)), kind=FULL, names=("KH_20261102.xml",))
+    assert why(desk.hub, "KH", MARKS, ONE)["verdict"] == "vanished"
+    revert(desk.hub, first.deliveryId, by="Som", reason="a test file", at=desk.now)
+    found = why(desk.hub, "KH", MARKS, ONE)
+    assert found["sentence"] == f"It came with delivery {first.deliveryId}, which was taken back."
 
 
 def test_a_field_leads_back_to_the_line_the_office_wrote(past: Any) -> None:
