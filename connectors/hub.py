@@ -212,6 +212,14 @@ class Hub:
         """
         return self.in_turn(f"{office}-{right}")
 
+    def confirm_alone(self, office: str, right: Right) -> None:
+        """Prove that nobody else was at an office and right since we are ``alone`` with it.
+
+        Raises:
+            StoreError: the ledger was gone meanwhile, and with it what keeps other machines away.
+        """
+        self.ledger.turns.confirm(f"{office}-{right}")
+
     @contextmanager
     def in_turn(self, what: str) -> Iterator[None]:
         """Be the only one at something, on whatever machine; whoever comes later waits."""

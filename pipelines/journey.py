@@ -16,6 +16,7 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
 from ipregister.deliveries import EFFECTIVE, UNFINISHED, Receipt, State
+from ipregister.errors import StoreError
 from ipregister.holds import Hold, HoldCode
 
 
@@ -142,7 +143,11 @@ def earlier_findings(journey: Journey) -> list[Path]:
 
 
 def remember(journey: Journey, decided: Decided) -> None:
-    """Write down the decision, so that a crash after this point repeats it exactly."""
+    """Write down the decision, so that a crash after this point repeats it exactly.
+
+    Raises:
+        StoreError: it was not compared alone, and so is none: the delivery is to be compared again.
+    """
     document = {
         "plan": decided.plan.name,
         "rows": [path.name for path in decided.rows],
@@ -154,8 +159,15 @@ def remember(journey: Journey, decided: Decided) -> None:
     unfinished = journey.directory / "publication.unfinished"
     unfinished.write_text(json.dumps(document), "utf-8")
     reach("decision.unfinished")
-    unfinished.replace(journey.directory / "publication.json")
+    decision = journey.directory / "publication.json"
+    unfinished.replace(decision)
     reach("decision.named")
+    try:
+        # Afterwards: whoever takes our turn from here on finds the decision and waits for it.
+        journey.hub.confirm_alone(journey.delivery.office, journey.delivery.right)
+    except StoreError:
+        decision.unlink()
+        raise
 
 
 def remembered(journey: Journey) -> Decided:

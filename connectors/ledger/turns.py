@@ -32,6 +32,7 @@ class Turns:
         """Lock in ``database``."""
         self._database = database
         self._idle = deque[Connection]()
+        self._alone = dict[str, Connection]()
 
     @contextmanager
     def alone(self, what: str) -> Iterator[None]:
@@ -40,8 +41,23 @@ class Turns:
         Raises:
             StoreError: the database does not answer, or the lock was lost with its connection.
         """
-        with self._locked(what, ""):
-            yield
+        with self._locked(what, "") as connection:
+            if connection is not None:
+                self._alone[what] = connection
+            try:
+                yield
+            finally:
+                self._alone.pop(what, None)
+
+    def confirm(self, what: str) -> None:
+        """Prove that we are still alone at ``what``: nobody else was since the lock was taken.
+
+        Raises:
+            StoreError: the lock was lost with its connection.
+        """
+        if (connection := self._alone.get(what)) is not None:
+            with translated():
+                connection.execute(text("SELECT 1"))
 
     @contextmanager
     def together(self, what: str) -> Iterator[None]:
@@ -55,14 +71,14 @@ class Turns:
             _close(self._idle.pop())
 
     @contextmanager
-    def _locked(self, what: str, how: str) -> Iterator[None]:
+    def _locked(self, what: str, how: str) -> Iterator[Connection | None]:
         if self._database.engine.dialect.name != "postgresql":
-            yield
+            yield None
             return
         with translated():
             connection = self._take(what, f"pg_advisory_lock{how}")
         try:
-            yield
+            yield connection
             with translated():  # lost meanwhile, what was done alone was perhaps not
                 _run(connection, f"pg_advisory_unlock{how}", what)
         except BaseException:

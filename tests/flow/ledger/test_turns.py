@@ -7,12 +7,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from connectors import faults
 from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.settings import Settings
@@ -116,6 +118,35 @@ def test_a_worker_on_another_machine_waits_for_its_turn(
     assert said(elsewhere) == "in published_with_findings"
     elsewhere.communicate()
     assert len(desk.served()) == 1
+    desk.hub.close()
+
+
+def test_what_was_compared_while_another_machine_published_is_compared_again(
+    ipas: Any, tmp_path: Path, postgres_url: str, server: Any
+) -> None:
+    """The ledger goes away for a moment, and with it what keeps the others waiting."""
+    desk = ipas.open_desk(tmp_path / "hub", ledger_url=postgres_url)
+    older, newer = (
+        desk.hand_in(ipas.marks(ipas.mark(word=word)), names=(f"KH_2026110{day}.xml",))
+        for day, word in ((1, "OLDER"), (2, "NEWER"))
+    )
+    given = str(desk.hub.home.root), postgres_url, newer.deliveryId, desk.now.isoformat()
+
+    def lose_the_ledger(point: str) -> None:
+        if point == "compare.finished":
+            faults.disarm()
+            server.execute(EVERYBODY_ELSE)
+            elsewhere = start(ELSEWHERE, *given)
+            assert said(elsewhere) == "in published_with_findings"
+            elsewhere.communicate()
+
+    faults.arm(lose_the_ledger)
+    with pytest.raises(StoreError):
+        desk.process(older)
+    desk.now += timedelta(hours=1)  # the lease of who failed has ended
+    assert desk.process(older).receipt.inserted == 1
+    assert desk.served()["KH/90001/2019"]["markVerbalElements"][0]["text"] == "NEWER"
+    assert desk.hub.ledger.deliveries.get(newer.deliveryId).receipt.updated == 1
     desk.hub.close()
 
 
