@@ -98,6 +98,8 @@ class Uploads:
 
     def find(self, file_id: str) -> Upload | None:
         """Return an upload, if there is one of this identifier."""
+        if "\0" in file_id:  # more than PostgreSQL can look for
+            return None
         with self._database.read() as connection:
             row = connection.execute(select(uploads).where(uploads.c.file_id == file_id)).first()
         return None if row is None else _upload(row)

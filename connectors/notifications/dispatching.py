@@ -58,10 +58,10 @@ def dispatch(
     noticed = notice(ledger, serving, at=began)
     delivered = failed = given_up = 0
     for number in range(ROUNDS):
-        # What fails in this pass is for a later one, however long this one takes.
         lasted = clock() - began
         if number and lasted >= LONGEST:
             break
+        # What fails in this pass is for a later one, however long this one takes.
         if not (due := ledger.webhooks.due(began, lasted + BUSY_FOR)):
             break
         for webhook, notification in due:

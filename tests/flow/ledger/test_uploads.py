@@ -30,3 +30,7 @@ def test_only_unfinished_files_are_forgotten_and_only_once(ledger: Ledger) -> No
     actions = [entry.action for entry in ledger.audit.entries() if entry.subject == old]
     assert sorted(actions) == ["upload:announced", "upload:forgotten"]
     assert ledger.verify() is None
+
+
+def test_no_file_has_a_name_that_a_database_cannot_hold(ledger: Ledger) -> None:
+    assert ledger.uploads.find_all(["file-1\0", "\0"]) == []
