@@ -115,7 +115,8 @@ class Collector:
         """
         listing = source.list(office)
         reach("collect.listed")
-        habits = self._profiles(office).delivery
+        profile = self._profiles(office)
+        habits = profile.delivery
         planned = plan(listing.files, mask=habits.group)
         odd = [Problem(readable(problem.path), problem.reason) for problem in listing.problems]
         report = CollectReport(office, quarantined=[*odd, *planned.quarantined])
@@ -126,6 +127,12 @@ class Collector:
         ready = []
         for group in planned.groups:
             if memory.has(group):
+                continue
+            if (right := group.key.right) not in profile.rights:
+                # As every other door refuses it: nobody could read it.
+                reason = f"the hub has no format for {right} of {office}; ask its operators for one"
+                for member in group.members:
+                    report.add(Problem(member.path, reason, member))
                 continue
             if waiting := not_yet(group, memory.known, at, habits.quiet_seconds[group.key.kind]):
                 report.waiting.append(waiting)

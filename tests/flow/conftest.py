@@ -19,7 +19,7 @@ from connectors.collection.visits import Visits
 from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.readers.archives import prove_complete
-from ipregister.profiles import DeliveryHabits, Profile
+from ipregister.profiles import DeliveryHabits, Profile, load_profile
 
 
 # pytest imports each file by its path, so a helper beside this file is loaded by its own.
@@ -88,13 +88,13 @@ class Intake:
 @pytest.fixture
 def intake(tmp_path: Path) -> Iterator[Intake]:
     """A collector with a quiet time of two seconds, as its offices' profiles say."""
-    ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite")
+    ledger, rights = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite"), load_profile("KH").rights
     landing, slept = Landing(tmp_path / "landing"), list[float]()
 
     def profile(office: str) -> Profile:
         quiet = {"full_extraction": 2, "update": 2, "test": 2}
         habits = DeliveryHabits.model_validate({"quietSeconds": quiet})
-        return Profile(office=office, name=office, languages=("en",), delivery=habits, rights={})
+        return Profile(office=office, name=office, languages=("en",), delivery=habits, rights=rights)
 
     collector = Collector(ledger, landing, profile, prove_complete, patience=IN_TESTS)
     yield Intake(ledger, landing, collector, datetime(2026, 11, 22, 3, tzinfo=UTC), slept)

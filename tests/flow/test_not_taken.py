@@ -24,8 +24,8 @@ REASON = "not in a folder of a right and lane, such as Trademarks/Updates; move 
 
 @pytest.fixture
 def server(desk: Any) -> Any:
-    """The embedded server of the hub with two offices' folders, stopped."""
-    return embedded(desk.hub.home.root, ["KH", "TH"])
+    """The embedded server of the hub with three offices' folders, stopped."""
+    return embedded(desk.hub.home.root, ["KH", "SG", "TH"])
 
 
 @pytest.fixture
@@ -102,6 +102,19 @@ def test_what_waits_says_so_and_comes_last(visit: Any, kh: Any) -> None:
     assert found.items[1].since is None
 
 
+def test_a_right_the_hub_cannot_read_of_an_office_is_not_taken(
+    callers: Any, visit: Any, kh: Any
+) -> None:
+    path = "Trademarks/Updates/SG_20261122.xml"
+    put(kh.with_name("ipob_sg"), path)
+    visit(wait=True)
+    told = callers.get("/v1/offices/SG/deliveries", office="SG").json()
+    assert told["items"] == []
+    (item,) = told["sftpFolder"]["items"]
+    assert (item["path"], item["waits"]) == (path, False)
+    assert "no format for trademarks of SG" in item["reason"]
+
+
 def test_what_a_login_keeps_for_itself_is_no_delivery(visit: Any, kh: Any) -> None:
     put(kh, ".ssh/authorized_keys")
     put(kh, ".bash_history")
@@ -172,7 +185,7 @@ def test_the_command_tells_it_below_the_table(callers: Any, visit: Any, kh: Any)
     assert f"{PLACES[2]}: not taken, there since 2026-11-22 03:01 UTC. N{REASON[1:]}." in text
     document = CliRunner().invoke(app, ["deliveries", "--home", home, "--format", "json"])
     folders = json.loads(document.stdout)["sftpFolders"]["items"]
-    assert [folder["office"] for folder in folders] == ["KH", "TH"]
+    assert [folder["office"] for folder in folders] == ["KH", "SG", "TH"]
     assert folders[0] == found.document()
 
 
