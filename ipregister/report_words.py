@@ -161,6 +161,8 @@ def impact(*, critical: int, receipt: Receipt | None, state: State | None) -> st
         return "Third parties get nothing of this delivery; deliver it again once it is mended."
     if state is State.WITHDRAWN:
         return "Third parties get nothing of this delivery, for it was taken back."
+    if receipt is None and state is not None:
+        return "Third parties get nothing of this delivery yet, for it is not checked."
     parts = []
     if critical:
         parts.append(

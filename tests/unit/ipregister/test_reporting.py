@@ -159,6 +159,11 @@ def test_the_impact_is_said(state: State | None, critical: int, rejected: int, t
     assert told in words.impact(critical=critical, receipt=receipt, state=state)
 
 
+@pytest.mark.parametrize("state", [State.RECEIVED, State.CHECKING, State.INCOMPLETE])
+def test_what_is_not_checked_is_not_called_shareable(state: State) -> None:
+    assert "for it is not checked" in words.impact(critical=0, receipt=None, state=state)
+
+
 @pytest.mark.parametrize(
     ("share", "told"),
     [
