@@ -94,7 +94,9 @@ def intake(tmp_path: Path) -> Iterator[Intake]:
     def profile(office: str) -> Profile:
         quiet = {"full_extraction": 2, "update": 2, "test": 2}
         habits = DeliveryHabits.model_validate({"quietSeconds": quiet})
-        return Profile(office=office, name=office, languages=("en",), delivery=habits, rights=rights)
+        return Profile(
+            office=office, name=office, languages=("en",), delivery=habits, rights=rights
+        )
 
     collector = Collector(ledger, landing, profile, prove_complete, patience=IN_TESTS)
     yield Intake(ledger, landing, collector, datetime(2026, 11, 22, 3, tzinfo=UTC), slept)
