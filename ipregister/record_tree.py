@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ipregister.elements import Element, local_name
+from ipregister.elements import Element, attribute, local_name
 
 Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
@@ -111,7 +111,8 @@ class Walk:
     """What one pass over one record collects beside its row.
 
     Issues, unknown elements, and what ``waiting`` says of single values where nothing else does.
-    ``attribute`` is set while a setter takes one of an element: its name behind ``/@``.
+    ``attribute`` is set while a setter takes one of an element: its name behind ``/@``;
+    ``speaks`` once an element around others has said their language.
     """
 
     __slots__ = (
@@ -120,6 +121,7 @@ class Walk:
         "_root",
         "attribute",
         "issues",
+        "speaks",
         "told",
         "unknown",
         "waiting",
@@ -132,6 +134,7 @@ class Walk:
         self.unknown = unknown
         self.waiting: list[tuple[str, Setter, Level, str, Element]] = []
         self.attribute = ""
+        self.speaks = False
         self._record, self._root = record, root
         self._numbered: dict[tuple[Any, str], tuple[Any, int]] = {}
 
@@ -140,6 +143,13 @@ class Walk:
         for name, take, level, text, element in self.waiting:
             if name not in level.row:
                 take(self, level, text, element)
+
+    def language_around(self, element: Element) -> str | None:
+        """Return the language the nearest element around one says it is in, below the record."""
+        while (element := element.getparent()) is not self._record:
+            if tag := attribute(element, "languageCode"):
+                return tag
+        return None
 
     def source_of(self, element: Element) -> str:
         """Return the path of an element from the record on, items numbered as in XPath."""

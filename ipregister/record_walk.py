@@ -64,6 +64,7 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
                 _note_attributes(walk, target, child)
         elif not target.ignore:
             if child.keys():
+                walk.speaks |= attribute(child, "languageCode") is not None
                 _note_attributes(walk, target, child)
             if target.is_wrapper:
                 walk_element(walk, level, child, target)

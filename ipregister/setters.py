@@ -136,6 +136,8 @@ def localised(
 ) -> Setter:
     """Return the setter of a list of texts with their languages; equal ones stand once.
 
+    A person's name may say its language itself or, as ST.96 has it, in an element around it.
+
     Names, whose duplicates are reported, are equal in whatever case and language. Elsewhere a
     word of two languages, or APPLE beside Apple, is two texts.
     """
@@ -148,6 +150,8 @@ def localised(
         tag = element.get("languageCode")
         if tag is None:
             tag = attribute(element, "languageCode")
+            if tag is None and walk.speaks:
+                tag = walk.language_around(element)
         if tag and tag.strip():
             code, issue, suggested = language(tag)
             if code is not None:

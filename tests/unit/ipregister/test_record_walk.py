@@ -184,3 +184,17 @@ def test_attributes_in_place_of_children_are_counted_as_unknown() -> None:
     )
     assert row["goodsServices"] == [{"descriptions": [{"text": "a"}]}]
     assert unknown == {"@number": [1, 1], "Goods/@class": [2, 1], "Bag/@Number": [1, 1]}
+
+
+def test_a_text_is_in_the_language_of_what_is_around_it() -> None:
+    row, unknown = read(
+        "<Mark languageCode='fr'><Words><Word>A</Word></Words>"
+        "<Words languageCode='km'><Word>B</Word><Word languageCode='en'>C</Word></Words><Words><Word>D</Word></Words></Mark>"
+    )
+    assert row["markVerbalElements"] == [
+        {"text": "A"},
+        {"text": "B", "languageCode": "km"},
+        {"text": "C", "languageCode": "en"},
+        {"text": "D"},
+    ]
+    assert unknown == {}
