@@ -189,7 +189,8 @@ def test_attributes_in_place_of_children_are_counted_as_unknown() -> None:
 def test_a_text_is_in_the_language_of_what_is_around_it() -> None:
     row, unknown = read(
         "<Mark languageCode='fr'><Words><Word>A</Word></Words>"
-        "<Words languageCode='km'><Word>B</Word><Word languageCode='en'>C</Word></Words><Words><Word>D</Word></Words></Mark>"
+        "<Words languageCode='km'><Word>B</Word><Word languageCode='en'>C</Word></Words>"
+        "<Words><Word>D</Word></Words></Mark>"
     )
     assert row["markVerbalElements"] == [
         {"text": "A"},
