@@ -13,9 +13,12 @@ from ipregister.record_tree import OPENER, Level, Node, Row, Walk
 _NO = frozenset({"", "false", "0", "no", "n"})
 
 _ABOUT = frozenset(
-    {"languageCode", "sequenceNumber", "id", "st96Version", "ipoVersion", "documentFileName"}
+    {
+        *("id", "sequenceNumber", "languageCode", "officeCode"),
+        *("st96Version", "ipoVersion", "documentFileName"),
+    }
 )
-"""Attributes that are about the element or the document, and hold nothing of the record."""
+"""Attributes of ST.66 and ST.96 that are about an element or the document, not the record."""
 _OF_SCHEMAS = "{http://www.w3.org/"
 """Those of XML itself say nothing, either: xsi:nil, xml:space."""
 

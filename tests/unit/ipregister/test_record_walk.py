@@ -178,7 +178,7 @@ def test_attributes_in_place_of_a_text_are_counted_as_unknown() -> None:
 
 def test_attributes_in_place_of_children_are_counted_as_unknown() -> None:
     row, unknown = read(
-        "<Mark number='1' st96Version='V6_0'>"
+        "<Mark number='1' st96Version='V6_0' officeCode='KH'>"
         "<Goods sequenceNumber='1' class='9'><Text>a</Text></Goods><Goods class='12'/>"
         "<Bag Number='2'/><Skip by='intent'/></Mark>"
     )
