@@ -298,9 +298,10 @@ def report(times: dict[str, list[Fetched]], records: int, peak: float, prepared:
     if url := os.environ.get("IPHUB_TEST_POSTGRES_URL"):
         peers["PostgreSQL json_agg"] = postgres_rate(url, max(1_000, records // 10))
     for name, rate in peers.items():
-        ratio = records / middle["hub live"] / rate
+        live, ready = (records / middle[way] / rate for way in ("hub live", "handed over "))
         print(
-            f"{name} makes {rate:,.0f} records/s; live is {ratio:.0f} x that (limit {PEERS_GOAL})"
+            f"{name} makes {rate:,.0f} records/s; live is {live:.0f} x that, the prepared file "
+            f"{ready:.0f} x (limit {PEERS_GOAL})"
         )
 
 
