@@ -159,9 +159,13 @@ def _webhook(request: Request, service: Service, *, ended: bool = False) -> Webh
 
 
 def _third_party(request: Request, service: Service) -> Access | Response:
-    """Return the third party that calls; nobody else has something to be told."""
+    """Return the third party that calls; nobody else has something to be told.
+
+    A token for something else than changes is neither told of them nor alters who is.
+    """
     access = authenticate(request, service)
     if isinstance(access, Response):
         return access
     read_query(request.scope["query_string"], allowed=frozenset())
-    return access if access.role is Role.THIRD_PARTY else refuse(request, "forbidden")
+    may = access.role is Role.THIRD_PARTY and access.may("changes:read")
+    return access if may else refuse(request, "forbidden")
