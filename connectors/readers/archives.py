@@ -55,6 +55,11 @@ class Member:
         return f"{inside}!{name}" if inside and name else inside or name
 
     @property
+    def is_streamed(self) -> bool:
+        """Tell whether an archive's member is expanded while it is read; its end proves it."""
+        return self.bytes > STREAMED_ABOVE_BYTES
+
+    @property
     def is_document(self) -> bool:
         """Tell whether the member is an XML document."""
         return not self.name or self.name.lower().endswith(".xml")
@@ -107,7 +112,7 @@ class Delivered:
         """
         if self._archive is None:
             return self.path.open("rb")
-        if member.bytes > STREAMED_ABOVE_BYTES:
+        if member.is_streamed:
             return cast("BinaryIO", _Expanding(self._entry(member), member.path))
         return io.BytesIO(self._whole(member))
 
@@ -117,7 +122,7 @@ class Delivered:
         Raises:
             UnreadableDelivery: the member is damaged.
         """
-        if member.bytes <= STREAMED_ABOVE_BYTES:
+        if not member.is_streamed:
             content = self._whole(member)
             return Digest(hashlib.sha256(content).hexdigest(), content[:16], len(content))
         sha256, size, head = hashlib.sha256(), 0, b""
@@ -210,6 +215,10 @@ class Delivered:
                 yield _member(entry, inside=name)
 
 
+class DamagedMember(UnreadableDelivery):
+    """A member turned out to be damaged while it was read: nothing it gave can be trusted."""
+
+
 class _Expanding(io.RawIOBase):
     """One member while it is expanded; its damage is told as the hub's own error."""
 
@@ -221,13 +230,13 @@ class _Expanding(io.RawIOBase):
         try:
             return self._entry.read(size)
         except DAMAGE as exc:
-            raise UnreadableDelivery(f"{self._path}: {exc}") from exc
+            raise DamagedMember(f"{self._path}: {exc}") from exc
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         try:
             return self._entry.seek(offset, whence)
         except DAMAGE as exc:
-            raise UnreadableDelivery(f"{self._path}: {exc}") from exc
+            raise DamagedMember(f"{self._path}: {exc}") from exc
 
     def tell(self) -> int:
         return self._entry.tell()
@@ -264,12 +273,9 @@ def _member(info: zipfile.ZipInfo, inside: str = "") -> Member:
 def _is_clutter(name: str) -> bool:
     """Tell whether a member is what an operating system leaves in archives."""
     parts = name.split("/")
-    # What macOS keeps beside a file is ``._`` and its name, its ending too: ``._KH_1.xml``.
-    return (
-        "__MACOSX" in parts
-        or parts[-1].startswith("._")
-        or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
-    )
+    # ``._KH_1.xml`` is what macOS keeps beside ``KH_1.xml``.
+    is_resource = "__MACOSX" in parts or parts[-1].startswith("._")
+    return is_resource or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def _looks_like_xml(head: bytes) -> bool:

@@ -81,6 +81,14 @@ class RowFile:
             self._writer.close()
             reach("parquet.closed")
 
+    def discard(self) -> None:
+        """Forget every row so far, also those that are written."""
+        self.rows, self._buffer, self._batches = 0, [], []
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+            self.path.unlink()
+
     def _gather(self) -> None:
         """Make the buffered rows one batch; columns none of them has are made without a look.
 
@@ -174,6 +182,11 @@ class PartWriter:
                 self.findings.add(finding)
                 critical |= finding["severity"] == Severity.CRITICAL
         return critical
+
+    def discard(self) -> None:
+        """Forget everything: it came from bytes that are not those the office packed."""
+        for file in (self.rows, self.removals, self.findings):
+            file.discard()
 
     def close(self) -> None:
         """Finish the files."""

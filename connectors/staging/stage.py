@@ -14,7 +14,7 @@ from pathlib import Path
 
 from connectors.faults import reach
 from connectors.findings import FindingBook, code_of
-from connectors.readers.archives import Delivered, Member
+from connectors.readers.archives import DamagedMember, Delivered, Member
 from connectors.staging.attachments import Attachments, is_data, refuse_other_data
 from connectors.staging.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
 from connectors.staging.parts import PartWriter, cycle_collector_paused
@@ -187,6 +187,10 @@ def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
                 with delivered.open(member) as source:
                     reader.read(source)
             except DeliveryError as exc:
+                if isinstance(exc, DamagedMember):
+                    # Only its end tells a wrong checksum: any record may not be as it was packed.
+                    writer.discard()
+                    reader.report = report = PartReport()
                 reader.reject(exc)
         report.used = {f"{part.file.name}!{path}" for path in attachments.used}
         report.used |= set(opened.used_pictures())
@@ -194,9 +198,15 @@ def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
 
 
 def slices(documents: Sequence[Member]) -> Iterator[tuple[int, int, int]]:
-    """Yield ranges of documents of about ``PART_BYTES``: first, last (excluded), bytes."""
+    """Yield ranges of documents of about ``PART_BYTES``: first, last (excluded), bytes.
+
+    One that is streamed is alone, so that what it brought can be forgotten.
+    """
     first, size = 0, 0
     for index, member in enumerate(documents):
+        if member.is_streamed and first < index:
+            yield first, index, size
+            first, size = index, 0
         size += member.bytes
         if size >= PART_BYTES:
             yield first, index + 1, size

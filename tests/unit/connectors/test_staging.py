@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from connectors.readers import archives
+from connectors.staging import parts
 from connectors.staging import stage as staging
 from connectors.staging.stage import Staged, StagedFile, stage
 from ipregister.errors import ConfigurationError
@@ -119,3 +121,26 @@ def test_an_unknown_element_is_told_with_the_document_it_stands_in(tmp_path: Pat
     (found,) = [finding for finding in findings(result) if finding["ruleCode"] == "ALL.PKG.015"]
     assert (found["file"], found["elementPath"]) == ("a.zip!2.xml", "Shade")
     assert found["message"] == "The element Shade is not known; it occurs 2 times."
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 500])
+def test_nothing_of_a_large_document_counts_when_its_checksum_is_wrong(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows_at_once: int
+) -> None:
+    monkeypatch.setattr(archives, "STREAMED_ABOVE_BYTES", len(one(1)) + 100)
+    monkeypatch.setattr(parts, "BATCH_ROWS", rows_at_once)
+    monkeypatch.setattr(parts, "GROUP_BATCHES", 1)
+    start, tag, rest = one(2).partition("<TradeMark>")
+    inside, closing, end = rest.partition("</TradeMark>")
+    record = tag + inside + closing
+    records = [record.replace("KH/90002/", f"KH/9001{n}/") for n in range(4)]
+    packed = {"1.xml": one(1), "2.xml": start + "".join(records) + end, "3.xml": one(3)}
+    delivered = file(tmp_path, "a.zip", packed)
+    content = delivered.path.read_bytes()
+    place = content.index(b"KH/90013/2019")
+    delivered.path.write_bytes(content[:place] + b"KH/99" + content[place + 5 :])
+    result = staged(tmp_path, delivered)
+    assert [row["applicationNumber"] for row in rows(result)] == ["KH/90001/2019", "KH/90003/2019"]
+    assert (result.read, result.rejected) == (3, 1)
+    told = [each for each in findings(result) if each["ruleCode"] == "ALL.PKG.001"]
+    assert [each["file"] for each in told] == ["a.zip!2.xml"]
