@@ -97,6 +97,7 @@ class Limits:
         """Take from a client's bucket, and what is owed with it, whatever is left."""
         account = self.accounts.setdefault(name, Account())
         owed = float(account.requests), float(account.rows)
+        account.requests = account.rows = 0  # at once: other threads look, too
         both = (taken[0] + owed[0], taken[1] + owed[1])
         enough, levels = self.quotas.take(
             name, rate, now, needed=(needed[0] + owed[0], needed[1] + owed[1]), taken=both
@@ -104,7 +105,6 @@ class Limits:
         if not enough and any(owed):
             _, levels = self.quotas.take(name, rate, now, needed=_ANY, taken=owed)
         account.levels, account.looked = levels, now
-        account.requests = account.rows = 0
         return enough, account
 
 
