@@ -133,6 +133,9 @@ def test_a_token_opens_no_more_than_the_scope_it_was_asked_for(world: World) -> 
     assert status("data:read:designs", marks) == 404
     assert status("data:read:trademarks", "/v1/changes") == 403
     assert status("data:read:trademarks changes:read", "/v1/changes") == 200
+    certificate = "/v1/me/authorizations/KH/certificate"
+    assert status("data:read:trademarks", certificate) == 200
+    assert status("data:read:designs", certificate) == status("exports:create", certificate) == 404
     # They tell of every right, and are how a client learns of changes.
     assert status("data:read:trademarks", "/v1/me/webhooks") == 403
     assert status("changes:read", "/v1/me/webhooks") == 200
