@@ -94,8 +94,8 @@ SQLite says the last where its index in shared memory has no room."""
 
 _NOT_WRITTEN = "The disk is full or fails. Nothing is lost: make room, then try again"
 
-NOT_ALLOWED = ("readonly database", "Permission denied")
-"""How SQLite and Delta say that a file is another user's."""
+NOT_ALLOWED = ("readonly database", "unable to open database file", "Permission denied")
+"""How SQLite and Delta say that a file, or the directory it is to be made in, is another user's."""
 
 _ANOTHERS = "A file of the hub may not be written: run commands as the user it belongs to"
 

@@ -54,6 +54,7 @@ ANOTHERS = "A file of the hub may not be written: run commands as the user it be
         (DeltaError("Generic LocalFileSystem error: No space left on device (os error 28)"), FULL),
         (duckdb.IOException('Could not write file "said": No space left on device'), FULL),
         (sqlite3.OperationalError("attempt to write a readonly database"), ANOTHERS),
+        (sqlite3.OperationalError("unable to open database file"), ANOTHERS),
         (DeltaError('Os { code: 13, message: "Permission denied" }'), ANOTHERS),
     ],
 )
