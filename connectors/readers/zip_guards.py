@@ -193,7 +193,8 @@ def _judge_name(info: zipfile.ZipInfo, limits: Limits) -> None:
     name = info.filename
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if (
-        not parts
+        # ``./`` is where the packer stood: bsdtar writes it, and nobody reads a folder.
+        (not parts and not name.endswith("/"))
         or name.startswith("/")
         or ".." in parts
         or "\\" in info.orig_filename

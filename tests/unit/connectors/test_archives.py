@@ -225,6 +225,7 @@ ODD = {
     "empty": (lambda: zipped(), {}),
     "only folders": (lambda: zipped(("KHM01/", b""), ("KHM01/ATTACHMENT/", b"")), {}),
     "stored": (lambda: zipped(("a.xml", XML), method=zipfile.ZIP_STORED), {"a.xml": XML}),
+    "packed from here": (lambda: zipped(("./", b""), ("./a.xml", XML)), {"./a.xml": XML}),
     "what macOS leaves": (
         lambda: zipped(
             ("a.xml", XML), ("__MACOSX/._a.xml", b"\0"), (".DS_Store", b"\0"), ("b/._a.xml", b"\0")
