@@ -50,3 +50,18 @@ def test_an_event_of_an_unknown_kind_is_kept_with_the_offices_own_word(
         {"date": "2019-06-02", "category": "unknown", "officeCode": kept},
         {"date": "2019-06-03"},
     ]
+
+
+def test_a_record_with_a_thousand_faults_does_not_stop_its_delivery(desk: Any, ipas: Any) -> None:
+    name = "<FreeFormatName><FreeFormatNameDetails><FreeFormatNameLine>{}</FreeFormatNameLine>"
+    person = (
+        f"<Applicant><ApplicantAddressBook><FormattedNameAddress><Name>{name}"
+        "</FreeFormatNameDetails></FreeFormatName></Name></FormattedNameAddress>"
+        "</ApplicantAddressBook></Applicant>\n"
+    )
+    persons = "".join(map(person.format, range(1_500)))
+    record = ipas.mark(more=f"<ApplicantDetails>{persons}</ApplicantDetails>")
+    done = desk.deliver(ipas.marks(record, ipas.mark("KH/90002/2019")))
+    assert done.receipt.inserted == 2
+    found = [each for each in desk.findings(done) if each["ruleCode"] == "ALL.CMP.006"]
+    assert len({each["field"] for each in found}) == 1_500
