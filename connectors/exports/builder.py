@@ -18,7 +18,6 @@ from pathlib import Path
 
 import structlog
 
-from connectors.exports.columnar import bounds
 from connectors.exports.compression import Compressor
 from connectors.exports.formats import Format, columns_of, encoder
 from connectors.exports.mapped import write_columns
@@ -97,7 +96,6 @@ def build(serving: Path, exports: ExportStore, receipts: Path, task: Task) -> Sn
     snapshot = Snapshot(
         *(task.office, task.right, place, task.kind),
         *(digest, path.stat().st_size, len(records), datetime.now(UTC)),
-        bounds(path) if task.kind is Format.PARQUET else {},
         sizes,
     )
     keep_contents(receipts, snapshot.sha256, records)

@@ -8,8 +8,6 @@ Standards: Apache Parquet, Apache Arrow IPC streaming format.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.json as pj
@@ -102,43 +100,6 @@ def _used(kind: pa.DataType, column: pa.Array, before: pa.DataType | None) -> pa
         ]
         return pa.struct([pair for pair in pairs if pair[1] is not None]) or kind
     return kind
-
-
-Bound = str | int | bool | None
-
-MAX_BOUND = 200
-"""Characters of a bound; a longer one helps nobody to skip a file."""
-
-
-def bounds(path: Path) -> dict[str, tuple[Bound, Bound, int]]:
-    """Return smallest and largest value and missing values of the plain columns of a file.
-
-    They come from the footer, so from the rows in the file; a column without a value has none.
-    """
-    found: dict[str, tuple[Bound, Bound, int]] = {}
-    with pq.ParquetFile(path) as file:
-        footer = file.metadata
-        for place in range(footer.num_columns):
-            name = footer.schema.column(place).path
-            if "." in name:
-                continue
-            groups = [footer.row_group(n).column(place) for n in range(footer.num_row_groups)]
-            stats = [group.statistics for group in groups if group.is_stats_set]
-            if len(stats) < len(groups):
-                continue
-            known = [entry for entry in stats if entry.has_min_max]
-            least = min((entry.min for entry in known), default=None)
-            most = max((entry.max for entry in known), default=None)
-            missing = sum(entry.null_count for entry in stats)
-            if max(len(str(least)), len(str(most))) <= MAX_BOUND:
-                found[name] = (_plain(least), _plain(most), missing)
-    return found
-
-
-def _plain(value: object) -> Bound:
-    if isinstance(value, date):
-        return value.isoformat()
-    return value if isinstance(value, str | int | bool) else None
 
 
 class ParquetEncoder:

@@ -1,7 +1,7 @@
 """A prepared Parquet file as the Delta Sharing protocol tells it: protocol, metadata, file.
 
 Everything told about a table comes from the columns its reader may see and from the file made
-for them: the schema has no other column, ``stats`` are the file's own.
+for them: the schema has no other column, ``stats`` count the file's records.
 
 Standard: Delta Sharing protocol, response format ``parquet``.
 """
@@ -42,20 +42,16 @@ def metadata(task: Task) -> dict[str, object]:
 
 def file_action(found: Snapshot, url: str, expires: datetime, version: int) -> dict[str, object]:
     """Return the ``file`` action of the one file a table has in this version."""
-    plain = found.columns
-    stats = {
-        "numRecords": found.records,
-        "minValues": {name: low for name, (low, _, _) in plain.items() if low is not None},
-        "maxValues": {name: high for name, (_, high, _) in plain.items() if high is not None},
-        "nullCount": {name: missing for name, (_, _, missing) in plain.items()},
-    }
+    # No smallest and largest values: they are records' own, and nothing is written down of who
+    # asks for a table. A table of one file has nothing to skip by them.
+    stats = {"numRecords": found.records}
     return {
         "file": {
             "url": url,
             "id": found.sha256,
             "partitionValues": {},
             "size": found.bytes,
-            "stats": json.dumps(stats, ensure_ascii=False, separators=(",", ":")),
+            "stats": json.dumps(stats, separators=(",", ":")),
             "version": version,
             "timestamp": int(found.at.timestamp() * 1_000),
             "expirationTimestamp": int(expires.timestamp() * 1_000),

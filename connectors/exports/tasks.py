@@ -63,8 +63,7 @@ class Task(msgspec.Struct, frozen=True):
 class Snapshot(msgspec.Struct, frozen=True):
     """A file that is ready, as its manifest tells; ``place`` is where it was read.
 
-    ``columns`` has smallest and largest value and the number of missing ones of plain columns
-    (Parquet only), from the rows in the file; ``sizes`` the bytes of each class (mapped only).
+    ``sizes`` has the bytes of each class (mapped only).
     """
 
     office: str
@@ -75,7 +74,6 @@ class Snapshot(msgspec.Struct, frozen=True):
     bytes: int
     records: int
     at: datetime
-    columns: dict[str, tuple[str | int | bool | None, str | int | bool | None, int]] = {}
     sizes: dict[str, int] = {}
 
     @property
