@@ -58,9 +58,13 @@ def _texts_of(entry: Derivation, source: str, row: Row) -> Iterable[str]:
     if source in row:
         return _as_texts(row[source])
     name, _, member = source.partition(".")
+    items = row.get(name, ())
+    if entry.latest is not None:
+        key = entry.latest
+        items = sorted(items, key=lambda item: item.get(key) or date.min, reverse=True)
     return [
         text
-        for item in row.get(name, ())
+        for item in items
         if member and all(item.get(key) in wanted for key, wanted in entry.where.items())
         for text in _as_texts(item.get(member))
     ]

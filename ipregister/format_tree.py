@@ -112,6 +112,9 @@ class FormatTree:
             ConfigurationError: the table has no such field, or the format no such vocabulary.
         """
         member = self._member(entry.field, "derive")
+        if entry.latest is not None:
+            items = (entry.source or "").partition(".")[0]
+            self._member(f"{items}.{entry.latest}", "derive")
         words = self._vocabulary(entry.vocabulary) if entry.vocabulary else None
         return derivation(entry, words, is_date=member.type == "date")
 

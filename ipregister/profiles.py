@@ -80,8 +80,8 @@ class Derivation(_Strict):
     """A value taken from another one, where the record has none of its own.
 
     ``from`` is a header, a field, or a member of a list's items (``statusEvents.date``), of
-    which the first counts that ``where`` and ``pattern`` accept. ``when`` asks for values of
-    the record.
+    which the first counts that ``where`` and ``pattern`` accept; with ``latest``, a date of the
+    items, they are looked at from the last one backwards. ``when`` asks for values of the record.
     """
 
     field: str
@@ -91,6 +91,7 @@ class Derivation(_Strict):
     vocabulary: str | None = None
     when: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     where: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    latest: str | None = None
     force: bool = False
 
 

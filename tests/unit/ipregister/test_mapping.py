@@ -361,6 +361,31 @@ def test_none_of_several_dates_is_taken_for_the_right_one(other: str, *, found: 
     assert record.derived == (["registrationDate"] if found else [])
 
 
+@pytest.mark.parametrize(
+    ("published", "found"),
+    [
+        ({"A": "2019-05-01", "B": "2021-02-03"}, "B"),
+        ({"B": "2021-02-03", "A": "2019-05-01"}, "B"),
+        ({"X": "", "A": "2019-05-01"}, "A"),
+        ({"A": "2019-05-01", "B": "2019-05-01"}, "A"),
+    ],
+)
+def test_a_derivation_may_look_at_the_latest_item_first(
+    published: dict[str, str], found: str
+) -> None:
+    elements = {
+        "Journal": {"item": "publications"},
+        "Journal/Code": {"field": "publications.kindCode"},
+        "Journal/Day": {"field": "publications.date"},
+    }
+    inside = "".join(
+        f"<Journal><Code>{code}</Code><Day>{day}</Day></Journal>" for code, day in published.items()
+    )
+    entry = {"field": "officeStatus", "from": "publications.kindCode", "latest": "date"}
+    record = mapped(f"<Number>1</Number>{inside}", elements=elements, derive=[entry])
+    assert record.row["officeStatus"] == found
+
+
 def test_a_path_back_to_the_offices_file_counts_items_as_xpath_does() -> None:
     path = mapping().element_path
     assert path("applicationNumber") == "Mark/Number"
@@ -388,9 +413,16 @@ def test_an_entry_that_leads_nowhere_does_not_compile(elements: dict[str, Any], 
         mapping(elements=elements)
 
 
-def test_a_derivation_that_leads_nowhere_does_not_compile() -> None:
-    with pytest.raises(ConfigurationError, match="no 'colour'"):
-        mapping(derive=[{"field": "colour", "value": "red"}])
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"field": "colour", "value": "red"},
+        {"field": "officeStatus", "from": "statusEvents.category", "latest": "colour"},
+    ],
+)
+def test_a_derivation_that_leads_nowhere_does_not_compile(entry: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"no .*colour'"):
+        mapping(derive=[entry])
 
 
 IPAS = [office for office in offices() if Right.TRADEMARKS in load_profile(office).rights]
