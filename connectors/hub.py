@@ -21,7 +21,7 @@ from connectors.landing import Landing
 from connectors.ledger import Ledger
 from connectors.serving_store import ServingStore
 from connectors.settings import Settings
-from ipregister.errors import ConfigurationError
+from ipregister.errors import ConfigurationError, StoreError
 from ipregister.model import Right
 
 # Loaded where they are used: DuckDB, Arrow, Delta and cryptography cost most commands more time
@@ -212,13 +212,20 @@ class Hub:
         """
         return self.in_turn(f"{office}-{right}")
 
-    def confirm_alone(self, office: str, right: Right) -> None:
-        """Prove that nobody else was at an office and right since we are ``alone`` with it.
+    def confirm_alone(self, office: str, right: Right, decision: Path) -> None:
+        """Prove that we were ``alone`` while a decision was made and written down.
+
+        Whoever takes our turn later finds the decision and carries it out first.
 
         Raises:
-            StoreError: the ledger was gone meanwhile, and with it what keeps other machines away.
+            StoreError: the ledger was gone meanwhile, and with it what keeps other machines away:
+                there is no decision any more.
         """
-        self.ledger.turns.confirm(f"{office}-{right}")
+        try:
+            self.ledger.turns.confirm(f"{office}-{right}")
+        except StoreError:
+            decision.unlink(missing_ok=True)
+            raise
 
     @contextmanager
     def in_turn(self, what: str) -> Iterator[None]:

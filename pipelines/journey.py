@@ -16,7 +16,6 @@ from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
 from ipregister.deliveries import EFFECTIVE, UNFINISHED, Receipt, State
-from ipregister.errors import StoreError
 from ipregister.holds import Hold, HoldCode
 
 
@@ -162,12 +161,7 @@ def remember(journey: Journey, decided: Decided) -> None:
     decision = journey.directory / "publication.json"
     unfinished.replace(decision)
     reach("decision.named")
-    try:
-        # Afterwards: whoever takes our turn from here on finds the decision and waits for it.
-        journey.hub.confirm_alone(journey.delivery.office, journey.delivery.right)
-    except StoreError:
-        decision.unlink()
-        raise
+    journey.hub.confirm_alone(journey.delivery.office, journey.delivery.right, decision)
 
 
 def remembered(journey: Journey) -> Decided:

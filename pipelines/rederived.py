@@ -70,14 +70,20 @@ def manifest_in(directory: Path) -> Path:
     return directory / "again.parquet"
 
 
-def remember(decided: Rederived) -> None:
-    """Write the decision down; from here on it will be carried out."""
+def remember(hub: Hub, decided: Rederived) -> None:
+    """Write the decision down; from here on it will be carried out.
+
+    Raises:
+        StoreError: it was not compared alone, and so is none.
+    """
     document = asdict(decided) | {"directory": None, "at": decided.at.isoformat()}
     unfinished = decided.directory / "publication.unfinished"
     unfinished.write_text(json.dumps(document), "utf-8")
     reach("reprocess.unfinished")
-    unfinished.replace(decided.directory / DECISION)
+    decision = decided.directory / DECISION
+    unfinished.replace(decision)
     reach("reprocess.decided")
+    hub.confirm_alone(decided.done.office, decided.done.right, decision)
 
 
 def begun(hub: Hub) -> list[tuple[str, Right]]:

@@ -141,5 +141,5 @@ class _Work:
         reach("reprocess.numbered")
         rows = tuple(path.name for path in again.rows)
         decided = Rederived(self.directory, done, rows, first, self.clock(), self.by)
-        remember(decided)
+        remember(self.hub, decided)
         return decided

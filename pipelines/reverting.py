@@ -124,4 +124,5 @@ def _planned(
     reach("revert.unfinished")
     unfinished.replace(kept)
     reach("revert.named")
+    hub.confirm_alone(delivery.office, delivery.right, kept)
     return planned, first

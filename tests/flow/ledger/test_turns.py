@@ -20,6 +20,8 @@ from connectors.ledger import Ledger
 from connectors.settings import Settings
 from ipregister.errors import StoreError
 from ipregister.model import Right
+from pipelines.rederived import Rederived, Reprocessed, begun, directory_of, remember
+from pipelines.reverting import revert
 
 MARKS = Right.TRADEMARKS
 LOCKS = """pg_locks WHERE locktype = 'advisory'
@@ -147,6 +149,53 @@ def test_what_was_compared_while_another_machine_published_is_compared_again(
     assert desk.process(older).receipt.inserted == 1
     assert desk.served()["KH/90001/2019"]["markVerbalElements"][0]["text"] == "NEWER"
     assert desk.hub.ledger.deliveries.get(newer.deliveryId).receipt.updated == 1
+    desk.hub.close()
+
+
+def test_a_reversal_that_was_not_planned_alone_is_planned_again(
+    ipas: Any, tmp_path: Path, postgres_url: str, server: Any
+) -> None:
+    desk = ipas.open_desk(tmp_path / "hub", ledger_url=postgres_url)
+    delivery = desk.hand_in(ipas.marks(ipas.mark(word="ONLY")), names=("KH_20261101.xml",))
+    desk.process(delivery)
+
+    def lose_the_ledger(point: str) -> None:
+        if point == "revert.planned":
+            faults.disarm()
+            server.execute(EVERYBODY_ELSE)
+
+    faults.arm(lose_the_ledger)
+    decided = {"by": "test", "reason": "wrong file", "at": desk.now}
+    with pytest.raises(StoreError):
+        revert(desk.hub, delivery.deliveryId, **decided)
+    assert desk.served(), "nothing was carried out"
+    assert not list(desk.hub.home.root.glob("staging/*/reversal.json"))
+    assert desk.hub.ledger.reversals.unfinished("KH", MARKS)
+    revert(desk.hub, delivery.deliveryId, **decided)
+    assert not desk.served()
+    assert not desk.hub.ledger.reversals.unfinished("KH", MARKS)
+    desk.hub.close()
+
+
+def test_what_was_read_again_and_not_compared_alone_is_not_decided(
+    ipas: Any, tmp_path: Path, postgres_url: str, server: Any
+) -> None:
+    desk = ipas.open_desk(tmp_path / "hub", ledger_url=postgres_url)
+    done = Reprocessed("KH-1", "KH", MARKS, 1, "before", "now")
+    directory = directory_of(desk.hub, "KH", MARKS)
+    directory.mkdir(parents=True)
+    decided = Rederived(directory, done, (), 1, desk.now, "test")
+
+    def decide(before: str) -> None:
+        with desk.hub.alone("KH", MARKS):
+            server.execute(before)
+            remember(desk.hub, decided)
+
+    decide("SELECT 1")
+    assert begun(desk.hub) == [("KH", MARKS)]
+    with pytest.raises(StoreError):
+        decide(EVERYBODY_ELSE)
+    assert begun(desk.hub) == []
     desk.hub.close()
 
 
