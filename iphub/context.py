@@ -97,7 +97,11 @@ _NOT_WRITTEN = "The disk is full or fails. Nothing is lost: make room, then try 
 NOT_ALLOWED = ("readonly database", "unable to open database file", "Permission denied")
 """How SQLite and Delta say that a file, or the directory it is to be made in, is another user's."""
 
-_ANOTHERS = "A file of the hub may not be written: run commands as the user it belongs to"
+_ANOTHERS = (
+    "A file of the hub may not be written: run commands as the user it belongs to, and let that "
+    "user write all of them, also those that end in -wal and -shm"
+)
+"""SQLite makes these two as its database is: they stay read-only when it alone is made writable."""
 
 BEHIND_READERS = 10
 """Nice value of processes that publish: readers share the cores with them, and wait for nobody
@@ -154,22 +158,28 @@ def run(app: Callable[[], object]) -> None:
             raise SystemExit(FAILED) from exc
         raise
     except HubError as exc:
-        _tell(exc.code, exc.detail, exc.context)
+        what_to_do = _surroundings(exc)
+        _tell(exc.code, f"{exc.detail}. {what_to_do}" if what_to_do else exc.detail, exc.context)
         raise SystemExit(USAGE if isinstance(exc, InvalidRequest) else FAILED) from exc
     except OSError as exc:
         where = f" ({exc.filename})" if exc.filename else ""
         _tell("file_system", f"{exc.strerror or type(exc).__name__}{where}", {})
         raise SystemExit(FAILED) from exc
     except Exception as exc:  # Python's own end is 1, which says that there are findings
-        if any(words in str(exc) for words in NO_ROOM):
-            _tell("file_system", f"{_NOT_WRITTEN} ({type(exc).__name__}: {exc})", {})
-        elif any(words in str(exc) for words in NOT_ALLOWED):
-            _tell("file_system", f"{_ANOTHERS} ({type(exc).__name__}: {exc})", {})
+        if what_to_do := _surroundings(exc):
+            _tell("file_system", f"{what_to_do} ({type(exc).__name__}: {exc})", {})
         else:
             traceback.print_exception(exc)
             told = f"{type(exc).__name__}: a fault of the hub, told on standard error"
             _answer("internal", told, {})
         raise SystemExit(FAILED) from exc
+
+
+def _surroundings(exc: Exception) -> str | None:
+    """Return what to do where a disk or a file's owner is the cause, and no fault of ours."""
+    if any(words in str(exc) for words in NO_ROOM):
+        return _NOT_WRITTEN
+    return _ANOTHERS if any(words in str(exc) for words in NOT_ALLOWED) else None
 
 
 def _answer(code: str, detail: str, context: Mapping[str, str]) -> None:

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from iphub.cli import app
 from iphub.context import run
+from ipregister.errors import StoreError
 
 
 def test_a_fault_of_ours_is_a_failed_operation_and_no_finding(
@@ -76,6 +77,28 @@ def test_a_disk_or_file_not_to_be_written_is_no_fault_of_ours_whoever_says_so(
     assert (ended.value.code, error["code"]) == (2, "file_system")
     assert error["detail"].startswith(begins)
     assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("cause", "what_to_do"),
+    [("database or disk is full", FULL), ("attempt to write a readonly database", ANOTHERS)],
+)
+def test_a_store_that_may_not_be_written_says_what_to_do(
+    cause: str,
+    what_to_do: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def failed() -> None:
+        raise StoreError(f"the ledger's database failed: OperationalError: {cause}")
+
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["iphub", "process", "--format", "json"])
+    with pytest.raises(SystemExit) as ended:
+        run(failed)
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (ended.value.code, error["code"]) == (2, "store")
+    assert f"{cause}. {what_to_do}" in error["detail"]
 
 
 def test_where_no_answer_can_be_written_the_end_still_tells(
