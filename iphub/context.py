@@ -158,7 +158,8 @@ def run(app: Callable[[], object]) -> None:
             raise SystemExit(FAILED) from exc
         raise
     except HubError as exc:
-        what_to_do = _surroundings(exc)
+        # Whole sentences say themselves what to do; others repeat what a library said.
+        what_to_do = None if exc.detail.endswith(".") else _surroundings(exc)
         _tell(exc.code, f"{exc.detail}. {what_to_do}" if what_to_do else exc.detail, exc.context)
         raise SystemExit(USAGE if isinstance(exc, InvalidRequest) else FAILED) from exc
     except OSError as exc:

@@ -82,7 +82,7 @@ def register_as_of(
                     f"USING (changeSeq)) TO {literal(output)} (FORMAT parquet, COMPRESSION zstd)"
                 )
             except duckdb.IOException as exc:
-                raise StoreError(f"{output} cannot be written: {exc}") from exc
+                raise StoreError(f"{output} cannot be written: {exc}.") from exc
     return {"at": point.at, "records": total, "items": items, "more": total > len(items)}
 
 

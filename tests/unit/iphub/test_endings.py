@@ -101,6 +101,21 @@ def test_a_store_that_may_not_be_written_says_what_to_do(
     assert f"{cause}. {what_to_do}" in error["detail"]
 
 
+def test_a_file_of_the_users_own_is_not_called_one_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "The report cannot be written to /kh.html: Permission denied."
+
+    def refused() -> None:
+        raise StoreError(told)
+
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["iphub", "report", "--format", "json"])
+    with pytest.raises(SystemExit):
+        run(refused)
+    assert json.loads(capsys.readouterr().out)["error"]["detail"] == told
+
+
 def test_where_no_answer_can_be_written_the_end_still_tells(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
