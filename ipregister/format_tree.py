@@ -45,7 +45,7 @@ class FormatTree:
         for path, entries in format.elements.items():
             self._compile(path, entries)
         self.root.settle()
-        self._sources |= _routed(self._sources, format.route)
+        self._sources = _routed(self._sources, format.route) | self._sources
         self._route_of = {
             target: route.source
             for route in format.route

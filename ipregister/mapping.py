@@ -7,8 +7,8 @@ Reading bytes and judging rows do not belong here.
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,7 @@ from ipregister.format_tree import FormatTree
 from ipregister.identifiers import derive_st13, likely_number, record_key
 from ipregister.model import Right, load_tables
 from ipregister.profiles import Format, Route, load_profile
-from ipregister.record_tree import Issue, Level, Row, Unknown, Walk
+from ipregister.record_tree import OPENER, ROUTED, Issue, Level, Row, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 
@@ -131,19 +131,45 @@ def _any_of(patterns: Sequence[str]) -> re.Pattern[str] | None:
 
 
 def _send(route: Route, mapped: Mapped) -> None:
-    """Move the items of a pseudo list to the lists their values choose."""
+    """Move the items of a pseudo list to the lists their values choose, and what is said of them.
+
+    Of an item that says nothing new nothing is said.
+    """
     row, lines = mapped.row, mapped.lines
-    items = row.pop(route.source, None)
-    if items is None:
-        return
     by, to, otherwise = route.by, route.to, route.otherwise
-    for item, line in zip(items, lines.pop(route.source), strict=True):
+    places: list[tuple[str, int] | None] = []
+    for item, line in zip(row.pop(route.source, ()), lines.pop(route.source, ()), strict=True):
         target = to.get(item.get(by, ""), otherwise)
+        if (same := route.unless_same) is not None:
+            if any(item.get(same) == other.get(same) for other in row.get(target, ())):
+                places.append(None)
+                continue
+            line[OPENER] = ROUTED
         if target in row:
+            places.append((target, len(row[target])))
             row[target].append(item)
             lines[target].append(line)
         else:
+            places.append((target, 0))
             row[target], lines[target] = [item], [line]
+    if mapped.issues:
+        mapped.issues[:] = _moved(mapped.issues, route, places)
+
+
+def _moved(
+    issues: list[Issue], route: Route, places: Sequence[tuple[str, int] | None]
+) -> Iterator[Issue]:
+    """Yield issues with the fields that items of a pseudo list have now."""
+    for issue in issues:
+        if not issue.field.startswith(f"{route.source}["):
+            yield issue
+            continue
+        index, _, member = issue.field.removeprefix(f"{route.source}[").partition("]")
+        if int(index) >= len(places):
+            # An element nothing could be read of is no item.
+            yield replace(issue, field=f"{route.otherwise}{member}")
+        elif (place := places[int(index)]) is not None:
+            yield replace(issue, field=f"{place[0]}[{place[1]}]{member}")
 
 
 def _note_flattened_parties(mapped: Mapped) -> None:

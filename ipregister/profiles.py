@@ -96,12 +96,17 @@ class Derivation(_Strict):
 
 
 class Route(_Strict):
-    """A pseudo list whose items go to one of several lists by the value of a member."""
+    """A pseudo list whose items go to one of several lists by the value of a member.
+
+    ``unless_same`` is a member that says who or what an item is: it does not go to a list that
+    has one already which is the same in it.
+    """
 
     source: str = Field(alias="from")
-    by: str
-    to: dict[str, str]
+    by: str = ""
+    to: dict[str, str] = Field(default_factory=dict)
     otherwise: str
+    unless_same: str | None = Field(default=None, alias="unlessSame")
 
 
 class Removal(_Strict):

@@ -23,6 +23,9 @@ Unknown = dict[str, list[Any]]
 OPENER = "@"
 """Where the lines of an item say which element opened it, if not the list's first one."""
 
+ROUTED = -1
+"""Says so where the last element that opens items of the pseudo list did."""
+
 
 @dataclass(frozen=True, slots=True)
 class Issue:

@@ -163,6 +163,19 @@ def test_events_go_where_their_class_of_disclosure_is() -> None:
     assert "events" not in record.row
 
 
+def test_what_is_wrong_with_an_event_is_told_of_the_field_it_went_to() -> None:
+    record = mapped(
+        "<Number>1</Number><Event><Date>2019-05-02</Date><What>examined</What></Event>"
+        "<Event><Date>31/31/2019</Date><What>filed</What></Event>"
+        "<Event><Date>never</Date><What>examined</What></Event><Event><Date>?</Date></Event>"
+    )
+    assert [(issue.field, issue.value) for issue in record.issues] == [
+        ("statusEvents[0].date", "31/31/2019"),
+        ("examinationEvents[1].date", "never"),
+        ("examinationEvents.date", "?"),
+    ]
+
+
 def test_equal_lines_stand_once_and_several_parties_in_one_are_told() -> None:
     record = mapped(
         "<Number>1</Number><Party><Name languageCode='en'>A Ltd</Name>"
