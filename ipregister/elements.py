@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol
 
+_XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
+
 
 class Element(Protocol):
     """The part of an XML element the walk uses."""
@@ -43,6 +45,12 @@ class Element(Protocol):
 def local_name(tag: str) -> str:
     """Return an element's name without its namespace."""
     return tag.rpartition("}")[2]
+
+
+def language_of(element: Element) -> str | None:
+    """Return the language an element says its text is in, in the standard's way or in XML's own."""
+    value = attribute(element, "languageCode")
+    return element.get(_XML_LANG) if value is None else value
 
 
 def attribute(element: Element, name: str) -> str | None:

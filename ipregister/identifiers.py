@@ -24,7 +24,7 @@ _VIENNA = re.compile(
 )
 _LOCARNO = re.compile(r"([0-9]{1,2}) ?[-./ ] ?([0-9]{1,2})|([0-9]{2})([0-9]{2})")
 _IPC = re.compile(
-    r"([A-HY])\s*([0-9]{2})\s*([A-Z])\s*0*([1-9][0-9]{0,3})\s*/\s*([0-9]{2,6})(?:\s*\([0-9]{4}\.[0-9]{2}\))?"
+    r"([A-HY])\s*([0-9]{2})\s*([A-Z])\s*0*([1-9][0-9]{0,3})\s*/\s*([0-9]{2,6})(?:\s*\(([0-9]{4})\.([0-9]{2})\))?"
 )
 # WIPO ST.8 writes a symbol in fourteen places: A61K0031000000 is A61K 31/00.
 _IPC_ST8 = re.compile(r"([A-HY])([0-9]{2})([A-Z])([0-9]{4})([0-9]{6})")
@@ -153,12 +153,21 @@ def locarno(text: str) -> str | None:
 
 
 def ipc(text: str) -> str | None:
-    """Return a complete IPC symbol as ``A61K 31/00``; an edition in brackets is dropped.
+    """Return a complete IPC symbol as ``A61K 31/00``; a version in brackets is ``ipc_version``.
 
     A symbol without main group and subgroup is incomplete and gives ``None``.
     """
     symbol = _patent_symbol(text)
     return None if symbol is None or symbol[0] == "Y" else symbol
+
+
+def ipc_version(text: str) -> str | None:
+    """Return the version in brackets behind an IPC symbol as ``YYYY-MM-01``; none where none is.
+
+    WIPO ST.8 writes a version, which is a month, as its first day.
+    """
+    match = _IPC.fullmatch(text.strip().upper())
+    return f"{match[6]}-{match[7]}-01" if match is not None and match[6] else None
 
 
 def cpc(text: str) -> str | None:
@@ -169,7 +178,7 @@ def cpc(text: str) -> str | None:
 def _patent_symbol(text: str) -> str | None:
     bare = text.strip().upper()
     if match := _IPC.fullmatch(bare):
-        section, number, subclass, group, subgroup = match.groups()
+        section, number, subclass, group, subgroup, *_ = match.groups()
         return f"{section}{number}{subclass} {group}/{subgroup}"
     if match := _IPC_ST8.fullmatch(bare):
         section, number, subclass, group, subgroup = match.groups()

@@ -32,6 +32,7 @@ Step = Literal[
     "vienna",
     "locarno",
     "ipc",
+    "ipcVersion",
     "cpc",
     "verbatim",
 ]

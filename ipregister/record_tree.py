@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ipregister.elements import Element, attribute, local_name
+from ipregister.elements import Element, language_of, local_name
 
 Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
@@ -150,7 +150,7 @@ class Walk:
     def language_around(self, element: Element) -> str | None:
         """Return the language the nearest element around one says it is in, below the record."""
         while (element := element.getparent()) is not self._record:
-            if tag := attribute(element, "languageCode"):
+            if tag := language_of(element):
                 return tag
         return None
 

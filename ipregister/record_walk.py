@@ -7,7 +7,7 @@ It runs once per element of every record, some seventy times a record. The tree 
 from collections.abc import Iterator
 from typing import Any
 
-from ipregister.elements import Element, attribute, local_name
+from ipregister.elements import Element, attribute, language_of, local_name
 from ipregister.record_tree import OPENER, Level, Node, Row, Walk
 
 _NO = frozenset({"", "false", "0", "no", "n"})
@@ -67,7 +67,7 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
                 _note_attributes(walk, target, child)
         elif not target.ignore:
             if child.keys():
-                walk.speaks |= attribute(child, "languageCode") is not None
+                walk.speaks |= language_of(child) is not None
                 _note_attributes(walk, target, child)
             if target.is_wrapper:
                 walk_element(walk, level, child, target)

@@ -6,7 +6,7 @@ is fixed. What one text means is ``steps``; who calls them is ``record_walk``.
 
 from typing import Any
 
-from ipregister.elements import Element, attribute
+from ipregister.elements import Element, language_of
 from ipregister.record_tree import Issue, Level, Setter, Walk
 from ipregister.steps import Step, folded
 
@@ -149,7 +149,7 @@ def localised(
         entry = {"text": text}
         tag = element.get("languageCode")
         if tag is None:
-            tag = attribute(element, "languageCode")
+            tag = language_of(element)
             if tag is None and walk.speaks:
                 tag = walk.language_around(element)
         if tag and tag.strip():

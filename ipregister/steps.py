@@ -71,6 +71,12 @@ def _country(text: str) -> Outcome:
     return code, (None if code == text else "ALL.CNF.004"), (None if code == text else code)
 
 
+@lru_cache(_REMEMBERED)
+def _ipc_version(text: str) -> Outcome:
+    version = identifiers.ipc_version(text)
+    return (None, None, None) if version is None else _date(version)
+
+
 def _classified(parse: Callable[[str], Any], code: str) -> Step:
     @lru_cache(_REMEMBERED)
     def step(text: str) -> Outcome:
@@ -89,6 +95,7 @@ STEPS: dict[str, Step] = {
     "vienna": _classified(identifiers.vienna, "TM.CNF.002"),
     "locarno": _classified(identifiers.locarno, "DS.CNF.001"),
     "cpc": _classified(identifiers.cpc, "PT.CNF.001"),
+    "ipcVersion": _ipc_version,
     "ipc": _classified(identifiers.ipc, "PT.CNF.001"),
 }
 

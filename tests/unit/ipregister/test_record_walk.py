@@ -199,3 +199,17 @@ def test_a_text_is_in_the_language_of_what_is_around_it() -> None:
         {"text": "D"},
     ]
     assert unknown == {}
+
+
+def test_a_text_may_say_its_language_in_the_way_of_xml() -> None:
+    row, unknown = read(
+        "<Mark><Words><Word xml:lang='km'>A</Word></Words>"
+        "<Words xml:lang='km'><Word>B</Word><Word languageCode='en' xml:lang='fr'>C</Word></Words>"
+        "</Mark>"
+    )
+    assert row["markVerbalElements"] == [
+        {"text": "A", "languageCode": "km"},
+        {"text": "B", "languageCode": "km"},
+        {"text": "C", "languageCode": "en"},
+    ]
+    assert unknown == {}

@@ -52,7 +52,8 @@ def test_a_text_becomes_a_value_or_says_why_not(
     assert steps.STEPS[step](text) == outcome
 
 
-@given(st.text(max_size=30), st.sampled_from(sorted(steps.STEPS)))
+# What is no symbol is told by the step of the symbol, not by that of its version.
+@given(st.text(max_size=30), st.sampled_from(sorted(steps.STEPS.keys() - {"ipcVersion"})))
 def test_no_text_is_an_error_and_none_is_dropped_in_silence(text: str, name: str) -> None:
     value, issue, _ = steps.STEPS[name](text)
     assert (value is not None) or issue
