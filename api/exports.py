@@ -19,7 +19,7 @@ from api.bodies import Document, answer, read_document
 from api.direct import DirectRoute
 from api.parameters import SEARCH, filter_classes, read_filters, read_query
 from api.prepared_files import file_name, send_file
-from api.problems import refuse
+from api.problems import REFUSALS, refuse
 from api.repeats import read_once
 from api.service import Service, service_of
 from connectors.exports.formats import Format
@@ -151,6 +151,13 @@ async def read_snapshot(request: Request) -> Response:
     )
 
 
+_WHY = {
+    "export_failed": "The file could not be made. Ask for a new export, which tries again.",
+    "snapshot_expired": REFUSALS["snapshot_expired"][2],
+}
+"""What a job without a file says of it: nobody could make it, or it is no longer kept."""
+
+
 def may_have(service: Service, access: Access, task: Task) -> bool:
     """Tell whether a client may see everything that is in a file now.
 
@@ -192,6 +199,9 @@ def _job(service: Service, exports: Exports, access: Access, task: Task) -> dict
             "expiresDateTime": _instant(found.at + RETENTION),
             "downloads": [_download(service, found, sealed)],
         }
+    elif status == "FAILED":
+        code = "export_failed" if exports.store.has_failed(task.key) else "snapshot_expired"
+        document["errors"] = [{"code": code, "message": _WHY[code]}]
     return document
 
 

@@ -126,6 +126,10 @@ SCHEMAS: Document = {
         updatedDateTime=STRING | {"format": "date-time"},
         expiresDateTime=STRING | {"format": "date-time"},
         downloads={"type": "array", "items": reference("ExportFile")},
+        errors={
+            "type": "array",
+            "items": object_schema("code message", code=STRING, message=STRING),
+        },
     ),
     "ExportFile": object_schema(
         "url snapshotId fileName mediaType bytes sha256 records",

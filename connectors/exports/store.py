@@ -157,8 +157,12 @@ class ExportStore:
             return "COMPLETED"
         waiting = self._read_waiting(key)
         if waiting is None:
-            return "FAILED" if self._failure(key).exists() else None
+            return "FAILED" if self.has_failed(key) else None
         return "IN_PROGRESS" if waiting.attempts else "RECEIVED"
+
+    def has_failed(self, key: str) -> bool:
+        """Tell whether a task was given up because nobody could finish it."""
+        return self._failure(key).exists()
 
     def progress(self, key: str) -> int:
         """Return how much of a task in the queue is done, in percent."""

@@ -8,7 +8,7 @@ import pytest
 from connectors.exports import builder
 from connectors.exports.store import ExportStore
 from connectors.exports.tasks import Task
-from ipregister.model import Disclosure
+from ipregister.model import Disclosure, Right
 
 
 def ask(
@@ -165,3 +165,27 @@ def test_a_filter_on_a_withheld_field_is_refused(third_parties: Any) -> None:
     third_parties.share(Disclosure.STATUS_CHANGE)
     refused = ask(third_parties, filters={"status": "nonsense"})
     assert refused.json()["code"] == "field_not_available"
+
+
+def test_a_job_without_a_file_says_why(third_parties: Any) -> None:
+    hub = third_parties
+    hub.share()
+    hub.publish(hub.mark("a"))
+    job = ask(hub).headers["location"]
+    store: ExportStore = hub.exports.store
+    task = store.next()
+    assert task is not None
+    store.give_up(task, "crash")
+    told = hub.get(job).json()
+    assert (told["status"], told["errors"][0]["code"]) == ("FAILED", "export_failed")
+    assert "errors" not in ask(hub).json()
+    hub.exports.prepare()
+    done = hub.get(job).json()
+    assert (done["status"], "errors" in done) == ("COMPLETED", False)
+    store.take_back("KH", Right.TRADEMARKS)
+    gone = hub.get(job).json()
+    assert (gone["status"], gone["errors"][0]["code"]) == ("FAILED", "snapshot_expired")
+    assert "Ask for a new export" in gone["errors"][0]["message"]
+    refused = hub.get(f"/v1/snapshots/{done['downloads'][0]['snapshotId']}")
+    assert (refused.status_code, refused.json()["code"]) == (410, "snapshot_expired")
+    assert hub.get(ask(hub).headers["location"]).json()["status"] == "RECEIVED"
