@@ -113,11 +113,6 @@ def country(text: str) -> str | None:
     return bare if bare in codes else None
 
 
-def is_former_country(code: str) -> bool:
-    """Tell whether a code is no longer in force: right in old priorities, wrong in addresses."""
-    return code in st3()["former"]
-
-
 def is_language(code: str) -> bool:
     """Tell whether ``code`` is a two-letter code of ISO 639-1."""
     return code in _languages()

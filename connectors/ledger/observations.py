@@ -33,10 +33,6 @@ class Observations:
         """Keep observations in ``database``."""
         self._database = database
 
-    def see(self, office: str, path: str, size: int, mtime: int, at: datetime) -> datetime:
-        """Note one file; return when this path was first seen with this size and time."""
-        return self.see_all(office, [(path, size, mtime)], at)[path]
-
     def see_all(
         self, office: str, files: Iterable[tuple[str, int, int]], at: datetime
     ) -> Mapping[str, datetime]:
@@ -65,13 +61,6 @@ class Observations:
                 connection.execute(statement.where(observations.c.path == row["path"]).values(row))
         return seen
 
-    def set_digest(
-        self, office: str, path: str, sha256: str, delivery_id: str | None = None
-    ) -> None:
-        """Note what the file's bytes were, and the delivery they became part of."""
-        values = {"sha256": sha256} | ({"delivery_id": delivery_id} if delivery_id else {})
-        self._set(office, [path], values)
-
     def set_digests(self, office: str, digests: Mapping[str, str]) -> None:
         """Note what the bytes of several files were, by path, in one transaction."""
         rows = [{"is_sha256": sha256, "of_path": path} for path, sha256 in digests.items()]
@@ -79,15 +68,12 @@ class Observations:
 
     def set_delivery(self, office: str, paths: Iterable[str], delivery_id: str) -> None:
         """Note the delivery that files became part of."""
-        self._set(office, paths, {"delivery_id": delivery_id})
+        self._update(office, {"delivery_id": delivery_id}, [{"of_path": path} for path in paths])
 
     def known(self, office: str) -> dict[str, Observation]:
         """Return everything seen at one office, by path."""
         with self._database.read() as connection:
             return _known(connection.execute(_select(office)))
-
-    def _set(self, office: str, paths: Iterable[str], values: dict[str, str]) -> None:
-        self._update(office, values, [{"of_path": path} for path in paths])
 
     def _update(
         self, office: str, values: Mapping[str, Any], rows: Sequence[Mapping[str, str]]

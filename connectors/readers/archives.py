@@ -246,14 +246,14 @@ class _Expanding(io.RawIOBase):
         super().close()
 
 
-def prove_complete(path: Path, limits: Limits = DEFAULT_LIMITS) -> None:
+def prove_complete(path: Path) -> None:
     """Prove that a file arrived whole: every checksum of a ZIP, the end of an XML document.
 
     Raises:
         IncompleteDelivery: it ends too early, an upload is running or died.
         UnreadableDelivery: whole, but damaged or refused; see ``Delivered``.
     """
-    with Delivered(path, limits) as delivered:
+    with Delivered(path) as delivered:
         for archive in delivered.archives:
             for info in archive.infolist():
                 try:

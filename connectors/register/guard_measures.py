@@ -78,7 +78,7 @@ def measure(store: RegisterStore, compared: Compared, limits: GuardLimits) -> Me
                 fields = field_fills.dropped(con, of, limits.fill_drop)
                 values = field_fills.collapsed(con, compared.kind)
         is_new = inserted > min(limits.vanish_floor, compared.had // 2)
-        returning, returning_to = _returning(con, store, compared, updated, limits)
+        returning, returning_to = _returning(con, updated, limits)
         return Measures(
             kind=compared.kind,
             had=compared.had,
@@ -193,11 +193,7 @@ def _define(con: duckdb.DuckDBPyConnection, store: RegisterStore, compared: Comp
 
 
 def _returning(
-    con: duckdb.DuckDBPyConnection,
-    store: RegisterStore,
-    compared: Compared,
-    updated: int,
-    limits: GuardLimits,
+    con: duckdb.DuckDBPyConnection, updated: int, limits: GuardLimits
 ) -> tuple[int, str | None]:
     """Return how many records go back to an earlier content, and the delivery it came with."""
     if updated <= limits.vanish_floor:

@@ -193,21 +193,6 @@ def effective_rules(rules: Iterable[Rule], overrides: Mapping[str, Override]) ->
     return effective
 
 
-def critical_records(findings: pa.Table | Iterable[pa.RecordBatch]) -> frozenset[str]:
-    """Return the ``recordId`` of every record with a critical finding."""
-    batches = findings.to_batches() if isinstance(findings, pa.Table) else findings
-    records: set[str | None] = set()
-    for batch in batches:
-        severities = batch.column("severity").to_pylist()
-        if str(Severity.CRITICAL) in severities:
-            ids = batch.column("recordId").to_pylist()
-            pairs = zip(ids, severities, strict=True)
-            records |= {
-                record for record, severity in pairs if record and severity == Severity.CRITICAL
-            }
-    return frozenset(record for record in records if record)
-
-
 def _numbered(rules: Sequence[Rule], parts: Sequence[RuleParts]) -> list[CompiledRule]:
     pairs = zip(rules, parts, strict=True)
     return [CompiledRule(number, rule, sql) for number, (rule, sql) in enumerate(pairs)]

@@ -329,12 +329,12 @@ def test_a_file_is_new_until_it_was_seen(ledger: Ledger) -> None:
 @pytest.mark.parametrize(("size", "mtime"), [(2, 1), (1, 0), (1, 2)])
 def test_a_changed_file_is_forgotten_as_it_was(ledger: Ledger, size: int, mtime: int) -> None:
     seen = ledger.observations
-    seen.see("KH", "/a", 1, 1, AT)
-    seen.set_digest("KH", "/a", "f" * 64)
+    seen.see_all("KH", [("/a", 1, 1)], AT)
+    seen.set_digests("KH", {"/a": "f" * 64})
     seen.set_delivery("KH", ["/a"], "KH-1")
     known = seen.known("KH")["/a"]
     assert (known.sha256, known.deliveryId, known.firstSeenAt) == ("f" * 64, "KH-1", AT)
-    assert seen.see("KH", "/a", size, mtime, AT + HOUR) == AT + HOUR
+    assert seen.see_all("KH", [("/a", size, mtime)], AT + HOUR) == {"/a": AT + HOUR}
     known = seen.known("KH")["/a"]
     assert (known.size, known.mtime, known.sha256, known.deliveryId) == (size, mtime, None, None)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from connectors.rules.engine import Limits, RuleEngine, connect, critical_records
+from connectors.rules.engine import Limits, RuleEngine, connect
 from connectors.rules.sql import compile_rule, spark_sql
 from connectors.schema import FINDINGS, staged_schema
 from ipregister.errors import ConfigurationError, StoreError
@@ -267,16 +267,6 @@ def test_an_override_changes_the_severity_or_switches_the_rule_off(stage, severi
     overrides = {"TM.CNS.900": override, "ALL.PKG.012": override}
     rows = findings([rule("applicationDate IS NULL")], stage({}), overrides=overrides)
     assert [row["severity"] for row in rows] == reported
-
-
-def test_critical_records_are_those_with_a_critical_finding(stage):
-    rules = [
-        rule("applicationDate IS NULL"),
-        rule("status IS NULL", severity="critical", code="TM.CNS.901"),
-    ]
-    path = stage({"recordId": "r1", "status": "filed"}, {"recordId": "r2"}, {"recordId": None})
-    batches = list(RuleEngine(TRADEMARKS, rules).check(path, as_of=AS_OF))
-    assert critical_records(batches) == critical_records(pa.Table.from_batches(batches)) == {"r2"}
 
 
 # --- what a rule may not do ----------------------------------------------------------------------

@@ -53,6 +53,7 @@ def test_record_ids_are_url_safe_and_stable():
         ("PR", "PR"),
         ("TP", "TP"),
         ("VN1", "VN"),
+        ("DD", "DD"),  # in old priorities
         ("US-", "US"),
         ("jp.", "JP"),
         ("XZ", None),
@@ -63,12 +64,6 @@ def test_record_ids_are_url_safe_and_stable():
 )
 def test_country_codes(text, code):
     assert identifiers.country(text) == code
-
-
-def test_former_codes_are_known_as_such():
-    former = ("TP", "BU", "SU", "YU", "CS", "DD")
-    assert all(identifiers.is_former_country(code) for code in former)
-    assert not identifiers.is_former_country("TL")
 
 
 def test_no_code_stands_in_two_lists():
