@@ -12,6 +12,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from connectors.checking import mapping_for
 from connectors.rules.engine import RuleEngine
 from connectors.rules.sql import spark_sql
 from connectors.schema import staged_schema
@@ -190,3 +191,18 @@ def test_what_a_rule_asks_for_is_a_field_of_its_table() -> None:
 
 def test_only_rules_about_absence_ask_for_something() -> None:
     assert all(not rule.asks_for or ".CMP." in rule.code for rule in load_rules())
+
+
+@pytest.mark.parametrize("right", [Right.TRADEMARKS, Right.DESIGNS])
+def test_what_a_finding_points_at_stands_in_the_offices_file(right: Right) -> None:
+    mapping = mapping_for("KH", right)
+    fields = {rule.field for rule in rules_for(right) if rule.raised_by == "predicate"}
+    nowhere = {
+        field
+        for field in fields
+        if field
+        and not mapping.element_path(field)
+        and not mapping.element_path(field.rpartition(".")[0])
+    }
+    # What only the office's profile derives has no element of its own.
+    assert nowhere <= {"internationalRegistrationNumber", "filingRoute", "terminationDate"}
