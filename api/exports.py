@@ -24,7 +24,7 @@ from api.repeats import read_once
 from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.exports.preparing import Exports
-from connectors.exports.store import RETENTION
+from connectors.exports.snapshots import RETENTION
 from connectors.exports.tasks import FILE_TYPES, PREPARED, Snapshot, Task
 from connectors.ledger import Access
 from connectors.receipts.journal import Route

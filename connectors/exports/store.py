@@ -1,8 +1,7 @@
-"""Prepared files, what waits to be prepared, and how long files stay.
+"""What waits to be prepared, who wants it, and the one builder that makes files of it.
 
-A file is named by its content and never changed; a manifest names it by its task. Both appear
-whole or not at all, because they are written elsewhere and moved. What waits is a small file
-as well, so neither a crash nor a restart loses it.
+What waits is a small file, so neither a crash nor a restart loses it. What is ready, and for
+how long, is ``snapshots``.
 """
 
 import fcntl
@@ -11,23 +10,17 @@ import secrets
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
 
-from connectors.exports.tasks import Snapshot, State, Task
+from connectors.exports.snapshots import BUDGET_BYTES, RETENTION, Snapshots, write_whole
+from connectors.exports.tasks import Failed, Snapshot, State, Task, Waiting, Wish
 from connectors.faults import reach
 from ipregister.errors import StoreError
 from ipregister.model import Right
-
-RETENTION = timedelta(days=7)
-"""How long a snapshot can be had again, from when it was made."""
-
-BUDGET_BYTES = 20 << 30
-"""What all files may take; the oldest go first, whatever their age. About 400 files of a
-million records each as Parquet."""
 
 MAX_ATTEMPTS = 3
 """A task that took the builder down so often is not tried again by itself."""
@@ -43,57 +36,28 @@ HUB = "hub"
 """Stands for the hub itself among those who wish for files."""
 
 
-class Waiting(msgspec.Struct, frozen=True):
-    """A task in the queue, how often it was begun, and how much of it is done (percent).
-
-    ``isStale``: since it was begun, some of what it reads was taken back.
-    """
-
-    task: Task
-    attempts: int = 0
-    progress: int = 0
-    isStale: bool = False
-
-
-class Wish(msgspec.Struct, frozen=True):
-    """What somebody wanted, since when, and when it was given up again."""
-
-    at: datetime
-    cancelledAt: datetime | None = None
-
-
-class Failed(msgspec.Struct, frozen=True):
-    """A task nobody could finish, and the kind of error; never its text."""
-
-    kind: str
-
-
 class ExportStore:
-    """Prepared files below one directory."""
+    """Prepared files below one directory, and the queue of those to prepare."""
 
     def __init__(self, root: Path) -> None:
         """Use ``root``, which is made when something is written."""
         self.root = root
-        self.files = root / "files"
-        self._manifests, self._queue = root / "manifests", root / "queue"
-        self._failed, self._work = root / "failed", root / "work"
-        self._wishes = root / "wishes"
+        self._ready = Snapshots(root)
+        self.files = self._ready.files
+        self._queue, self._failed = root / "queue", root / "failed"
+        self._work, self._wishes = root / "work", root / "wishes"
         # Of the one builder, who outlives no queue: nobody's files wait for all of another's.
         self._turns: dict[str, int] = {}
 
     def create(self) -> None:
         """Make the directories; only the hub's user may look into them."""
-        within = (self.files, self._manifests, self._queue, self._failed, self._work, self._wishes)
-        for path in (self.root, *within):
+        within = (self._queue, self._failed, self._work, self._wishes)
+        for path in (self.root, *self._ready.directories, *within):
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def snapshot(self, key: str) -> Snapshot | None:
-        """Return what is ready under a key; nothing also when its file was removed."""
-        try:
-            found = msgspec.json.decode(self._manifest(key).read_bytes(), type=Snapshot)
-        except FileNotFoundError:
-            return None
-        return found if (self.files / found.file).exists() else None
+        """Return what is ready under a key."""
+        return self._ready.find(key)
 
     def ask(self, task: Task, by: str = HUB, at: datetime | None = None) -> bool:
         """Put a task into the queue, unless it is ready or there; false when the queue is full.
@@ -113,11 +77,11 @@ class ExportStore:
                 return False
             found = self.wish(task.key, by)
             if not there or found is None or found.cancelledAt is not None:
-                self._write(self._wish(task.key, by), Wish(at or datetime.now(UTC)))
+                write_whole(self._wish(task.key, by), Wish(at or datetime.now(UTC)))
             if there:
                 return True
             self._failure(task.key).unlink(missing_ok=True)
-            self._write(self._waiting(task.key), Waiting(task))
+            write_whole(self._waiting(task.key), Waiting(task))
         reach("export.asked")
         return True
 
@@ -135,7 +99,7 @@ class ExportStore:
                 return True
             if not self._waiting(key).exists() or self.snapshot(key) is not None:
                 return False
-            self._write(self._wish(key, by), Wish(found.at if found else at, at))
+            write_whole(self._wish(key, by), Wish(found.at if found else at, at))
             others = [
                 msgspec.json.decode(path.read_bytes(), type=Wish)
                 for path in self._wishes.glob(f"{key}.*.json")
@@ -205,16 +169,13 @@ class ExportStore:
             if (waiting := self._read_waiting(task.key)) is not None and waiting.isStale:
                 made.unlink()
                 return
-            made.rename(self.files / snapshot.file)
-            reach("export.filed")
-            self._write(self._manifest(task.key), snapshot)
-            reach("export.listed")
+            self._ready.add(task.key, made, snapshot)
             self._waiting(task.key).unlink(missing_ok=True)
         reach("export.finished")
 
     def give_up(self, task: Task, kind: str) -> None:
         """Take a task out of the queue that cannot be finished."""
-        self._write(self._failure(task.key), Failed(kind))
+        write_whole(self._failure(task.key), Failed(kind))
         self._waiting(task.key).unlink(missing_ok=True)
 
     def take_back(self, office: str, right: Right) -> None:
@@ -224,10 +185,7 @@ class ExportStore:
             StoreError: there is no room, or the disk failed.
         """
         with self._wishing():
-            for path in self._manifests.glob("*.json"):
-                found = self.snapshot(path.stem)
-                if found is not None and (found.office, found.right) == (office, right):
-                    path.unlink(missing_ok=True)
+            self._ready.forget(office, right)
             for path in self._queue.glob("*.json"):
                 waiting = self._read_waiting(path.stem)
                 if waiting and (waiting.task.office, waiting.task.right) == (office, right):
@@ -255,6 +213,15 @@ class ExportStore:
         for left in self._work.iterdir():
             left.unlink()
 
+    def prune(self, now: datetime, *, budget: int = BUDGET_BYTES) -> int:
+        """Remove what is too old or too much, the oldest first; return how many bytes went."""
+        if not self.files.is_dir():
+            return 0
+        for path in (*self._failed.glob("*.json"), *self._wishes.glob("*.json")):
+            if now.timestamp() - path.stat().st_mtime > RETENTION.total_seconds():
+                path.unlink(missing_ok=True)
+        return self._ready.prune(now, budget)
+
     def has_waiting(self) -> bool:
         """Tell whether there is something to prepare."""
         return any(self._queue.glob("*.json"))
@@ -263,31 +230,6 @@ class ExportStore:
         """Prune when no builder is at work, which does so itself; return how many bytes went."""
         with self.builder() as mine:
             return self.prune(now) if mine else 0
-
-    def prune(self, now: datetime, *, budget: int = BUDGET_BYTES) -> int:
-        """Remove what is too old or too much, the oldest first; return how many bytes went."""
-        if not self._manifests.is_dir():
-            return 0
-        kept: dict[str, int] = {}
-        manifests = [
-            (msgspec.json.decode(path.read_bytes(), type=Snapshot), path)
-            for path in self._manifests.glob("*.json")
-        ]
-        for snapshot, path in sorted(manifests, key=lambda entry: entry[0].at, reverse=True):
-            wanted = {**kept, snapshot.file: snapshot.bytes}
-            if now - snapshot.at > RETENTION or sum(wanted.values()) > budget:
-                path.unlink(missing_ok=True)
-            else:
-                kept = wanted
-        freed = 0
-        for path in self.files.iterdir():
-            if path.name not in kept:
-                freed += path.stat().st_size
-                path.unlink(missing_ok=True)  # who is reading it reads on
-        for path in (*self._failed.glob("*.json"), *self._wishes.glob("*.json")):
-            if now.timestamp() - path.stat().st_mtime > RETENTION.total_seconds():
-                path.unlink(missing_ok=True)
-        return freed
 
     def _in_turn(self) -> list[tuple[Path, set[str]]]:
         """Return what waits and who wants it: first who had a turn longest ago, or none yet."""
@@ -308,9 +250,6 @@ class ExportStore:
         mine = sum(self._wish(path.stem, by).exists() for path in waiting)
         return mine >= MAX_WAITING_EACH or len(waiting) >= MAX_WAITING
 
-    def _manifest(self, key: str) -> Path:
-        return self._manifests / f"{key}.json"
-
     def _waiting(self, key: str) -> Path:
         return self._queue / f"{key}.json"
 
@@ -330,7 +269,7 @@ class ExportStore:
     def _note(self, path: Path, waiting: Waiting) -> None:
         """Write a task of the queue anew, in its place there."""
         began = path.stat().st_mtime
-        self._write(path, waiting)
+        write_whole(path, waiting)
         os.utime(path, (began, began))
 
     @contextmanager
@@ -347,14 +286,6 @@ class ExportStore:
                 yield
         except OSError as exc:
             raise StoreError(f"prepared files cannot be written: {exc.strerror}") from exc
-
-    def _write(self, path: Path, value: msgspec.Struct) -> None:
-        """Put a small file in its place, whole or not at all."""
-        # Beside its place: the builder empties the directory where files are made.
-        written = path.with_suffix(f".{secrets.token_hex(8)}")
-        written.write_bytes(msgspec.json.encode(value))
-        reach("export.unfinished")
-        written.replace(path)
 
 
 def _place(path: Path) -> float:

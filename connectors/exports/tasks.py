@@ -2,7 +2,7 @@
 
 The name says nothing: it is a hash. It depends on what the reader can see and on nothing
 else, so two clients with the same rights share a file, and a change none of them may see
-makes no new one.
+makes no new one. Beside it stand the small files that tell how far a task is.
 """
 
 from datetime import datetime
@@ -80,6 +80,31 @@ class Snapshot(msgspec.Struct, frozen=True):
     def file(self) -> str:
         """Return the name of the file in its directory."""
         return f"{self.sha256}.{SUFFIXES[self.kind]}"
+
+
+class Waiting(msgspec.Struct, frozen=True):
+    """A task in the queue, how often it was begun, and how much of it is done (percent).
+
+    ``isStale``: since it was begun, some of what it reads was taken back.
+    """
+
+    task: Task
+    attempts: int = 0
+    progress: int = 0
+    isStale: bool = False
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What somebody wanted, since when, and when it was given up again."""
+
+    at: datetime
+    cancelledAt: datetime | None = None
+
+
+class Failed(msgspec.Struct, frozen=True):
+    """A task nobody could finish, and the kind of error; never its text."""
+
+    kind: str
 
 
 State = Literal["RECEIVED", "IN_PROGRESS", "COMPLETED", "FAILED", "CANCELLED"]

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from connectors.exports import builder, delta, store
 from connectors.exports.builder import drain
 from connectors.exports.formats import Format
+from connectors.exports.snapshots import RETENTION
 from connectors.exports.store import ExportStore
 from connectors.exports.tasks import PREPARED, Snapshot, Task
 from connectors.receipts.snapshots import contents_of
@@ -254,14 +255,14 @@ def test_old_files_go_and_so_do_the_oldest_when_there_is_too_much(hub: Hub) -> N
     assert hub.exports.prune(now, budget=made[1].bytes) == made[0].bytes
     assert hub.exports.state(hub.task(Format.CSV).key) is None
     assert hub.exports.state(hub.task(Format.XML).key) == "COMPLETED"
-    assert hub.exports.prune(now + store.RETENTION * 2) == made[1].bytes
+    assert hub.exports.prune(now + RETENTION * 2) == made[1].bytes
     assert list((hub.exports.files).iterdir()) == []
 
 
 def test_nobody_prunes_under_a_builder_at_work(hub: Hub) -> None:
     hub.publish(mark(10))
     made = hub.prepare(hub.task(Format.CSV))
-    later = made.at + store.RETENTION * 2
+    later = made.at + RETENTION * 2
     with hub.exports.builder():
         assert hub.exports.maintain(later) == 0
     assert hub.exports.maintain(later) == made.bytes
