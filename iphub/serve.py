@@ -5,15 +5,18 @@ a token given out by one is known to all. TLS is the affair of the proxy in fron
 """
 
 import os
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from socket import socket
+from typing import Annotated, Any
 
 import structlog
 import typer
 import uvicorn
 from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from api.app import create_app
 from api.limits import Limits
@@ -74,21 +77,42 @@ def serve(
 
 def run(host: str, port: int, workers: int) -> None:
     """Run the workers; the environment says for which hub."""
-    uvicorn.run(
-        "iphub.serve:application",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        loop="uvloop",
-        http=GuardedHttp,
-        lifespan="off",
-        access_log=False,  # the ledger is the history; one line per request costs a tenth of it
-        server_header=False,
-        proxy_headers=False,  # nobody's X-Forwarded-For is believed
-        log_level="warning",
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-    )
+    options: dict[str, Any] = {
+        "app": "iphub.serve:application",
+        "factory": True,
+        "host": host,
+        "port": port,
+        "workers": workers,
+        "loop": "uvloop",
+        "http": GuardedHttp,
+        "lifespan": "off",
+        # The ledger is the history; one line per request costs a tenth of it.
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,  # nobody's X-Forwarded-For is believed
+        "log_level": "warning",
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+    }
+    if workers == 1:
+        uvicorn.run(**options)
+        return
+    config = uvicorn.Config(**options)
+    Workers(config, [config.bind_socket()]).run()
+
+
+class Workers(Multiprocess):
+    """uvicorn's processes, which a closed terminal ends; it would start each of them again."""
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
+        """Take the signals, but for one that ``nohup`` has ignored: workers ignore it, too."""
+        ignored = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        super().__init__(config, sockets)
+        if ignored:
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    def handle_hup(self) -> None:
+        """End as at SIGTERM: who closed the terminal could no longer stop what goes on."""
+        self.handle_term()
 
 
 def application() -> FastAPI:

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -194,6 +196,46 @@ def test_a_port_that_is_taken_is_a_failed_operation(tmp_path: Path, workers: str
 
     assert served.returncode == 2, served.stderr
     assert "address already in use" in served.stderr.lower()
+
+
+@contextmanager
+def serving(home: Path, *, shell: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Serve a new hub with two workers, once one of them listens; nothing of it stays."""
+    iphub = [sys.executable, "-m", "iphub"]
+    subprocess.run([*iphub, "init", "--home", str(home)], check=True, capture_output=True)
+    port = free_port()
+    command = [*iphub, "serve", "--home", str(home), "--port", str(port), "--workers", "2"]
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", shell, "sh", *command],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        while not answers(port):
+            assert process.poll() is None, "it ended by itself"
+            time.sleep(0.2)
+        yield process, port
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def test_a_closed_terminal_ends_a_server_and_its_workers(tmp_path: Path) -> None:
+    with serving(tmp_path / "hub", shell='exec "$@"') as (process, port):
+        os.killpg(process.pid, signal.SIGHUP)  # as the kernel does: all of them
+        assert process.wait(PATIENCE_SECONDS) == 0
+        assert not answers(port)
+
+
+def test_workers_that_nohup_began_outlive_the_terminal(tmp_path: Path) -> None:
+    with serving(tmp_path / "hub", shell="trap '' HUP; exec \"$@\"") as (process, port):
+        workers = pids(process.pid, "multiprocessing")
+        os.killpg(process.pid, signal.SIGHUP)
+        time.sleep(2)  # uvicorn looks at signals every half second
+        assert pids(process.pid, "multiprocessing") == workers
+        assert answers(port)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 def session(leader: int) -> list[str]:
