@@ -48,14 +48,24 @@ assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.
 stoppable(lambda: {}["missing"])
 """
 
+AS_BEGUN = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.Handlers[sys.argv[1]])
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
+
 PATIENCE_SECONDS = 120.0
 
 
 def start(*command: str, ignoring: bool) -> "subprocess.Popen[str]":
-    """Start a process, with Ctrl-C ignored as a script's ``&`` and ``nohup`` do it."""
-    shell = "trap '' INT; exec \"$@\"" if ignoring else 'exec "$@"'
+    """Start a process, with Ctrl-C ignored as a script's ``&`` and ``nohup`` do it, or not.
+
+    Whatever the tests themselves were told to ignore: it would be handed on.
+    """
+    begun = [sys.executable, "-c", AS_BEGUN, "SIG_IGN" if ignoring else "SIG_DFL"]
     return subprocess.Popen(
-        ["/bin/sh", "-c", shell, "sh", *command],
+        [*begun, *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
