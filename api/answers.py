@@ -60,8 +60,8 @@ class Answer:
         return made.encode(self.bodies) + made.finish()
 
 
-class Ready(Response):
-    """Records in their form, with a head of which the most is the same in every answer."""
+class RecordResponse(Response):
+    """Records in their form; most of its headers are the same in every answer and kept spelt."""
 
     def __init__(
         self, body: bytes, kind: Format, allowed: frozenset[Disclosure], headers: Mapping[str, str]
@@ -89,7 +89,7 @@ def respond(answer: Answer, kind: Format, body: bytes, headers: dict[str, str]) 
     """Return the answer a client gets; any form but JSON is a file with a name."""
     if kind is not Format.JSON:
         headers |= disposition(answer.office, answer.right, kind)
-    return Ready(body, kind, answer.allowed, headers)
+    return RecordResponse(body, kind, answer.allowed, headers)
 
 
 def disposition(office: str, right: Right, kind: Format) -> dict[str, str]:

@@ -22,7 +22,7 @@ from connectors.ledger.columns import from_microseconds, microseconds
 from connectors.ledger.commits import Commits
 from connectors.ledger.prepared import Lane, Prepared
 from connectors.ledger.schema import authorizations, clients, tokens
-from connectors.ledger.tokens import LONGEST
+from connectors.ledger.tokens import EXPIRY_AHEAD
 from ipregister.authorizations import Grant
 from ipregister.model import Right
 from ipregister.profiles import load_profile
@@ -142,7 +142,7 @@ class AccessReader:
         self, token_hash: bytes, at: datetime, address: str | None, late: timedelta
     ) -> tuple[datetime, Access] | None:
         """Return what a token opens, and until when: it expires, or an office's day ends."""
-        limits = {"now": microseconds(at - late), "latest": microseconds(at + LONGEST)}
+        limits = {"now": microseconds(at - late), "latest": microseconds(at + EXPIRY_AHEAD)}
         rows = self._lane.rows(self._statement, {"hash": token_hash, **limits})
         if not rows:
             return None

@@ -22,7 +22,7 @@ from ipregister.errors import ConfigurationError, InvalidClient
 MAX_LIFETIME = timedelta(minutes=15)
 """A stolen bearer token is worth no more than this (RFC 9700)."""
 
-LONGEST = MAX_LIFETIME + timedelta(minutes=5)
+EXPIRY_AHEAD = MAX_LIFETIME + timedelta(minutes=5)
 """No token expires later from now, on whatever machine it was given: one that does was given by a
 clock that was ahead, and would open for as long as that was."""
 
@@ -122,7 +122,7 @@ class Tokens:
             select(t.client_id, t.issued_at, t.expires_at, t.scope, t.key_thumbprint)
             .join(clients, c.client_id == t.client_id)
             .where(t.token_hash == token_hash, t.expires_at > microseconds(at))
-            .where(t.expires_at <= microseconds(at + LONGEST))
+            .where(t.expires_at <= microseconds(at + EXPIRY_AHEAD))
             .where(c.revoked_at.is_(None))
         )
         with self._database.read() as connection:
@@ -198,5 +198,5 @@ def _expired() -> tuple[Delete, Delete]:
 
 
 def _limits(at: datetime) -> tuple[dict[str, int], dict[str, int]]:
-    of_tokens = {"limit": microseconds(at - KEEP_TOKENS), "latest": microseconds(at + LONGEST)}
+    of_tokens = {"limit": microseconds(at - KEEP_TOKENS), "latest": microseconds(at + EXPIRY_AHEAD)}
     return of_tokens, {"limit": microseconds(at - KEEP_ASSERTIONS)}

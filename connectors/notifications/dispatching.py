@@ -25,8 +25,7 @@ BUSY_FOR = timedelta(seconds=4 * TIMEOUT_SECONDS)
 ROUNDS = 100
 """Notifications of one webhook in one pass: they are sent one after the other, in their order."""
 
-
-LONGEST = timedelta(seconds=30)
+PASS_LASTS = timedelta(seconds=30)
 """After which a pass begins no other round: who takes its time to answer, notification after
 notification, must not keep others from hearing what is new. Dagster gives a sensor a minute."""
 
@@ -59,7 +58,7 @@ def dispatch(
     delivered = failed = given_up = 0
     for number in range(ROUNDS):
         lasted = clock() - began
-        if number and lasted >= LONGEST:
+        if number and lasted >= PASS_LASTS:
             break
         # What fails in this pass is for a later one, however long this one takes.
         if not (due := ledger.webhooks.due(began, lasted + BUSY_FOR)):

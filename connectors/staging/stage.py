@@ -94,7 +94,7 @@ def stage(
     with (
         cycle_collector_paused(),
         PartWriter(directory, right, 0, book) as notes,
-        closing(_LastOpened()) as opened,
+        closing(_OpenFiles()) as opened,
     ):
         for file in files:
             try:
@@ -121,10 +121,10 @@ def stage(
     return staged
 
 
-class _LastOpened:
-    """The file read last: opening a large archive takes seconds, and its parts follow on.
+class _OpenFiles:
+    """The file read last, and the archives of pictures from the first image looked for in them.
 
-    Archives of pictures stay open beside it, from the first image that is looked for in them.
+    Opening a large archive takes seconds, and its parts follow one another.
     """
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class _LastOpened:
         for file in files:
             if file.name not in self._pictures:
                 self._pictures[file.name] = Attachments(Delivered(file.path))
-        return tuple(self._pictures.items())
+        return tuple((file.name, self._pictures[file.name]) for file in files)
 
     def used_pictures(self) -> Iterator[str]:
         for name, attachments in self._pictures.items():
@@ -160,7 +160,7 @@ class _LastOpened:
             self._attachments = None
 
 
-_worker = _LastOpened()
+_worker = _OpenFiles()
 """Of a worker process; what it opened is closed with it."""
 
 
@@ -168,7 +168,7 @@ def _stage_in_worker(part: Part) -> PartReport:
     return _stage_part(part, _worker)
 
 
-def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
+def _stage_part(part: Part, opened: _OpenFiles) -> PartReport:
     """Read, map and write one part."""
     mapping = mapping_for(part.office, part.right)
     report = PartReport()
@@ -200,7 +200,8 @@ def _stage_part(part: Part, opened: _LastOpened) -> PartReport:
 def slices(documents: Sequence[Member]) -> Iterator[tuple[int, int, int]]:
     """Yield ranges of documents of about ``PART_BYTES``: first, last (excluded), bytes.
 
-    One that is streamed is alone, so that what it brought can be forgotten.
+    One that is streamed is the first of its range: if it turns out to be damaged, all that the
+    range has brought by then is forgotten.
     """
     first, size = 0, 0
     for index, member in enumerate(documents):
@@ -215,7 +216,7 @@ def slices(documents: Sequence[Member]) -> Iterator[tuple[int, int, int]]:
         yield first, len(documents), size
 
 
-def _run(parts: Sequence[Part], workers: int, opened: _LastOpened) -> Iterator[PartReport]:
+def _run(parts: Sequence[Part], workers: int, opened: _OpenFiles) -> Iterator[PartReport]:
     if workers == 1 or sum(part.bytes for part in parts) < POOL_ABOVE_BYTES:
         yield from (_stage_part(part, opened) for part in parts)
         return
