@@ -127,7 +127,7 @@ def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected | O
     parser = _of_thread.parser
     root = etree.fromstring(document, parser)
     errors = parser.error_log  # a copy: the next document empties the parser's own
-    reading = _Reading(format)
+    reading = _Reading(format, is_whole=True)
     for element in root.iter(*_wanted(format)):
         if found := reading.take(element, errors):
             yield found
@@ -173,8 +173,9 @@ def _names(format: Format) -> tuple[str, ...]:
 class _Reading:
     """What is known while one document is read: its envelope, and whether it names a type."""
 
-    def __init__(self, format: Format) -> None:
+    def __init__(self, format: Format, *, is_whole: bool = False) -> None:
         self.format, self.names = format, frozenset(_names(format))
+        self.is_whole = is_whole
         self.header: dict[str, str] = {}
         self.around: dict[str, str] = {}  # what stands outside every envelope
         self.has_doctype: bool | None = None
@@ -194,12 +195,22 @@ class _Reading:
             return unknown or Record(element, self.header)
         if name == self.format.envelope:
             self.header = dict(self.around)
+            if self.is_whole:  # else its end is not known before its records are read
+                self._look_behind(element)
         elif element.text and (text := element.text.strip()):
             said = self.format.header[name]
             self.header[said] = text
             if not _is_within(element, self.format.envelope):
                 self.around[said] = text
         return None
+
+    def _look_behind(self, envelope: etree._Element) -> None:
+        """Keep what an envelope says behind its records; what stands before them counts more."""
+        for element in envelope.iterchildren("*", reversed=True):
+            if (said := self.format.header.get(local_name(element.tag))) is None:
+                return
+            if text := (element.text or "").strip():
+                self.header[said] = text
 
 
 def _is_within(element: etree._Element, envelope: str | None) -> bool:

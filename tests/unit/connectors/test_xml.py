@@ -105,6 +105,21 @@ def test_a_header_counts_for_its_own_envelope() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("envelope", "code"),
+    [
+        ("<Data><Mark>1</Mark></Data><Code>B</Code>", {"code": "B"}),
+        ("<Data><Mark>1</Mark></Data><!-- end --><Code> B </Code>", {"code": "B"}),
+        ("<Code>A</Code><Data><Mark>1</Mark></Data><Code>B</Code>", {"code": "A"}),
+        ("<Data><Mark>1</Mark></Data><Code/>", {}),
+    ],
+)
+def test_a_header_may_stand_behind_the_records(envelope: str, code: dict[str, str]) -> None:
+    one = f"<Content>{envelope}</Content>"
+    other = "<Content><Data><Mark>2</Mark></Data></Content>"
+    assert read(f"<T>{one}{other}</T>".encode()) == [("1", code), ("2", {})]
+
+
 @pytest.mark.parametrize("size", [0, xml.WHOLE_BYTES])
 def test_a_header_around_the_envelopes_counts_for_all(size: int) -> None:
     """However large the document is: whole and by events it is read alike, and so in pieces."""
