@@ -86,7 +86,7 @@ class RecordMapping:
             if name not in row:
                 derive(row, header, mapped.derived)
         mapped.is_removal = bool(self._removals) and self._says_removal(record, row, header)
-        _note_flattened_parties(mapped)
+        self._note_flattened_parties(mapped)
         self._identify(mapped)
         return mapped
 
@@ -103,6 +103,22 @@ class RecordMapping:
             if isinstance(value, str) and steps.folded(value) in words:
                 return True
         return False
+
+    def _note_flattened_parties(self, mapped: Mapped) -> None:
+        """Note parties whose name has several lines in one language: probably several parties."""
+        for role in PARTIES:
+            for index, party in enumerate(mapped.row.get(role, ())):
+                names = party.get("names", ())
+                if len(names) < 2:
+                    continue
+                if len(names) > len({name.get("languageCode") for name in names}):
+                    value = " / ".join(name["text"] for name in names)
+                    field, lines = f"{role}[{index}].names", mapped.lines[role][index]
+                    source = self.element_path(field, lines.get(OPENER, 0))
+                    issue = Issue(
+                        FLATTENED_PARTIES, field, value, lines["names"][0], source=source
+                    )
+                    mapped.issues.append(issue)
 
     def _identify(self, mapped: Mapped) -> None:
         row = mapped.row
@@ -170,21 +186,6 @@ def _moved(
             yield replace(issue, field=f"{route.otherwise}{member}")
         elif (place := places[int(index)]) is not None:
             yield replace(issue, field=f"{place[0]}[{place[1]}]{member}")
-
-
-def _note_flattened_parties(mapped: Mapped) -> None:
-    """Note parties whose name has several lines in one language: probably several parties."""
-    for role in PARTIES:
-        for index, party in enumerate(mapped.row.get(role, ())):
-            names = party.get("names", ())
-            if len(names) < 2:
-                continue
-            if len(names) > len({name.get("languageCode") for name in names}):
-                value = " / ".join(name["text"] for name in names)
-                line = mapped.lines[role][index]["names"][0]
-                mapped.issues.append(
-                    Issue(FLATTENED_PARTIES, f"{role}[{index}].names", value, line)
-                )
 
 
 @cache

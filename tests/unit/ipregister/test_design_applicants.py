@@ -73,3 +73,16 @@ def test_what_is_wrong_with_a_designs_own_applicant_stands_where_it_is() -> None
     assert mapping.element_path("applicants[0].names") == (
         "DesignApplication/ApplicantBag/Applicant[1]/Contact/Name/EntityName"
     )
+
+
+@pytest.mark.parametrize("role", ["Applicant", "Representative"])
+def test_several_parties_in_one_are_told_where_they_are(role: str) -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    name = "<EntityName>{}</EntityName>".format
+    names = f"<Contact><Name>{name('One')}{name('Two')}</Name></Contact>"
+    bag = f"<{role}Bag><{role}>{names}</{role}></{role}Bag>"
+    next(root.iter("{*}Design")).append(etree.fromstring(bag))
+    [issue] = mapping_for("VN", Right.DESIGNS).apply(root, {}, {}).issues
+    assert (issue.code, issue.value) == ("ALL.CNS.018", "One / Two")
+    place = f"DesignApplication/DesignBag/Design/{role}Bag/{role}"
+    assert issue.source == f"{place}/Contact/Name/EntityName"
