@@ -115,9 +115,7 @@ class RecordMapping:
                     value = " / ".join(name["text"] for name in names)
                     field, lines = f"{role}[{index}].names", mapped.lines[role][index]
                     source = self.element_path(field, lines.get(OPENER, 0))
-                    issue = Issue(
-                        FLATTENED_PARTIES, field, value, lines["names"][0], source=source
-                    )
+                    issue = Issue(FLATTENED_PARTIES, field, value, lines["names"][0], source=source)
                     mapped.issues.append(issue)
 
     def _identify(self, mapped: Mapped) -> None:
