@@ -68,7 +68,9 @@ FILTERS: dict[str, Filter] = {
         dict.fromkeys(_ALL, "applicationDate"), "Filed on this day or before", _DATE
     ),
     "registrationNumber": Filter(
-        dict.fromkeys(_ALL, "registrationNumber"), "Registration number", _TEXT
+        dict.fromkeys(_ALL, "registrationNumber"),
+        "Registration number; of an application for several designs that of the first one",
+        _TEXT,
     ),
     "status": Filter(dict.fromkeys(_ALL, "status"), "Status; several separated by commas", _TEXT),
     "niceClass": Filter(
