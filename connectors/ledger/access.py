@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import and_, bindparam, select
 
-from connectors.ledger.authorizations import open_grants
+from connectors.ledger.authorization_rows import open_grants
 from connectors.ledger.columns import from_microseconds, microseconds
 from connectors.ledger.commits import Commits
 from connectors.ledger.prepared import Lane, Prepared

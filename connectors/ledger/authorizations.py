@@ -1,37 +1,31 @@
 """Authorizations in the ledger: the present version and every one before it.
 
 A version is never changed: a new decision is a new version, with its state before and after
-in the audit chain. What an authorization means is ``ipregister.authorizations``.
+in the audit chain. What an authorization means is ``ipregister.authorizations``, how its
+rows are written and read ``authorization_rows``.
 """
 
 import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
-from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, insert, select, update
+from sqlalchemy import select
 
 from connectors.ledger import audit
+from connectors.ledger.authorization_rows import find, present, write
 from connectors.ledger.columns import Json, microseconds
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import audit as chain
 from connectors.ledger.schema import authorization_versions, authorizations
 from connectors.ledger.third_parties import third_party_name
 from ipregister.authorization_forms import check_withheld
-from ipregister.authorizations import (
-    Authorization,
-    Decision,
-    Grant,
-    TermsOfUse,
-    check_office,
-)
+from ipregister.authorizations import Authorization, Decision, Grant, check_office
 from ipregister.dates import refuse_other_era
 from ipregister.decision_documents import MAX_TEXT, one_line
 from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.model import Disclosure, Right
 from ipregister.profiles import load_profile
-from ipregister.row_rules import read_row_rule
 
 SET, REVOKED = "authorization:set", "authorization:revoked"
 """What the audit chain calls the two kinds of decision."""
@@ -123,13 +117,13 @@ class Authorizations:
         """Return the present version, revoked or not, or ``None`` if there never was one."""
         with self._database.read() as connection:
             name = third_party_name(connection, third_party)
-            return _present(connection, check_office(office), name)
+            return present(connection, check_office(office), name)
 
     def history(self, office: str, third_party: str) -> builtins.list[Authorization]:
         """Return every version, oldest first."""
         with self._database.read() as connection:
             name = third_party_name(connection, third_party)
-            return _find(connection, authorization_versions, check_office(office), name)
+            return find(connection, authorization_versions, check_office(office), name)
 
     def written(self, authorization: Authorization) -> audit.Head:
         """Return where in the audit chain the decision behind a version stands."""
@@ -151,7 +145,7 @@ class Authorizations:
         """Return the present versions by office and third party, revoked ones too."""
         with self._database.read() as connection:
             name = third_party_name(connection, third_party) if third_party is not None else None
-            return _find(connection, authorizations, office and check_office(office), name)
+            return find(connection, authorizations, office and check_office(office), name)
 
     def _decide(
         self,
@@ -165,7 +159,7 @@ class Authorizations:
         check_office(office)
         with self._database.write() as connection:
             name = third_party_name(connection, third_party)
-            before = _present(connection, office, name, lock=True)
+            before = present(connection, office, name, lock=True)
             version = before.version if before else 0
             if expected_version is not None and expected_version != version:
                 raise LedgerConflict(
@@ -178,7 +172,7 @@ class Authorizations:
             if before and replace(before.decision, reason=decision.reason) == decision:
                 return before
             after = Authorization(office, name, version + 1, decision, at, by)
-            _write(connection, after)
+            write(connection, after)
             audit.append(
                 connection,
                 at=at,
@@ -212,95 +206,3 @@ def _subject(office: str, third_party: str) -> str:
 
 def _audited(authorization: Authorization) -> Json:
     return {"version": authorization.version} | authorization.decision.document()
-
-
-def _write(connection: Connection, new: Authorization) -> None:
-    decision = new.decision
-    row: dict[str, Any] = {
-        "third_party": new.thirdParty,
-        "office": new.office,
-        "version": new.version,
-        "allowed": {right: sorted(grant.allowed) for right, grant in decision.grants.items()},
-        "views": {
-            right: {
-                "rows": grant.rule.document() if grant.rule else {},
-                "freeText": grant.freeText,
-                "since": grant.since,
-            }
-            for right, grant in decision.grants.items()
-        },
-        "valid_from": decision.validFrom,
-        "valid_until": decision.validUntil,
-        "terms_of_use": decision.termsOfUse,
-        "purpose": decision.purpose,
-        "addresses": list(decision.allowedAddresses),
-        "reason": decision.reason,
-        "set_at": new.setAt,
-        "set_by": new.setBy,
-    }
-    connection.execute(insert(authorization_versions), row)
-    if new.version == 1:
-        connection.execute(insert(authorizations), row)
-    else:
-        c = authorizations.c
-        mine = update(authorizations).where(c.third_party == new.thirdParty, c.office == new.office)
-        connection.execute(mine.values(row))
-
-
-def _present(
-    connection: Connection, office: str, third_party: str, *, lock: bool = False
-) -> Authorization | None:
-    c = authorizations.c
-    query = select(authorizations).where(c.office == office, c.third_party == third_party)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
-    return None if row is None else _authorization(row)
-
-
-def _find(
-    connection: Connection, table: Table, office: str | None, third_party: str | None
-) -> list[Authorization]:
-    query = select(table).order_by(table.c.office, table.c.third_party, table.c.version)
-    if office is not None:
-        query = query.where(table.c.office == office)
-    if third_party is not None:
-        query = query.where(table.c.third_party == third_party)
-    return [_authorization(row) for row in connection.execute(query)]
-
-
-def _authorization(row: Row[Any]) -> Authorization:
-    decision = Decision(
-        grants=open_grants(row.allowed, row.views),
-        validFrom=row.valid_from,
-        validUntil=row.valid_until,
-        termsOfUse=TermsOfUse(row.terms_of_use or TermsOfUse.INTERNAL_USE),
-        purpose=row.purpose,
-        allowedAddresses=tuple(row.addresses or ()),
-        reason=row.reason,
-    )
-    return Authorization(row.office, row.third_party, row.version, decision, row.set_at, row.set_by)
-
-
-def open_grants(allowed: Json, views: Json) -> dict[Right, Grant]:
-    """Read the stored form; what this program does not know stays closed.
-
-    A class it does not know is not open, and a right whose rule it cannot read is not
-    shared: the rule would leave out records this program would give away.
-    """
-    classes = cast("Mapping[str, list[str]]", allowed)
-    limits = cast("Mapping[str, Mapping[str, Any]]", views or {})
-    grants = {}
-    for name in Right:
-        if name not in classes:
-            continue
-        limit = limits.get(name, {})
-        try:
-            rule = read_row_rule(limit.get("rows", {}))
-        except (TypeError, ValueError):
-            continue
-        grants[name] = Grant(
-            frozenset(Disclosure(each) for each in classes[name] if each in tuple(Disclosure)),
-            rule,
-            freeText=limit.get("freeText", True) is True,
-            since=limit.get("since", 0),
-        )
-    return grants
