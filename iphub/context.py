@@ -164,7 +164,10 @@ def run(app: Callable[[], object]) -> None:
         raise SystemExit(USAGE if isinstance(exc, InvalidRequest) else FAILED) from exc
     except OSError as exc:
         where = f" ({exc.filename})" if exc.filename else ""
-        _tell("file_system", f"{exc.strerror or type(exc).__name__}{where}", {})
+        # Those of Delta and Arrow have no number, only words of their own.
+        said = f"{exc.strerror or str(exc) or type(exc).__name__}{where}"
+        full = any(words in str(exc) for words in NO_ROOM)
+        _tell("file_system", f"{_NOT_WRITTEN} ({said})" if full else said, {})
         raise SystemExit(FAILED) from exc
     except Exception as exc:  # Python's own end is 1, which says that there are findings
         if what_to_do := _surroundings(exc):

@@ -51,6 +51,8 @@ ANOTHERS = "A file of the hub may not be written: run commands as the user it be
     ("said", "begins"),
     [
         (sqlite3.OperationalError("database or disk is full"), FULL),
+        (OSError("Failed to write: No space left on device (os error 28)"), FULL),
+        (OSError(28, "No space left on device", "/hub/r.html"), FULL),
         (sqlite3.OperationalError("disk I/O error"), FULL),
         (DeltaError("Generic LocalFileSystem error: No space left on device (os error 28)"), FULL),
         (duckdb.IOException('Could not write file "said": No space left on device'), FULL),
