@@ -24,6 +24,9 @@ FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 
 PARTIES = ("applicants", "representatives", "inventors", "designers")
 
+_NAMES = frozenset({"officeCode", "applicationNumber", "registrationNumber"})
+"""Fields that say which record is meant: all that counts of one that is to be deleted."""
+
 
 @dataclass(slots=True)
 class Mapped:
@@ -86,7 +89,10 @@ class RecordMapping:
             if name not in row:
                 derive(row, header, mapped.derived)
         mapped.is_removal = bool(self._removals) and self._says_removal(record, row, header)
-        self._note_flattened_parties(mapped)
+        if mapped.is_removal:
+            mapped.issues[:] = [issue for issue in mapped.issues if issue.field in _NAMES]
+        else:
+            self._note_flattened_parties(mapped)
         self._identify(mapped)
         return mapped
 

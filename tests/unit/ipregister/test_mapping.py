@@ -449,3 +449,16 @@ def test_the_same_record_twice_gives_the_same_row(office: str) -> None:
     compiled = mapping_for(office, Right.TRADEMARKS)
     first, second = (compiled.apply(etree.fromstring(record), {}, {}) for _ in range(2))
     assert (first.row, first.issues, first.lines) == (second.row, second.issues, second.lines)
+
+
+def test_of_a_record_to_be_deleted_only_its_numbers_are_looked_at() -> None:
+    inside = (
+        "<Number>1</Number><Number>2</Number><Filed>never</Filed><Party><Country>Siam</Country>"
+        "<Name>A</Name><Name>B</Name></Party><Event><Date>never</Date></Event>"
+    )
+    removal = [{"from": "applicationNumber", "words": ["1"]}]
+    kept = [issue.field for issue in mapped(inside).issues]
+    assert {"applicants[0].countryCode", "applicants[0].names"} <= set(kept)
+    deleted = mapped(inside, removal=removal)
+    assert deleted.is_removal
+    assert [(issue.code, issue.value) for issue in deleted.issues] == [("ALL.CNF.018", "2")]
