@@ -12,8 +12,8 @@ from api.office_access import office_access
 from api.parameters import read_query
 from api.service import service_of
 from connectors.coverage import coverage
-from connectors.ledger.records import instant
 from ipregister.errors import InvalidRequest
+from ipregister.instants import instant
 from ipregister.roles import HUB_ROLES, Act
 
 router = APIRouter(prefix="/v1/offices/{office}/coverage", tags=["Reports"])

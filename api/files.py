@@ -10,7 +10,7 @@ Standards: RFC 9110 §14.4 (Content-Range); the offset headers are those of tus 
 
 import re
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from hashlib import sha256
 
 from fastapi import APIRouter
@@ -31,6 +31,7 @@ from connectors.hub import Hub
 from connectors.ledger import Access, Upload, UploadState
 from connectors.pushed import Pushed
 from ipregister.errors import ContentMismatch, InvalidRequest, LedgerConflict
+from ipregister.instants import instant
 from ipregister.roles import Act
 
 router = APIRouter(prefix="/v1/files", tags=["Files"])
@@ -81,7 +82,7 @@ async def announce_file(request: Request) -> Response:
     upload = await _judge_left(service, upload)
     document = _document(service.files(), upload) | {
         "uploadUrl": service.public_url + address,
-        "expiresAt": expires.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "expiresAt": instant(expires),
     }
     return answer(document, 201, {"Location": f"/v1/files/{upload.fileId}"})
 

@@ -17,9 +17,9 @@ from api.parameters import read_query
 from api.problems import refuse
 from api.service import Service, service_of
 from connectors.ledger import Access, Delivery
-from connectors.ledger.records import instant
 from ipregister.deliveries import State
 from ipregister.errors import UnknownDelivery
+from ipregister.instants import instant
 from ipregister.roles import Act
 
 router = APIRouter(prefix="/v1/jobs", tags=["Jobs"])

@@ -12,7 +12,7 @@ Standard: draft-ietf-httpapi-ratelimit-headers-10 (``RateLimit-Policy``, ``RateL
 """
 
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from math import ceil
 
@@ -22,6 +22,7 @@ from starlette.responses import Response
 from api.problems import problem
 from connectors.buckets import Buckets, Pair, Rate
 from connectors.ledger import Access, Client
+from ipregister.instants import instant
 
 WINDOW_SECONDS = 60
 
@@ -254,7 +255,7 @@ def _refuse(request: Request, meter: Meter, at: datetime, needed: Pair) -> Respo
     wait = max(1, *waits)
     quotas = dict(zip((REQUESTS, ROWS), meter.rate.capacity, strict=True))
     said = " and ".join(f"{int(quotas[name])} {name}" for name in violated)
-    resets = (at.astimezone(UTC) + timedelta(seconds=wait)).replace(microsecond=0)
+    resets = (at + timedelta(seconds=wait)).replace(microsecond=0)
     return problem(
         request,
         429,
@@ -266,7 +267,7 @@ def _refuse(request: Request, meter: Meter, at: datetime, needed: Pair) -> Respo
         more={
             "limits": violated,
             "retryAfterSeconds": wait,
-            "resetsAt": resets.isoformat().replace("+00:00", "Z"),
+            "resetsAt": instant(resets),
         },
     )
 

@@ -20,10 +20,10 @@ from api.problems import refuse
 from api.service import Service, service_of
 from connectors.ledger import Access
 from connectors.ledger.columns import canonical
-from connectors.ledger.records import instant
 from connectors.ledger.webhook_records import Webhook
 from connectors.notifications.addresses import judge
 from connectors.notifications.sending import send
+from ipregister.instants import instant
 from ipregister.roles import Role
 
 router = APIRouter(prefix="/v1/me/webhooks", tags=["Webhooks"])

@@ -11,9 +11,9 @@ from typing import Any
 
 from connectors.hub import Hub
 from connectors.ledger import Delivery, DeliveryQuery
-from connectors.ledger.records import instant
 from connectors.register.ordering import ranked
 from ipregister.deliveries import EFFECTIVE
+from ipregister.instants import instant
 from ipregister.model import Right, load_tables
 from ipregister.profiles import load_profile
 

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from ipregister.errors import InvalidRequest
+from ipregister.instants import instant
 from ipregister.model import Disclosure, Right
 from ipregister.profiles import load_profile, offices
 from ipregister.row_rules import RowRule
@@ -147,7 +148,7 @@ class Authorization:
             "version": self.version,
             **self.decision.document(),
             "revoked": self.is_revoked,
-            "setAt": self.setAt.isoformat().replace("+00:00", "Z"),
+            "setAt": instant(self.setAt),
             "setBy": self.setBy,
         }
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Self
 
-from ipregister.report_words import count_of, instant, moment, sentence
+from ipregister.instants import instant
+from ipregister.report_words import count_of, moment, sentence
 
 SHOWN = 100
 """Files named: who put each of 100,000 records into a wrong place needs no list of them."""

@@ -63,11 +63,6 @@ _SCRIPTS = {
 """Unicode blocks of scripts that stand for one language of the region."""
 
 
-def instant(at: datetime) -> str:
-    """Return the JSON form of an instant, ``2026-11-22T05:30:00Z``."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
 def moment(at: datetime) -> str:
     """Return an instant for people, ``2026-11-22 05:30 UTC``."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

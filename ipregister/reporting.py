@@ -13,6 +13,7 @@ from typing import Any
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.folders import FolderVisit
 from ipregister.holds import Escalation
+from ipregister.instants import instant
 from ipregister.model import Right
 from ipregister.profiles import Override
 from ipregister.quality import Dimension, Rule, Severity
@@ -20,7 +21,6 @@ from ipregister.report_scores import AREAS, Area, Score, different_records, scor
 from ipregister.report_words import (
     headline,
     impact,
-    instant,
     receipt_sum,
     reverted_in_words,
     state_in_words,

@@ -17,8 +17,8 @@ from sqlalchemy import Connection, Dialect, Row, Text, insert, select, type_coer
 from connectors.ledger.columns import Json, canonical, readable
 from connectors.ledger.engine import Database
 from connectors.ledger.prepared import Prepared
-from connectors.ledger.records import instant
 from connectors.ledger.schema import audit, audit_head
+from ipregister.instants import instant
 
 START = "0" * 64
 """What the first row names as its predecessor."""

@@ -7,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from connectors.ledger.records import instant
 from connectors.ledger.schema import client_keys, clients
 from ipregister.errors import InvalidRequest
+from ipregister.instants import instant
 from ipregister.roles import Role
 
 

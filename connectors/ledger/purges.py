@@ -15,10 +15,10 @@ from connectors.ledger import audit, idempotency
 from connectors.ledger.counters import next_numbers
 from connectors.ledger.engine import Database
 from connectors.ledger.idempotency import Once
-from connectors.ledger.records import instant
 from connectors.ledger.schema import purge_approvals
 from ipregister.dates import refuse_other_era
 from ipregister.errors import InvalidRequest
+from ipregister.instants import instant
 from ipregister.model import Right
 
 GOOD_FOR = timedelta(days=30)

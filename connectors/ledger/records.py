@@ -14,6 +14,7 @@ from typing import Any
 from ipregister.dates import st2_date
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.holds import Escalation, escalation
+from ipregister.instants import instant
 from ipregister.model import Right
 from ipregister.profiles import load_profile
 
@@ -138,11 +139,6 @@ class Delivery:
             "revertedBy": self.revertedBy,
             "reversal": dict(self.reversal) if self.reversal is not None else None,
         }
-
-
-def instant(at: datetime) -> str:
-    """Return the JSON form of an instant, ``2026-11-22T05:30:00Z``."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def office_date(names: Iterable[str], at: datetime) -> date | None:

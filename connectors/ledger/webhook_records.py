@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from connectors.ledger.columns import Json
-from connectors.ledger.records import instant
+from ipregister.instants import instant
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ from datetime import datetime
 
 from connectors.ledger import Ledger
 from connectors.ledger.columns import Json
-from connectors.ledger.records import instant
 from connectors.ledger.webhook_records import Webhook
 from connectors.serving.rows import Space
 from connectors.serving_store import ServingStore
 from ipregister.authorizations import Grant
+from ipregister.instants import instant
 from ipregister.model import Right
 
 CHANGES, AUTHORIZATION, RETRACTED = (

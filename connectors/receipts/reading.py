@@ -22,6 +22,7 @@ from connectors.receipts.tables import NAMED, REQUESTS, tables_of
 from connectors.register import engine
 from connectors.register.engine import parquet
 from connectors.serving.rows import BITS
+from ipregister.instants import instant
 from ipregister.model import Right
 
 Place = tuple[int, str, int]
@@ -67,7 +68,7 @@ class AccessReceipt:
         """Return the JSON form."""
         acknowledged = self.acknowledgedAt
         return {
-            "at": _instant(self.at),
+            "at": instant(self.at),
             "requestId": self.requestId,
             "thirdParty": self.thirdParty,
             "clientId": self.clientId,
@@ -79,7 +80,7 @@ class AccessReceipt:
             "records": self.records,
             "retracted": self.retracted,
             "snapshotId": self.snapshotId,
-            "acknowledgedAt": None if acknowledged is None else _instant(acknowledged),
+            "acknowledgedAt": None if acknowledged is None else instant(acknowledged),
         }
 
 
@@ -105,8 +106,8 @@ class Usage:
             "right": self.right,
             "answers": self.answers,
             "records": self.records,
-            "firstAt": _instant(self.firstAt),
-            "lastAt": _instant(self.lastAt),
+            "firstAt": instant(self.firstAt),
+            "lastAt": instant(self.lastAt),
             "retractionsOpen": self.retractionsOpen,
         }
 
@@ -258,10 +259,10 @@ def _condition(root: Path, asked: Asked) -> tuple[str, list[Any]]:
         if value is not None:
             wanted.append(f"r.{column} = ?")
             values.append(str(value))
-    for comparison, instant in ((">=", asked.since), ("<", asked.until)):
-        if instant is not None:
+    for comparison, limit in ((">=", asked.since), ("<", asked.until)):
+        if limit is not None:
             wanted.append(f"r.at {comparison} ?")
-            values.append(microseconds(instant))
+            values.append(microseconds(limit))
     if asked.record_id is not None:
         wanted.append(
             "(EXISTS (SELECT 1 FROM named n WHERE n.source = r.source AND n.request = r.request "
@@ -296,7 +297,3 @@ def _receipt(*row: Any) -> AccessReceipt:
 
 def _classes(mask: int) -> tuple[str, ...]:
     return tuple(str(name) for name, bit in BITS.items() if bit & mask)
-
-
-def _instant(at: datetime) -> str:
-    return at.isoformat().replace("+00:00", "Z")

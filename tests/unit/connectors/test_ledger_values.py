@@ -14,9 +14,10 @@ from connectors.ledger.columns import (
     microseconds,
     readable,
 )
-from connectors.ledger.records import instant, office_date, office_sequence
+from connectors.ledger.records import office_date, office_sequence
 from ipregister.deliveries import Kind
 from ipregister.errors import StoreError
+from ipregister.instants import instant
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 

@@ -9,6 +9,7 @@ import pytest
 
 from ipregister import report_words as words
 from ipregister.deliveries import Kind, Receipt, State
+from ipregister.instants import instant
 from ipregister.model import Right
 from ipregister.profiles import Override
 from ipregister.quality import Severity, load_rules
@@ -195,7 +196,7 @@ def test_a_script_tells_the_language(text: str, language: str | None) -> None:
 
 def test_instants_are_utc_and_say_so() -> None:
     at = datetime(2026, 11, 22, 12, 5, tzinfo=timezone(timedelta(hours=7)))
-    assert words.instant(at) == "2026-11-22T05:05:00Z"
+    assert instant(at) == "2026-11-22T05:05:00Z"
     assert words.moment(at) == "2026-11-22 05:05 UTC"
 
 
