@@ -3,13 +3,14 @@
 How the pass is made is ``collector``; which files belong together is ``grouping``.
 """
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from connectors.collection import sidecars
-from connectors.collection.grouping import Group, name_in_lane
+from connectors.collection.grouping import Group, Plan, name_in_lane, speaks_of
 from connectors.ledger.contacts import Contact
 from connectors.ledger.observations import Observation
 from connectors.ledger.records import Delivery
@@ -191,6 +192,43 @@ def lone_upload(
         return Waiting((upload.path,), _under_way(upload))
     reason = "its upload ended halfway: upload the file again, and delete this one"
     return Problem(upload.path, reason, upload)
+
+
+def lone_promises(
+    plan: Plan, known: Mapping[str, Observation], at: datetime
+) -> Iterator[Waiting | Problem]:
+    """Yield what is said of checksum files and markers whose own file is not there.
+
+    That file may still come, as some uploaders send it last. Where it came, and was removed
+    after it was taken, there is nothing to say.
+    """
+    if not plan.alone:
+        return
+    there = {member.path for group in plan.groups for member in group.members}
+    there.update(path for path, seen in known.items() if seen.deliveryId)
+    paths = sorted(path.casefold() for path in there)
+    for file in plan.alone:
+        stem = speaks_of(file)
+        # x.zip.md5 is for x.zip, x.md5 too; a marker without a name is for all of its folder.
+        if _has(paths, stem) or (not stem.endswith("/") and _has(paths, f"{stem}.")):
+            continue
+        if _is_under_way(file, known, at):
+            yield Waiting(
+                (file.path,), f"the file that {name_in_lane(file)} is for is not here yet"
+            )
+        else:
+            reason = (
+                "the file it is for, by its name, never came: upload that one, or remove this one"
+            )
+            yield Problem(file.path, reason, file)
+
+
+def _has(paths: Sequence[str], begin: str) -> bool:
+    """Tell whether one of sorted paths is, or in a folder or before a dot begins with, a text."""
+    place = bisect_left(paths, begin)
+    if place == len(paths):
+        return False
+    return paths[place] == begin or (begin[-1] in "./" and paths[place].startswith(begin))
 
 
 def _is_under_way(upload: RemoteFile, known: Mapping[str, Observation], at: datetime) -> bool:

@@ -13,7 +13,14 @@ from datetime import datetime
 from pathlib import Path
 
 from connectors.collection import sidecars
-from connectors.collection.arrivals import CollectReport, Fetched, Waiting, lone_upload, not_yet
+from connectors.collection.arrivals import (
+    CollectReport,
+    Fetched,
+    Waiting,
+    lone_promises,
+    lone_upload,
+    not_yet,
+)
 from connectors.collection.fetching import Fetcher, Source
 from connectors.collection.grouping import Group, Plan, name_in_lane, plan, readable
 from connectors.collection.pacing import Budget, Patience
@@ -124,6 +131,8 @@ class Collector:
         reach("collect.observed")
         for upload in planned.uploads:
             report.add(lone_upload(upload, memory.known, at))
+        for said in lone_promises(planned, memory.known, at):
+            report.add(said)
         ready = []
         for group in planned.groups:
             if memory.has(group):
@@ -155,7 +164,7 @@ class Collector:
     def _remember(self, office: str, planned: Plan, at: datetime) -> _Memory:
         """Note what is there now, and return what was known of it."""
         files = {file.path: file for group in planned.groups for file in group.files()}
-        files |= {file.path: file for file in planned.uploads}
+        files |= {file.path: file for file in (*planned.uploads, *planned.alone)}
         # What is left alone, too: its office is told since when it lies there.
         files |= {alone.file.path: alone.file for alone in planned.quarantined if alone.file}
         seen = ((file.path, file.size, file.mtime) for file in files.values())

@@ -76,12 +76,14 @@ class Group:
 class Plan:
     """What one listing amounts to: groups in the office's order, and what is left alone.
 
-    ``uploads`` are those under way of which nothing else is there yet.
+    ``uploads`` are those under way of which nothing else is there yet, ``alone`` checksum files
+    and markers that speak of nothing that is there.
     """
 
     groups: list[Group] = field(default_factory=list)
     quarantined: list[Problem] = field(default_factory=list)
     uploads: list[RemoteFile] = field(default_factory=list)
+    alone: list[RemoteFile] = field(default_factory=list)
 
 
 class _Placed(NamedTuple):
@@ -121,7 +123,7 @@ def plan(files: Iterable[RemoteFile], *, mask: str | None = None) -> Plan:
             key = _key(item, item.name, pattern)
             groups.setdefault(key, Group(key)).members.append(item.file)
     for item in extras:
-        _attach(item, groups, pattern, result.uploads)
+        _attach(item, groups, pattern, result)
     result.groups = [groups[key] for key in sorted(groups)]
     for group in result.groups:
         group.members.sort(key=lambda file: file.path)
@@ -171,23 +173,26 @@ def _attach(
     item: _Placed,
     groups: dict[GroupKey, Group],
     mask: re.Pattern[str] | None,
-    alone: list[RemoteFile],
+    result: Plan,
 ) -> None:
     """Give an upload under way, a checksum file or a marker to the group it speaks of.
 
-    One that speaks of nothing that is there has no effect until its file arrives; such an
-    upload goes to ``alone``.
+    One that speaks of nothing that is there has no effect until its file arrives.
     """
     if match := _UNFINISHED.match(item.name):
         name = match["lftp"] or match["name"].lstrip(".")
         if group := groups.get(_key(item, name, mask)):
             group.unfinished.append(item.file)
         else:
-            alone.append(item.file)
+            result.uploads.append(item.file)
     elif match := _SIDECAR.match(item.name):
-        if group := groups.get(_key(item, match["name"], mask)):
-            for member in _spoken_of(group.members, item.file.path, match["name"]):
-                group.sidecars[member.path] = item.file
+        group = groups.get(_key(item, match["name"], mask))
+        members = group.members if group else ()
+        spoken_of = [member.path for member in _spoken_of(members, item.file.path, match["name"])]
+        if group is not None and spoken_of:
+            group.sidecars |= dict.fromkeys(spoken_of, item.file)
+        else:
+            result.alone.append(item.file)
     elif match := _MARKER.match(item.name):
         group = groups.get(_key(item, match["name"] or item.name, mask))
         here = [other for other in groups if other[:3] == _folder_key(item)]
@@ -195,6 +200,8 @@ def _attach(
             group = groups[here[0]]
         if group is not None:
             group.markers.append(item.file)
+        elif match["name"] or not here:
+            result.alone.append(item.file)
 
 
 def _spoken_of(members: Sequence[RemoteFile], sidecar: str, name: str) -> Iterator[RemoteFile]:
@@ -204,6 +211,13 @@ def _spoken_of(members: Sequence[RemoteFile], sidecar: str, name: str) -> Iterat
         place, _, own = member.path.rpartition("/")
         if place == folder and own.casefold() in (name.casefold(), f"{name}.zip".casefold()):
             yield member
+
+
+def speaks_of(file: RemoteFile) -> str:
+    """Return how the path of what a checksum file or marker is for begins, in lower case."""
+    folder, slash, name = file.path.rpartition("/")
+    match = _SIDECAR.match(name) or _MARKER.match(name)
+    return f"{folder}{slash}{(match and match['name']) or ''}".casefold()
 
 
 def _folder_key(item: _Placed) -> tuple[Right, Kind, str]:

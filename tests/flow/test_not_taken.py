@@ -102,6 +102,39 @@ def test_what_waits_says_so_and_comes_last(visit: Any, kh: Any) -> None:
     assert found.items[1].since is None
 
 
+def test_a_promise_whose_file_never_came_is_told(
+    callers: Any, visit: Any, kh: Any, ipas: Any
+) -> None:
+    lane = "Trademarks/Updates"
+    names = ("KH_20261122.zip.md5", "KH_20261123.done", "KH_20261124.xml.sha256")
+    for name in names:
+        put(kh, f"{lane}/{name}")
+    put(kh, "Trademarks/Full_Extraction/manifest.txt")
+    put(kh, f"{lane}/KH_20261124.xml", ipas.marks(ipas.mark()))
+    found = visit()
+    assert {item.path for item in found.items if item.waits} >= {f"{lane}/{names[0]}"}
+    callers.desk.now += timedelta(hours=1)
+    (kh / lane / names[2]).unlink()
+    put(kh, f"{lane}/KH_20261125.md5")
+    visit(wait=True)
+    (kh / lane / "KH_20261124.xml").unlink()
+    put(kh, f"{lane}/{names[2]}")
+    callers.desk.now += timedelta(hours=2)
+    left = {item.path: item for item in visit().items}
+    assert set(left) == {
+        *(f"{lane}/{name}" for name in (*names[:2], "KH_20261125.md5")),
+        "Trademarks/Full_Extraction/manifest.txt",
+    }
+    assert {item.waits for item in left.values()} == {False}
+    assert all("never came" in item.reason for item in left.values())
+
+
+def test_a_promise_whose_file_waits_is_not_told(visit: Any, kh: Any) -> None:
+    for name in ("a.xml", "a.done", "a.md5", "b.xml", "b.done"):
+        put(kh, f"Trademarks/Updates/{name}")
+    assert {item.path[-5:] for item in visit().items} == {"a.xml", "b.xml"}
+
+
 def test_a_right_the_hub_cannot_read_of_an_office_is_not_taken(
     callers: Any, visit: Any, kh: Any
 ) -> None:

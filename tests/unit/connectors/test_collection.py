@@ -124,8 +124,15 @@ def test_an_upload_under_way_is_no_delivery_and_holds_its_group_up(name):
 
 @pytest.mark.parametrize("name", ["a.zip.md5", "a.done", "manifest.txt"])
 def test_what_speaks_of_nothing_that_is_there_is_no_upload(name):
-    alone = plan(listed(*in_lane("Updates", name)))
-    assert (alone.groups, alone.uploads) == ([], [])
+    files = listed(*in_lane("Updates", name))
+    found = plan(files)
+    assert (found.groups, found.uploads, found.alone) == ([], [], files)
+
+
+def test_a_checksum_file_of_a_part_that_is_not_there_is_alone():
+    files = in_lane("Updates", "x_20261101_1.zip", "x_20261101_2.zip.md5", "_done", "manifest.txt")
+    found = plan(listed(*files))
+    assert [file.path for file in found.alone] == files[1:2]
 
 
 def test_a_dot_file_is_ignored():
