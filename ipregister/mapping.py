@@ -161,7 +161,8 @@ def _send(route: Route, mapped: Mapped) -> None:
     for item, line in zip(row.pop(route.source, ()), lines.pop(route.source, ()), strict=True):
         target = to.get(item.get(by, ""), otherwise)
         if (same := route.unless_same) is not None:
-            if any(item.get(same) == other.get(same) for other in row.get(target, ())):
+            said = item.get(same)
+            if said and any(said == other.get(same) for other in row.get(target, ())):
                 places.append(None)
                 continue
             line[OPENER] = ROUTED

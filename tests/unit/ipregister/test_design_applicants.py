@@ -75,6 +75,17 @@ def test_what_is_wrong_with_a_designs_own_applicant_stands_where_it_is() -> None
     )
 
 
+def test_applicants_without_a_name_are_not_the_same() -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    one = (
+        "<ApplicantBag><Applicant><PartyIdentifier>{}</PartyIdentifier></Applicant></ApplicantBag>"
+    )
+    root.append(etree.fromstring(one.format("1")))
+    next(root.iter("{*}Design")).append(etree.fromstring(one.format("2")))
+    read = mapping_for("VN", Right.DESIGNS).apply(root, {}, {}).row["applicants"]
+    assert read[1:] == [{"identifier": "1"}, {"identifier": "2"}]
+
+
 @pytest.mark.parametrize("role", ["Applicant", "Representative"])
 def test_several_parties_in_one_are_told_where_they_are(role: str) -> None:
     root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
