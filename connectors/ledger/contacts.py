@@ -166,6 +166,5 @@ def _select() -> Any:
 
 
 def _contact(row: Sequence[Any]) -> Contact:
-    contact = Contact(*row)
-    folder: Any = contact.folder
-    return replace(contact, folder=folder and FolderVisit.from_document(folder))
+    *told, folder = row
+    return replace(Contact(*told), folder=folder and FolderVisit.from_document(folder))
