@@ -1,16 +1,16 @@
-"""When a plausible delivery is held: what is measured, and how it is judged.
+"""When a plausible delivery is held: how what was measured is judged.
 
-Pure: measurements in, a ``Hold`` or nothing out. Growth and first loads are never held. A
+Pure: ``measures`` in, a ``Hold`` or nothing out. Growth and first loads are never held. A
 held delivery changes nothing until the office decides. How measurements are taken is
 ``connectors.register.guard_measures``, what a hold says is ``holds``.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ipregister.deliveries import Kind
 from ipregister.guard_limits import DEFAULTS, GuardLimits
 from ipregister.holds import DroppedField, Hold, HoldCode, IdChurn, Trouble
+from ipregister.measures import Measures
 from ipregister.report_words import count_of
 
 FOREIGN_SHARE = 0.9
@@ -33,55 +33,6 @@ changed, and often they changed because one thing ended for all of them."""
 LOOK_FROM = 0.05
 """Fields are looked at when more than this share of the common records changed: fewer could
 neither empty a field by 20 points nor make a value that differed in more than 5 % the only one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collapse:
-    """The most frequent value of a field after a delivery, over the records both have.
-
-    ``records`` have a value; ``before`` and ``after`` are shares of the most frequent one.
-    """
-
-    field: str
-    records: int
-    before: float
-    after: float
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Measures:
-    """What a delivery would do, counted in records.
-
-    ``had``: of the register; ``in_this_file``: different and readable; ``vanishing``: would
-    disappear, by absence or by a delete; ``common``: of the register and in the file;
-    ``updated``: of these, with other content; ``returning``: of these, with a content the
-    register had earlier (``returning_to`` names the delivery it came with); ``declared``: as
-    the file itself says; ``lost_before``: vanished unasked within the rolling days.
-    """
-
-    kind: Kind
-    had: int
-    in_this_file: int
-    vanishing: int = 0
-    inserted: int = 0
-    updated: int = 0
-    common: int = 0
-    rejected: int = 0
-    foreign: int = 0
-    read: int = 0
-    declared: int | None = None
-    returning: int = 0
-    returning_to: str | None = None
-    lost_before: int = 0
-    churn: IdChurn | None = None
-    dropped: tuple[DroppedField, ...] = ()
-    collapsed: tuple[Collapse, ...] = ()
-
-    @property
-    def share_changed(self) -> float | None:
-        """Return the share of the register that would change or disappear."""
-        return min(1.0, (self.updated + self.vanishing) / self.had) if self.had else None
 
 
 _Check = Callable[[Measures, GuardLimits], Trouble | None]

@@ -13,8 +13,9 @@ import pyarrow as pa
 
 from connectors.register.ordering import ranked
 from ipregister.deliveries import Kind
-from ipregister.guards import EMPTIED, Collapse
+from ipregister.guards import EMPTIED
 from ipregister.holds import DroppedField
+from ipregister.measures import Collapse
 from ipregister.model import Member, Right, load_tables
 
 OURS = frozenset({"recordId", "officeCode", "right", "st13"})

@@ -20,8 +20,9 @@ from connectors.register.store import RegisterStore
 from connectors.schema import staged_schema
 from ipregister.deliveries import Kind
 from ipregister.guard_limits import GuardLimits
-from ipregister.guards import LOOK_FROM, Collapse, Measures
+from ipregister.guards import LOOK_FROM
 from ipregister.holds import DroppedField, Year
+from ipregister.measures import Collapse, Measures
 from ipregister.model import Right
 
 SAMPLES = 20

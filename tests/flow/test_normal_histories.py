@@ -27,8 +27,9 @@ from connectors.schema import REMOVALS, fragment_column, staged_schema
 from connectors.staging.parts import RowFile
 from ipregister.deliveries import Kind
 from ipregister.guard_limits import DEFAULTS
-from ipregister.guards import Collapse, Measures, judge
+from ipregister.guards import judge
 from ipregister.holds import DroppedField, Hold
+from ipregister.measures import Collapse, Measures
 from ipregister.model import Right, load_tables
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE

@@ -8,8 +8,9 @@ import pytest
 
 from ipregister.deliveries import Kind
 from ipregister.guard_limits import GuardLimits
-from ipregister.guards import Collapse, Measures, judge
+from ipregister.guards import judge
 from ipregister.holds import DroppedField, HoldCode, IdChurn, Respelling, escalation, failed
+from ipregister.measures import Collapse, Measures
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 
