@@ -7,7 +7,7 @@ serving store, findings, keys and Dagster's own files.
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -205,12 +205,14 @@ class Hub:
 
         return RegisterStore(self.home.root / "register", memory_limit=self.settings.memory_limit)
 
-    def alone(self, office: str, right: Right) -> AbstractContextManager[None]:
+    @contextmanager
+    def alone(self, office: str, right: Right) -> Iterator[None]:
         """Be the only one who compares with the register of one office and right, and changes it.
 
         What is compared must still be so when it is published.
         """
-        return self.in_turn(f"{office}-{right}")
+        with self.in_turn(f"{office}-{right}"), self.register.remembering():
+            yield
 
     def confirm_alone(self, office: str, right: Right, decision: Path) -> None:
         """Prove that we were ``alone`` while a decision was made and written down.

@@ -115,6 +115,10 @@ class _Work:
 
     def rederive(self, delivery: Delivery) -> Reprocessed:
         """Read a delivery again and publish what it says differently now."""
+        with self.hub.register.remembering():  # its files have the names of the one's before it
+            return self._rederive(delivery)
+
+    def _rederive(self, delivery: Delivery) -> Reprocessed:
         again, manifest = self._arriving(delivery), manifest_of(self.hub, delivery)
         reach("reprocess.read")
         before = processing_of(manifest)

@@ -5,9 +5,9 @@ readers need only the log's newest part. Both are Delta tables partitioned by of
 any engine that reads Delta. How a delivery differs from the register is ``difference``.
 """
 
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -44,26 +44,39 @@ class RegisterStore:
     def __init__(self, root: Path, *, memory_limit: str = engine.MEMORY_LIMIT) -> None:
         """Use ``root``; tables are made when first written."""
         self.root, self.memory_limit = root, memory_limit
+        self._local = threading.local()
 
-    @cached_property
-    def _duckdb(self) -> duckdb.DuckDBPyConnection:
-        return self._fresh()
+    @contextmanager
+    def remembering(self) -> Iterator[None]:
+        """Let the pieces of work of this thread share the files' footers until the end.
 
-    def _fresh(self) -> duckdb.DuckDBPyConnection:
-        return engine.connect(temporary=self.root / ".spill", memory_limit=self.memory_limit)
+        No file may be written twice under one name meanwhile: DuckDB takes two of one size and
+        one second for the same, and reads the second by the footer of the first.
+        """
+        before = getattr(self._local, "shared", None)
+        self._local.shared = shared = self._fresh()
+        try:
+            yield
+        finally:
+            self._local.shared = before
+            shared.close()
 
     @contextmanager
     def connect(self, *, alone: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """Lend a DuckDB connection for one piece of work.
 
-        Pieces of work do not see each other's temporary tables and views; they share memory
-        and the files' footers. ``alone`` is for one that changes settings: those are shared.
+        Pieces of work do not see each other's temporary tables and views. ``alone`` is for one
+        that changes settings: those are shared, where footers are.
         """
-        con = self._fresh() if alone else self._duckdb.cursor()
+        shared = None if alone else getattr(self._local, "shared", None)
+        con = self._fresh() if shared is None else shared.cursor()
         try:
             yield con
         finally:
             con.close()
+
+    def _fresh(self) -> duckdb.DuckDBPyConnection:
+        return engine.connect(temporary=self.root / ".spill", memory_limit=self.memory_limit)
 
     def append(self, right: Right, rows: pa.RecordBatchReader, delivery_id: str) -> None:
         """Append one delivery's changes in one commit; a delivery already there changes nothing.
