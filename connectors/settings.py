@@ -5,18 +5,31 @@ nothing else looks at the environment.
 """
 
 import os
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, SettingsConfigDict
+
+from ipregister.errors import ConfigurationError
+
+PREFIX = "IPHUB_"
+
+ENV_FILE = ".env"
+
+NEARLY = 0.9
+"""How alike a variable and a setting are where one is taken for the other misspelt. Others may
+begin like ours: what Kubernetes says of a service named ``iphub``, what our own tests need."""
 
 
 class Settings(BaseSettings):
     """Where a hub lives and what it may use."""
 
     model_config = SettingsConfigDict(
-        env_prefix="IPHUB_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=ENV_FILE, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     home: Path = Field(
@@ -29,7 +42,8 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
-        pattern="^https?://[^/]",
+        pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[!-~]*)?$",
+        examples=["https://hub.example"],
         description="Address under which third parties reach the API; issuer of tokens.",
     )
     environment: Literal["production", "acceptance"] = Field(
@@ -53,6 +67,7 @@ class Settings(BaseSettings):
     accel_prefix: str | None = Field(
         default=None,
         pattern="^/.*/$",
+        examples=["/_prepared/"],
         description="Internal location of nginx under which it has the prepared files; it then "
         "sends them instead of the API.",
     )
@@ -63,7 +78,9 @@ class Settings(BaseSettings):
     )
     memory_limit: str = Field(
         default="512MB",
-        pattern="(?i)^[0-9.]+ ?([KMGT]i?B|%)$",
+        pattern=r"(?i)^(([0-9]*[1-9][0-9]*(\.[0-9]+)?|0\.[0-9]*[1-9][0-9]*) ?[MGT]i?B"
+        r"|([1-9][0-9]?|100) ?%)$",
+        examples=["512MB"],
         description="Memory of one DuckDB query before it spills to disk.",
     )
     max_package_bytes: int = Field(
@@ -88,3 +105,50 @@ class Settings(BaseSettings):
         ge=10,
         description="Time for one visit to an office; a large file goes on at the next.",
     )
+
+
+def read_env_file() -> None:
+    """Put the settings of ``.env`` among the variables of the environment.
+
+    So they are those of every option that has a variable, and of every process started here.
+
+    Raises:
+        ConfigurationError: the file, or a line with a setting, cannot be read, or a setting has
+            a name nobody knows: what somebody meant to set would be left as it is without a word.
+    """
+    file = Path(ENV_FILE)
+    if file.is_file():
+        try:
+            text = file.read_text("utf-8-sig")
+        except UnicodeDecodeError as exc:
+            raise ConfigurationError(
+                f"{file.resolve()} is no text in UTF-8: write it again."
+            ) from exc
+        read = DotEnvSettingsSource(
+            Settings, file, env_file_encoding="utf-8-sig", env_ignore_empty=False
+        ).env_vars
+        names = re.findall(rf"(?im)^[ \t]*(?:export[ \t]+)?({PREFIX}\w*)", text)
+        _refuse_unknown(names, 0.0)
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigurationError(f"{file.resolve()} has {name} twice: leave one of them.")
+            if (value := read.get(name.lower())) is None:
+                raise ConfigurationError(
+                    f"{file.resolve()} cannot be read at {name}: write {name}=VALUE in one line, "
+                    "with both quotes or none."
+                )
+            if not os.environ.get(name.upper()):
+                os.environ[name.upper()] = value
+    _refuse_unknown(os.environ, NEARLY)
+
+
+def _refuse_unknown(names: Iterable[str], alike: float) -> None:
+    """Refuse a name that is no setting, where it is as much like one as ``alike``."""
+    known = [PREFIX + field.upper() for field in Settings.model_fields]
+    for name in names:
+        if not name.upper().startswith(PREFIX) or name.upper() in known:
+            continue
+        if meant := get_close_matches(name.upper(), known, 1, alike):
+            raise ConfigurationError(
+                f"{name} is no setting: {meant[0]} may be meant. docs/runbook.md lists all of them."
+            )

@@ -16,7 +16,7 @@ import typer
 from pydantic import ValidationError
 
 from connectors.hub import Hub
-from connectors.settings import Settings
+from connectors.settings import Settings, read_env_file
 from iphub.output import FAILED, USAGE, Format, progress
 from ipregister.errors import ConfigurationError, HubError, InvalidRequest
 from ipregister.model import Right
@@ -81,11 +81,17 @@ def settings(home: Path, **given: Any) -> Settings:
     try:
         return Settings(home=home, **given)
     except ValidationError as exc:
-        wrong = [f"IPHUB_{error['loc'][0]}".upper() + f": {error['msg']}" for error in exc.errors()]
+        wrong = [_wrong(str(error["loc"][0]), error["msg"]) for error in exc.errors()]
         raise ConfigurationError(
             f"{'; '.join(wrong)}. Settings are variables of the environment or lines of .env; "
             "docs/runbook.md lists them."
         ) from None
+
+
+def _wrong(name: str, said: str) -> str:
+    """Return what is wrong with a setting; an example says more than the pattern it must match."""
+    example = Settings.model_fields[name].examples
+    return f"IPHUB_{name.upper()}: {f'write it as {example[0]}' if example else said}"
 
 
 NO_ROOM = ("No space left on device", "disk is full", "disk I/O error")
@@ -96,6 +102,11 @@ _NOT_WRITTEN = "The disk is full or fails. Nothing is lost: make room, then try 
 
 NOT_ALLOWED = ("readonly database", "unable to open database file", "Permission denied")
 """How SQLite and Delta say that a file, or the directory it is to be made in, is another user's."""
+
+TOO_LITTLE = "Out of Memory Error"
+"""How DuckDB says that it may take no more memory."""
+
+_MORE_MEMORY = "Give a query more memory: raise IPHUB_MEMORY_LIMIT, then try again"
 
 _ANOTHERS = (
     "A file of the hub may not be written: run commands as the user it belongs to, and let that "
@@ -145,6 +156,7 @@ def run(app: Callable[[], object]) -> None:
     # Said at import by the installed Dagster about its own decorator; nothing for users.
     warnings.filterwarnings("ignore", message="Parameter `owners`")
     try:
+        read_env_file()
         app()
     except SystemExit as exc:
         # Typer ends with 2 when it was called wrongly; 2 is our word for a failed operation.
@@ -171,7 +183,8 @@ def run(app: Callable[[], object]) -> None:
         raise SystemExit(FAILED) from exc
     except Exception as exc:  # Python's own end is 1, which says that there are findings
         if what_to_do := _surroundings(exc):
-            _tell("file_system", f"{what_to_do} ({type(exc).__name__}: {exc})", {})
+            code = "memory" if what_to_do == _MORE_MEMORY else "file_system"
+            _tell(code, f"{what_to_do} ({type(exc).__name__}: {exc})", {})
         else:
             traceback.print_exception(exc)
             told = f"{type(exc).__name__}: a fault of the hub, told on standard error"
@@ -180,9 +193,11 @@ def run(app: Callable[[], object]) -> None:
 
 
 def _surroundings(exc: Exception) -> str | None:
-    """Return what to do where a disk or a file's owner is the cause, and no fault of ours."""
+    """Return what to do where disk, memory or a file's owner is the cause, and no fault of ours."""
     if any(words in str(exc) for words in NO_ROOM):
         return _NOT_WRITTEN
+    if TOO_LITTLE in str(exc):
+        return _MORE_MEMORY
     return _ANOTHERS if any(words in str(exc) for words in NOT_ALLOWED) else None
 
 

@@ -100,10 +100,17 @@ def _engine(url: str) -> Engine:
         raise ConfigurationError(
             f"the ledger's URL begins with {parsed.drivername}: write sqlite:// or postgresql+psycopg://"
         )
-    if parsed.drivername == "sqlite" and not parsed.database:
-        raise ConfigurationError(
-            "the ledger's SQLite URL names no file: several processes share it"
-        )
+    if parsed.drivername == "sqlite":
+        if not parsed.database:
+            raise ConfigurationError(
+                "the ledger's SQLite URL names no file: several processes share it"
+            )
+        try:
+            float(str(parsed.query.get("timeout", 0)))
+        except ValueError as exc:
+            raise ConfigurationError(
+                "the timeout in the ledger's URL is no number of seconds: write ?timeout=5"
+            ) from exc
     # Parameters hold names and hashes: they have no place in an error message.
     # With a ping we survive a restart of the server; on SQLite it costs next to nothing.
     engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)

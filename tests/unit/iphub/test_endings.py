@@ -34,6 +34,23 @@ def test_a_fault_of_ours_is_a_failed_operation_and_no_finding(
     assert "KeyError: 'defect'" in told.err
 
 
+def test_too_little_memory_for_a_query_is_the_operators_to_change(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def greedy() -> None:
+        with duckdb.connect() as connection:
+            connection.execute("SET memory_limit = '1MB'; SET temp_directory = ''")
+            connection.execute("SELECT list(range) FROM range(1000000)").fetchall()
+
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["iphub", "digest", "--format", "json"])
+    with pytest.raises(SystemExit) as ended:
+        run(greedy)
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (ended.value.code, error["code"]) == (2, "memory")
+    assert error["detail"].startswith("Give a query more memory: raise IPHUB_MEMORY_LIMIT")
+
+
 def test_a_reader_that_went_away_is_no_finding() -> None:
     reading, writing = os.pipe()
     os.close(reading)

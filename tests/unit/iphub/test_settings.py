@@ -1,9 +1,12 @@
 """Settings an operator mistyped: told by the name of the variable, before anything begins."""
 
+import os
 from pathlib import Path
 
 import pytest
 
+from connectors.ledger import Ledger
+from connectors.settings import read_env_file
 from iphub.context import settings
 from ipregister.errors import ConfigurationError
 
@@ -24,7 +27,38 @@ def test_a_wrong_variable_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -
         settings(Path("hub"))
 
 
-@pytest.mark.parametrize("limit", ["512MB", "1.5GiB", "2 GB", "80%", "512mb"])
+@pytest.mark.parametrize(
+    "url", ["https://", "https://hub.example:x", "http://[::1", "https://me:secret@hub.example"]
+)
+def test_an_address_nobody_could_call_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPHUB_PUBLIC_URL", url)
+    with pytest.raises(ConfigurationError, match=r"^IPHUB_PUBLIC_URL: write it as https://hub"):
+        settings(Path("hub"))
+
+
+@pytest.mark.parametrize(
+    "url", ["https://hub.example", "http://127.0.0.1:8000/", "http://[::1]:8000", "https://a.b/hub"]
+)
+def test_an_address_that_can_be_called_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPHUB_PUBLIC_URL", url)
+    assert settings(Path("hub")).public_url == url
+
+
+def test_a_timeout_that_is_no_number_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"timeout=5"):
+        Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite?timeout=long", pepper=b"p" * 32)
+
+
+@pytest.mark.parametrize("limit", ["0MB", "1.2.3MB", ".MB", "0%", "200%", "1KB"])
+def test_memory_duckdb_cannot_work_with_is_refused(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPHUB_MEMORY_LIMIT", limit)
+    with pytest.raises(ConfigurationError, match=r"^IPHUB_MEMORY_LIMIT: write it as 512MB"):
+        settings(Path("hub"))
+
+
+@pytest.mark.parametrize("limit", ["512MB", "1.5GiB", "0.5GB", "2 GB", "80%", "100%", "512mb"])
 def test_memory_is_said_as_duckdb_understands_it(
     limit: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -38,3 +72,58 @@ def test_an_empty_variable_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, "")
     found = settings(Path("hub"))
     assert (found.sftp, found.known_hosts, found.ledger_url) == (None, None, None)
+
+
+def test_a_misspelt_variable_is_refused_and_one_of_others_is_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IPHUB_TEST_POSTGRES_URL", "ours")
+    monkeypatch.setenv("IPHUB_SERVICE_HOST", "Kubernetes names a service's variables after it")
+    read_env_file()
+    monkeypatch.setenv("IPHUB_TRUSTED_PROXYS", "127.0.0.1")
+    with pytest.raises(ConfigurationError, match="IPHUB_TRUSTED_PROXIES may be meant"):
+        read_env_file()
+
+
+BAD_FILES = {
+    "IPHUB_PROXY=127.0.0.1\n": "IPHUB_PROXY is no setting",
+    "IPHUB_WORKERS=2\nIPHUB_WORKERS=3\n": "has IPHUB_WORKERS twice",
+    'IPHUB_ENVIRONMENT="acceptance\n': "cannot be read at IPHUB_ENVIRONMENT",
+    "IPHUB_ENVIRONMENT acceptance\n": "cannot be read at IPHUB_ENVIRONMENT",
+    "IPHUB_ENVIRONMENT\n": "cannot be read at IPHUB_ENVIRONMENT",
+    "\udcff\udcfe": "is no text in UTF-8",
+}
+
+
+@pytest.fixture
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file of the folder commands are started in; what it sets is set no longer."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "environ", os.environ.copy())
+    return tmp_path / ".env"
+
+
+@pytest.mark.parametrize("text", BAD_FILES)
+def test_a_line_that_would_set_nothing_is_told(text: str, env_file: Path) -> None:
+    env_file.write_text(text, "utf-8", errors="surrogateescape")
+    with pytest.raises(ConfigurationError, match=BAD_FILES[text]):
+        read_env_file()
+
+
+def test_the_file_says_what_the_environment_does_not(env_file: Path) -> None:
+    """Options read variables too, such as ``--home``; Dagster and the workers inherit them."""
+    env_file.write_text(
+        "\ufeffOTHER=1\n# IPHUB_WORKERS=9\nexport IPHUB_HOME = 'of the file'\r\n"
+        "IPHUB_WORKERS=3\nIPHUB_SFTP=\nIPHUB_ROWS_PER_MINUTE=7\n",
+        "utf-8",
+    )
+    os.environ |= {"IPHUB_WORKERS": "5", "IPHUB_ROWS_PER_MINUTE": ""}
+    read_env_file()
+    ours = {name: value for name, value in os.environ.items() if name.startswith("IPHUB_")}
+    ours.pop("IPHUB_TEST_POSTGRES_URL", None)
+    assert ours == {
+        "IPHUB_HOME": "of the file",
+        "IPHUB_WORKERS": "5",
+        "IPHUB_SFTP": "",
+        "IPHUB_ROWS_PER_MINUTE": "7",
+    }
