@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from connectors.sftp.server import Embedded
+from iphub.context import settings
 from iphub.dagster_ui import start_dagster
 from iphub.demo.journey import (
     CODES,
@@ -24,6 +25,7 @@ from iphub.demo.journey import (
 )
 from iphub.output import Format, emit, progress
 from iphub.stopping import asked_to_stop, stop_children
+from ipregister.errors import ConfigurationError
 
 QUESTION = '"SELECT office, count(*) FROM trademarks GROUP BY ALL"'
 
@@ -40,6 +42,11 @@ def demo(
 ) -> None:
     """Run the hub with invented offices: collect, check, publish, share, report."""
     home = home.resolve()
+    if settings(home).ledger_url:
+        raise ConfigurationError(
+            "IPHUB_LEDGER_URL names the ledger of a hub, and the demo invents deliveries and "
+            "decisions: unset it first."
+        )
     prepare_home(home)
     port = port if once else _free_port(port)
     ui_port = _free_port(port + 1)

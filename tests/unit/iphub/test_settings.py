@@ -8,6 +8,7 @@ import pytest
 from connectors.ledger import Ledger
 from connectors.settings import read_env_file
 from iphub.context import settings
+from iphub.demo.command import demo
 from ipregister.errors import ConfigurationError
 
 WRONG = {
@@ -127,3 +128,12 @@ def test_the_file_says_what_the_environment_does_not(env_file: Path) -> None:
         "IPHUB_SFTP": "",
         "IPHUB_ROWS_PER_MINUTE": "7",
     }
+
+
+def test_the_demo_stays_away_from_a_hubs_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IPHUB_LEDGER_URL", "postgresql+psycopg://iphub@127.0.0.1:1/production")
+    with pytest.raises(ConfigurationError, match="unset it first"):
+        demo(home=tmp_path / "demo")
+    assert not (tmp_path / "demo").exists()
