@@ -42,7 +42,7 @@ class Settings(BaseSettings):
     )
     public_url: str | None = Field(
         default=None,
-        pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?(/[!-~]*)?$",
+        pattern=r"^https?://([A-Za-z0-9._-]+|\[[0-9A-Za-z:.%]+\])(:[0-9]{1,5})?(/[!-~]*)?$",
         examples=["https://hub.example"],
         description="Address under which third parties reach the API; issuer of tokens.",
     )

@@ -52,7 +52,7 @@ def serve(
 ) -> None:
     """Serve the API until interrupted."""
     configured = settings(home)
-    address = configured.public_url or f"http://{host}:{port}"
+    address = configured.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     # Workers are new processes: the environment is how they learn where the hub is.
     os.environ |= {"IPHUB_HOME": str(home.resolve()), "IPHUB_PUBLIC_URL": address}
     # Refuse here, in one sentence, and not in every worker with a traceback.

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from connectors.hub import Hub
 from connectors.ledger import Ledger
-from connectors.settings import read_env_file
+from connectors.settings import Settings, read_env_file
 from iphub.context import settings
 from iphub.demo.command import demo
+from iphub.serve import serve
 from ipregister.errors import ConfigurationError
 
 WRONG = {
@@ -128,6 +130,19 @@ def test_the_file_says_what_the_environment_does_not(env_file: Path) -> None:
         "IPHUB_SFTP": "",
         "IPHUB_ROWS_PER_MINUTE": "7",
     }
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "fe80::1%eth0", "localhost"])
+def test_every_address_that_can_be_listened_on_can_be_named(
+    host: str, tmp_path: Path, env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workers are told their address as ``IPHUB_PUBLIC_URL``."""
+    told = list[str | None]()
+    monkeypatch.setattr("iphub.serve.run", lambda *_: told.append(Settings().public_url))
+    monkeypatch.setattr("iphub.serve.take_your_time", lambda: None)
+    Hub.create(settings(tmp_path / "hub")).close()
+    serve(home=tmp_path / "hub", host=host, port=8000)
+    assert told == [f"http://[{host}]:8000" if ":" in host else f"http://{host}:8000"]
 
 
 def test_the_demo_stays_away_from_a_hubs_ledger(
