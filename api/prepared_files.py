@@ -74,7 +74,7 @@ def send_file(
         _count(request, found, _part(request, found, own))
         accel = {"X-Accel-Redirect": f"{service.accel_prefix}{found.file}"}
         return Response(None, 200, headers | accel)
-    headers |= {"ETag": etag}
+    headers |= {"ETag": etag, "Accept-Ranges": "bytes"}  # nginx says the second itself
     if (known := request.headers.get("if-none-match")) and matches(known, etag):
         return Response(None, 304, headers)
     part = _part(request, found, etag)
@@ -121,7 +121,6 @@ def file_name(found: Snapshot) -> str:
 def _headers(found: Snapshot) -> dict[str, str]:
     digest = b64encode(bytes.fromhex(found.sha256)).decode()
     return caching(classes_of(found.place.mask)) | {
-        "Accept-Ranges": "bytes",
         "Repr-Digest": f"sha-256=:{digest}:",
         "Content-Type": FILE_TYPES[found.kind],
         "Content-Disposition": f'attachment; filename="{file_name(found)}"',

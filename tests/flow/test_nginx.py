@@ -71,6 +71,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Disposition", 'attachment; filename="KH-trademarks.parquet"')
             self.send_header("Cache-Control", "private, no-cache")
             self.send_header("Content-Type", "application/vnd.apache.parquet")
+            self.send_header("Repr-Digest", "sha-256=:aGFzaA==:")
+            self.send_header("Vary", "Authorization")
             self.send_header("X-Request-Id", "0123456789abcdef")
             self.send_header("RateLimit", '"requests";r=9;t=1')
         if "/long" in self.path:
@@ -94,6 +96,9 @@ def test_nginx_sends_what_the_api_hands_over(nginx_server: tuple[str, Path]) -> 
     assert whole.headers["content-type"] == "application/vnd.apache.parquet"
     assert whole.headers["content-disposition"] == 'attachment; filename="KH-trademarks.parquet"'
     assert whole.headers["cache-control"] == "private, no-cache"
+    assert whole.headers["repr-digest"] == "sha-256=:aGFzaA==:"
+    assert whole.headers["vary"] == "Authorization"
+    assert whole.headers["accept-ranges"] == "bytes"
     assert whole.headers["x-request-id"] == "0123456789abcdef"
     assert whole.headers["ratelimit"] == '"requests";r=9;t=1'
     # What the API takes for nginx's validator when it counts the rows of a part.
