@@ -1,6 +1,7 @@
 """One mistake is one finding: what cannot be read is not called missing as well."""
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,19 +12,24 @@ from connectors.checking import check, collect_findings
 from connectors.staging.stage import StagedFile
 from ipregister.model import Right
 
-DOMESTIC = (Path(__file__).parents[2] / "fixtures/kh/trademarks/domestic.xml").read_text("utf-8")
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+DOMESTIC = (FIXTURES / "kh/trademarks/domestic.xml").read_text("utf-8")
+PATENT = (FIXTURES / "th/patents/single.xml").read_text("utf-8")
+DESIGN = (FIXTURES / "kh/designs/full_2026-09.xml").read_text("utf-8")
 NO_IMAGE = "ALL.PKG.011"  # the fixture's image is not beside it
 NAMES = "<ApplicantDetails>"
 PRIORITY = "<Priority><PriorityCountryCode>SG</PriorityCountryCode>{}</Priority>"
 BAD_DATE = "<PriorityNumber>1</PriorityNumber><PriorityDate>2019-03-41</PriorityDate>"
 
 
-def codes(tmp_path: Path, text: str) -> list[str]:
+def codes(
+    tmp_path: Path, text: str, office: str = "KH", right: Right = Right.TRADEMARKS
+) -> list[str]:
     path = tmp_path / "a.xml"
     path.write_text(text, "utf-8")
     file = StagedFile("a.xml", hashlib.sha256(path.read_bytes()).hexdigest(), path)
     at = datetime(2026, 10, 1, tzinfo=UTC)
-    checked = check("KH", Right.TRADEMARKS, [file], tmp_path / "staging", at=at)
+    checked = check(office, right, [file], tmp_path / "staging", at=at)
     collect_findings(checked, tmp_path / "found.parquet")
     found = pq.read_table(tmp_path / "found.parquet")["ruleCode"].to_pylist()
     return sorted(code for code in found if code != NO_IMAGE)
@@ -66,6 +72,61 @@ def test_what_cannot_be_read_is_not_told_as_missing(
 ) -> None:
     assert right in DOMESTIC
     assert codes(tmp_path, DOMESTIC.replace(right, wrong, 1)) == told
+
+
+PCT = """<pat:InternationalFilingData><com:ApplicationIdentification>
+<com:ApplicationNumber><com:ApplicationNumberText>{}</com:ApplicationNumberText></com:ApplicationNumber>
+<pat:FilingDate>{}</pat:FilingDate>
+</com:ApplicationIdentification></pat:InternationalFilingData><pat:PatentClassificationBag>"""
+INVENTORS = r"(?s)<pat:InventorBag>.*</pat:InventorBag>"
+NAMELESS = (
+    "<{0}><com:Contact><com:Name><com:EntityName>-</com:EntityName></com:Name></com:Contact></{0}>"
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        (r"C02F 1/\d+", "C02F", ["PT.CNF.001", "PT.CNF.001"]),
+        ("2019-09-13", "13.09.2562", ["ALL.CNF.002"]),
+        ("TH90001<", "-<", ["ALL.CMP.016"]),
+        (
+            INVENTORS,
+            f"<pat:InventorBag>{NAMELESS.format('pat:Inventor')}</pat:InventorBag>",
+            ["ALL.CMP.016"],
+        ),
+        (
+            "<pat:PatentClassificationBag>",
+            PCT.format("PCT/SG2018/050123", "2561-01-01"),
+            ["ALL.CNF.003"],
+        ),
+        # What nobody wrote is told.
+        (r"(?s)<pat:PatentClassificationBag>.*</pat:PatentClassificationBag>", "", ["PT.CMP.003"]),
+        (INVENTORS, "", ["PT.CMP.005"]),
+        ("<com:PublicationDate>2019-09-13</com:PublicationDate>", "", ["PT.CMP.006"]),
+        ("<pat:PatentClassificationBag>", PCT.format("PCT/SG2018/050123", ""), ["PT.CMP.008"]),
+    ],
+)
+def test_a_patents_values_that_cannot_be_read_are_not_told_as_missing(
+    tmp_path: Path, right: str, wrong: str, told: list[str]
+) -> None:
+    text, changed = re.subn(right, wrong, PATENT)
+    assert changed
+    assert codes(tmp_path, text, "TH", Right.PATENTS) == told
+
+
+def test_a_designer_whose_name_is_a_placeholder_is_not_told_as_missing(tmp_path: Path) -> None:
+    bag = "<dgn:DesignerBag>{}</dgn:DesignerBag>"
+    text = DESIGN.partition("</dgn:DesignApplication>")
+    one = (
+        re.sub("(?s)" + bag.format(".*"), bag.format(NAMELESS.format("dgn:Designer")), text[0])
+        + text[1]
+        + text[2].rpartition(text[1])[2]
+    )
+    assert codes(tmp_path, one, "KH", Right.DESIGNS) == ["ALL.CMP.016"]
+    assert codes(
+        tmp_path, one.replace("-</com:EntityName>", "</com:EntityName>"), "KH", Right.DESIGNS
+    ) == ["DS.CMP.004"]
 
 
 def test_a_later_version_without_the_value_is_told(tmp_path: Path) -> None:
