@@ -5,6 +5,7 @@ serving store, findings, keys and Dagster's own files.
 """
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from connectors.signing_keys import SigningKeys
 
 PEPPER_BYTES = 32
+
+UNUSABLE = re.compile(r"[*?\[\]\\]|%[0-9A-Fa-f]{2}")
+"""What a path may not have: DuckDB takes the first for a pattern, SQLAlchemy and Delta the rest
+for parts of a URL, and would read or write somewhere else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,16 @@ class Home:
         return any(self.root.glob("landing/[0-9a-f][0-9a-f]"))
 
     def create(self) -> None:
-        """Make the directories and the hub's secrets; what is there stays."""
+        """Make the directories and the hub's secrets; what is there stays.
+
+        Raises:
+            ConfigurationError: nothing can be kept under such a path.
+        """
+        if unusable := UNUSABLE.search(str(self.root.resolve())):
+            raise ConfigurationError(
+                f"{self.root.resolve()} cannot be a hub's home: its path has “{unusable[0]}”. "
+                "Choose another one, or another name for that folder."
+            )
         if not self.root.exists():
             self.root.mkdir(mode=0o700, parents=True)
         elif not self._pepper.exists():

@@ -7,9 +7,10 @@ a later version removes stay on disk for ``tables.RETENTION``, longer than any c
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from deltalake import DeltaTable
+
+from connectors.register.tables import files_of
 
 LOG = "_delta_log"
 
@@ -35,8 +36,7 @@ def files_now(root: Path) -> list[Path]:
 def _files_of(table: Path) -> Iterator[Path]:
     delta = DeltaTable(table)
     version = delta.version()
-    for uri in delta.file_uris():
-        yield Path(unquote(urlsplit(uri).path)) if "://" in uri else Path(uri)
+    yield from map(Path, files_of(delta))
     for entry in sorted((table / LOG).iterdir()):
         if entry.name == "_last_checkpoint":
             if json.loads(entry.read_text("utf-8"))["version"] <= version:

@@ -24,6 +24,7 @@ from connectors.register.tables import (
     RETENTION_HOURS,
     WRITER,
     Part,
+    files_of,
     open_table,
     schema_of,
 )
@@ -251,8 +252,7 @@ class RegisterStore:
         return removed
 
     def _files(self, right: Right, part: Part, office: str) -> list[str]:
-        table = open_table(self.root, right, part)
-        return table.file_uris(file_pruning_predicate=[("office", "=", office)])
+        return files_of(open_table(self.root, right, part), office)
 
     def _select(
         self, right: Right, part: Part, office: str, but: Collection[str] | None = None

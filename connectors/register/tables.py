@@ -7,6 +7,7 @@ something else than the table. What stands in them is ``store``.
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, WriterProperties
@@ -78,6 +79,15 @@ def open_table(root: Path, right: Right, part: Part) -> DeltaTable:
     table = DeltaTable(path)
     _refuse_unreadable(table)
     return table
+
+
+def files_of(table: DeltaTable, office: str | None = None) -> list[str]:
+    """Return the paths of a table's files: all, or those with one office's rows.
+
+    The library quotes them as in a URL, where a space of the hub's home is ``%20``.
+    """
+    of_it = None if office is None else [("office", "=", office)]
+    return [unquote(path) for path in table.file_uris(file_pruning_predicate=of_it)]
 
 
 def _refuse_unreadable(table: DeltaTable) -> None:

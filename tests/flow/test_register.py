@@ -6,6 +6,7 @@ The oracle keeps two dictionaries: what every record is, and what third parties 
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,10 +16,12 @@ import connectors.changes as changes
 import connectors.log_rows as log_rows
 import pipelines.ingest as ingest
 from connectors.between_steps import is_decided
+from connectors.register.cutting import files_now
 from connectors.register.difference import Difference, difference
 from ipregister.deliveries import Kind, Receipt, State
 from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
+from pipelines.maintenance import maintain
 
 FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 MARKS = Right.TRADEMARKS
@@ -427,3 +430,19 @@ def test_what_does_not_add_up_is_never_visible(
         desk.process(second)
     assert desk.served_bytes() == seen
     assert not is_decided(desk.hub, second.deliveryId)
+
+
+@pytest.mark.parametrize("folder", ["My hub", "ឃ #1, 100% & more"])
+def test_a_hub_works_in_a_folder_of_any_name(folder: str, tmp_path: Path, ipas: Any) -> None:
+    """Delta names its files as in a URL, where a space is ``%20``."""
+    desk = ipas.open_desk(tmp_path / folder / "hub")
+    desk.deliver(ipas.marks(ipas.mark("KH1"), ipas.mark("KH2")), kind=FULL)
+    maintain(desk.hub, at=desk.now)
+    changed = desk.deliver(ipas.marks(ipas.mark("KH1", "TWO")))
+    register = desk.hub.home.root / "register"
+    kept = files_now(register)
+    desk.hub.close()
+    assert (changed.receipt.updated, changed.receipt.inserted) == (1, 0)
+    assert [path for path in kept if not path.is_file()] == []
+    assert set(register.rglob("*.zstd.parquet")) <= set(kept)
+    assert [path.name for path in tmp_path.iterdir()] == [folder], "nothing is written elsewhere"

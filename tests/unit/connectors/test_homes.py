@@ -57,3 +57,10 @@ def test_a_key_that_is_damaged_is_refused(tmp_path: Path, left: bytes) -> None:
     (home.keys / "pepper").write_bytes(left)
     with pytest.raises(ConfigurationError, match="is damaged: restore a backup"):
         home.pepper()
+
+
+@pytest.mark.parametrize("folder", ["what?", "a*", "a[1]", "a\\b", "a%20b"])
+def test_a_path_that_would_be_read_as_another_one_is_refused(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(ConfigurationError, match="cannot be a hub's home"):
+        Home(tmp_path / folder / "hub").create()
+    assert list(tmp_path.iterdir()) == []
