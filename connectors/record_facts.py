@@ -1,8 +1,8 @@
 """What row rules look at in a staged record, as columns of a query.
 
-A publication with a day after the delivery is announced, not published, and does not count;
-the record counts as published from the delivery on that says it was. What the rules do with
-these facts is ``ipregister.row_rules``.
+A publication with a day after the delivery is announced, not published, and does not count, nor
+does one without a day: perhaps it could not be read. The record counts as published from the
+delivery on that says it was. What the rules do with these facts is ``ipregister.row_rules``.
 """
 
 from datetime import timedelta
@@ -35,11 +35,9 @@ def row_facts(right: Right, today: str) -> str:
     """
     days = "list_transform(r.publications, lambda p: p.date)"
     past = f"list_filter({days}, lambda d: d <= {today})"
-    # A publication without a day names its gazette: it has appeared.
-    out = f"list_filter({days}, lambda d: coalesce(d <= {today}, true))"
-    registered = f"r.registrationDate <= {today} OR r.registrationNumber IS NOT NULL"
+    registered = f"coalesce(r.registrationDate <= {today}, r.registrationNumber IS NOT NULL)"
     return (
         f'r.registrationDate AS ".registrationDate", list_min({past}) AS ".publicationDate", '
-        f'coalesce(len({out}) > 0, false) OR coalesce({registered}, false) AS ".published", '
+        f'coalesce(len({past}) > 0, false) OR {registered} AS ".published", '
         f'r.rightKind AS ".rightKind", {KIND[right]} AS ".kind", r.filingRoute AS ".filingRoute"'
     )

@@ -51,6 +51,26 @@ def test_an_application_is_public_from_the_offices_day_of_publication(
     assert (done.receipt.accepted, done.receipt.held) == ((1, 0) if is_public else (0, 1))
 
 
+@pytest.mark.parametrize(
+    "day",
+    ["2570-02-01", "01/02/2027", "๒๕๗๐-๐๒-๐๑", "2027-01-31T17:00:00Z", "-", ""],
+)
+def test_a_day_of_publication_that_cannot_be_read_makes_nothing_public(desk: Any, day: str) -> None:
+    done = desk.deliver(published(day), office="TH", right=Right.PATENTS)
+    assert desk.served("TH", Right.PATENTS) == {}
+    assert "PT.CNS.011" in {each["ruleCode"] for each in desk.findings(done)}
+    assert (done.receipt.accepted, done.receipt.held) == (0, 1)
+
+
+def test_a_grant_to_come_makes_nothing_public(desk: Any) -> None:
+    granted = WAITING.replace(
+        "</pat:ApplicationIdentification>", f"</pat:ApplicationIdentification>\n{GRANT}"
+    )
+    to_come = granted.replace("2019-09-13", "2027-01-01").replace("2021-03-07", "2027-02-01")
+    desk.deliver(to_come, office="TH", right=Right.PATENTS)
+    assert desk.served("TH", Right.PATENTS) == {}
+
+
 def test_what_is_kept_secret_is_shared_with_its_publication(desk: Any) -> None:
     desk.deliver(published("2027-02-01"), office="TH", right=Right.PATENTS)
     assert desk.served("TH", Right.PATENTS) == {}

@@ -51,6 +51,30 @@ def test_a_view_follows_deliveries_and_a_rebuilt_store(desk: Any, ipas: Any) -> 
     assert seen() == before
 
 
+def test_only_what_has_been_published_is_inside_a_rule_for_it(desk: Any, ipas: Any) -> None:
+    hub, at = desk.hub, datetime(2026, 11, 22, tzinfo=UTC)
+    issue = "<PublicationIdentifier>G-1</PublicationIdentifier>{}"
+    gazette = f"<PublicationDetails><Publication>{issue}</Publication></PublicationDetails>"
+    days = {"KH1": "2026-01-05", "KH2": "2570-02-01", "KH3": "01/02/2027", "KH4": "2027-02-01"}
+    marks = [
+        ipas.mark(number).replace(
+            "</TradeMark>",
+            gazette.format(f"<PublicationDate>{day}</PublicationDate>") + "</TradeMark>",
+        )
+        for number, day in days.items()
+    ]
+    undated = ipas.mark("KH5").replace("</TradeMark>", gazette.format("") + "</TradeMark>")
+    desk.deliver(ipas.marks(*marks, undated))
+    hub.ledger.clients.add(name="a", third_party="Ann", at=at, by="test")
+    grant = Grant(frozenset(Disclosure), RowRule(publishedOnly=True))
+    decision = Decision({TM: grant})
+    authorize(
+        *(hub.ledger, hub.serving), office="KH", third_party="Ann", decision=decision, at=at, by="t"
+    )
+    bodies = hub.serving.page("KH", TM, grant, Filters(), limit=9).bodies
+    assert [name for name in (*days, "KH5") if f'"{name}"'.encode() in b"".join(bodies)] == ["KH1"]
+
+
 def test_a_decision_made_while_the_store_is_made_anew_has_its_view(
     desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
