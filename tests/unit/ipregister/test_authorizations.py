@@ -20,6 +20,7 @@ from ipregister.authorizations import (
 )
 from ipregister.errors import InvalidRequest
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
 
 TODAY = date(2026, 3, 4)
 MORNING = datetime(2026, 3, 3, 17, tzinfo=UTC)
@@ -31,13 +32,15 @@ ALL = frozenset(Disclosure)
 def authorization(
     *rights: Right,
     withheld: Iterable[Disclosure] = (),
+    since: date | None = None,
     until: date | None = None,
     office: str = "KH",
     third_party: str = "Ann",
 ) -> Authorization:
     at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     grants = dict.fromkeys(rights, Grant(ALL - set(withheld)))
-    return Authorization(office, third_party, 7, Decision(grants, validUntil=until), at, "Sok")
+    decision = Decision(grants, validFrom=since, validUntil=until)
+    return Authorization(office, third_party, 7, decision, at, "Sok")
 
 
 def ask(*authorizations: Authorization) -> Granted | Denied:
@@ -85,7 +88,50 @@ def test_the_reasons_in_their_order(shared: bool, days_left: int | None, this_ri
         expected = Denied(Reason.RIGHT_NOT_SHARED)
     else:
         expected = Granted(Grant(ALL), 7)
-    assert ask(authorization(*rights, until=until)) == expected
+    given = authorization(*rights, until=until)
+    assert ask(given) == expected
+    assert given.holds(MORNING) is (shared and days_left != -1)
+
+
+@pytest.mark.parametrize("days", [-1, 0, 1])
+def test_nothing_is_granted_before_the_first_day_of_the_office(days: int) -> None:
+    given = authorization(Right.PATENTS, since=TODAY + days * DAY, until=TODAY + 2 * DAY)
+    expected = Denied(Reason.NOT_YET) if days == 1 else Granted(Grant(ALL), 7)
+    assert ask(given) == expected
+    assert given.holds(MORNING) is (days < 1)
+    assert given.document()["validFrom"] == (TODAY + days * DAY).isoformat()
+
+
+FEWER = ALL - {Disclosure.STAKEHOLDER}
+PUBLISHED, OLD = RowRule(publishedOnly=True), RowRule(applicationDateTo=TODAY)
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "covered"),
+    [
+        (Grant(ALL), Grant(ALL), True),
+        (Grant(ALL), Grant(FEWER, PUBLISHED, freeText=False), True),
+        (Grant(FEWER), Grant(ALL), False),
+        (Grant(FEWER), Grant(ALL - {Disclosure.DOCUMENTS}), False),
+        (Grant(ALL, PUBLISHED), Grant(FEWER, PUBLISHED), True),
+        (Grant(ALL, PUBLISHED), Grant(FEWER), False),
+        (Grant(ALL, PUBLISHED), Grant(FEWER, OLD), False),
+        (Grant(ALL, freeText=False), Grant(FEWER), False),
+        (Grant(ALL, freeText=False), Grant(FEWER, freeText=False), True),
+    ],
+)
+def test_a_grant_covers_what_opens_nothing_beyond_it(
+    mine: Grant, other: Grant, covered: bool
+) -> None:
+    assert mine.covers(other) is covered
+
+
+@pytest.mark.parametrize("rule", [None, PUBLISHED])
+@pytest.mark.parametrize("free_text", [True, False])
+def test_only_every_record_with_its_free_text_needs_no_view(
+    rule: RowRule | None, free_text: bool
+) -> None:
+    assert Grant(ALL, rule, freeText=free_text).has_view is (rule is not None or not free_text)
 
 
 def test_a_right_that_is_not_shared_is_withheld_whole() -> None:
