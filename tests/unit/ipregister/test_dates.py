@@ -1,5 +1,6 @@
 """Days: what is accepted, what is refused, what is proposed instead."""
 
+import calendar
 from datetime import date
 
 import pytest
@@ -127,6 +128,8 @@ def test_a_proposal_never_swaps_day_and_month(day):
         ("13 May 2019", "2019-05-13"),
         ("May 13, 2019", "2019-05-13"),
         ("13.5.2562", "2019-05-13"),
+        ("25620513", "2019-05-13"),
+        ("๒๕๖๒๐๕๑๓", "2019-05-13"),
         ("2019/05/13", "2019-05-13"),
         ("05-13-2019", "2019-05-13"),
         ("13/05/19", None),
@@ -142,6 +145,14 @@ def test_a_proposal_never_swaps_day_and_month(day):
 )
 def test_proposals(text, proposal):
     assert dates.suggest_date(text) == proposal
+
+
+def test_every_month_is_known_by_its_english_name():
+    names = list(enumerate(calendar.month_name))[1:]
+    assert len(names) == 12
+    for number, name in names:
+        assert dates.suggest_date(f"25 {name} 2019") == f"2019-{number:02d}-25"
+        assert dates.suggest_date(f"{name[:3].upper()}. 25, 2019") == f"2019-{number:02d}-25"
 
 
 def test_years_of_another_era_are_suspect():
