@@ -318,4 +318,4 @@ def test_a_file_that_changes_while_it_is_read_lands_whole_or_not_at_all(
     if change in ("replace", "rewrite"):
         assert hashlib.sha256(new).hexdigest() in stored
     if change == "rename":
-        assert [f.name for d in received for f in d.files][-1:] == [f"KH2_{DAY}.zip"] or received
+        assert received  # under the one name or the other
