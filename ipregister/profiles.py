@@ -26,6 +26,7 @@ Step = Literal[
     "date",
     "integer",
     "boolean",
+    "unlessNo",
     "language",
     "country",
     "nice",

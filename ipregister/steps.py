@@ -63,6 +63,12 @@ def _boolean(text: str) -> Outcome:
     return None, "ALL.CNF.013", None
 
 
+def _unless_no(text: str) -> Outcome:
+    """Read a word that keeps something secret: what cannot be read might say so."""
+    value, issue, suggested = _boolean(text)
+    return value is not False, issue, suggested
+
+
 @lru_cache(4_096)
 def _country(text: str) -> Outcome:
     code = identifiers.country(text)
@@ -90,6 +96,7 @@ STEPS: dict[str, Step] = {
     "date": _date,
     "integer": _integer,
     "boolean": _boolean,
+    "unlessNo": _unless_no,
     "country": _country,
     "nice": _classified(identifiers.nice, "TM.CNF.001"),
     "vienna": _classified(identifiers.vienna, "TM.CNF.002"),

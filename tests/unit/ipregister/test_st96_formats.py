@@ -420,34 +420,6 @@ def test_a_filed_application_says_nothing_of_a_registered_design(
 
 
 @pytest.mark.parametrize(
-    ("sealed", "of_designs", "is_deferred"),
-    [
-        (None, ["false", "true"], True),
-        (None, ["true", "false"], True),
-        ("true", ["false", "false"], True),
-        ("false", ["0", "1"], True),
-        ("false", ["false", "0"], False),
-    ],
-)
-def test_one_design_that_stays_secret_defers_the_application(
-    sealed: str | None, of_designs: list[str], is_deferred: bool
-) -> None:
-    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
-    bag = next(root.iter("{*}DesignBag"))
-    bag.append(etree.fromstring(etree.tostring(bag[0])))
-    for inner, said in zip(bag, of_designs, strict=True):
-        told = etree.Element(f"{DESIGN}PublicationDefermentIndicator")
-        told.text = said
-        inner.insert(0, told)
-    if sealed:
-        told = etree.Element(f"{DESIGN}SealedDepositIndicator")
-        told.text = sealed
-        root.insert(0, told)
-    mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
-    assert (mapped.row["defermentRequested"], mapped.issues) == (is_deferred, [])
-
-
-@pytest.mark.parametrize(
     ("word", "route", "codes"),
     [
         ("Regional", "regional", []),

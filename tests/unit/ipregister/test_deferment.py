@@ -1,0 +1,54 @@
+"""Which designs are to stay secret, by what an ST.96 application says of it."""
+
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from ipregister.mapping import mapping_for
+from ipregister.model import Right
+
+FIXTURES = Path(__file__).parents[2] / "fixtures"
+DESIGN = "{http://www.wipo.int/standards/XMLSchema/ST96/Design}"
+
+
+@pytest.mark.parametrize(
+    ("sealed", "of_designs", "is_deferred"),
+    [
+        (None, ["false", "true"], True),
+        (None, ["true", "false"], True),
+        ("true", ["false", "false"], True),
+        ("false", ["0", "1"], True),
+        (None, ["No", "Yes"], True),
+        ("false", ["false", "0"], False),
+    ],
+)
+def test_one_design_that_stays_secret_defers_the_application(
+    sealed: str | None, of_designs: list[str], is_deferred: bool
+) -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    bag = next(root.iter("{*}DesignBag"))
+    bag.append(etree.fromstring(etree.tostring(bag[0])))
+    for inner, said in zip(bag, of_designs, strict=True):
+        told = etree.Element(f"{DESIGN}PublicationDefermentIndicator")
+        told.text = said
+        inner.insert(0, told)
+    if sealed:
+        told = etree.Element(f"{DESIGN}SealedDepositIndicator")
+        told.text = sealed
+        root.insert(0, told)
+    mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
+    assert (mapped.row["defermentRequested"], mapped.issues) == (is_deferred, [])
+
+
+@pytest.mark.parametrize("first", ["false", "No"])
+def test_a_word_for_deferment_that_cannot_be_read_keeps_the_design_secret(first: str) -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    for name, said in (("PublicationDefermentIndicator", "Ya"), ("SealedDepositIndicator", first)):
+        told = etree.Element(f"{DESIGN}{name}")
+        told.text = said
+        (next(root.iter("{*}Design")) if said == "Ya" else root).insert(0, told)
+    mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
+    assert mapped.row["defermentRequested"] is True
+    (issue,) = mapped.issues
+    assert (issue.code, issue.value) == ("ALL.CNF.013", "Ya")
