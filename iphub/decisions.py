@@ -223,7 +223,12 @@ def _tell_hold(out: Console, delivery: Delivery, hold: Mapping[str, Any], at: da
 
 
 def _tell_approval(out: Console, approval: PurgeApproval) -> None:
-    used = f"used by {approval.usedBy}" if approval.usedBy else f"open until {approval.until}"
+    if approval.usedBy:
+        used = f"used by {approval.usedBy}"
+    elif approval.until < datetime.now(UTC).date():
+        used = f"ended unused on {approval.until}"
+    else:
+        used = f"open until {approval.until}"
     out.print(
         f"Announced purge {approval.approvalId}: {approval.office} {approval.right}, up to "
         f"{approval.upTo:,} records, by {approval.approvedBy} ({approval.reason}); {used}",

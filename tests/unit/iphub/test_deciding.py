@@ -1,9 +1,15 @@
 """Who decides must be said; no hub is asked before that."""
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
+from connectors.hub import Hub
+from connectors.settings import Settings
 from iphub.cli import app
+from ipregister.model import Right
 
 
 @pytest.mark.parametrize(
@@ -20,3 +26,19 @@ from iphub.cli import app
 def test_nobody_decides_nothing(command: list[str], nobody: str) -> None:
     answer = CliRunner().invoke(app, ["delivery", *command, "--by", nobody])
     assert "say who decides" in answer.output
+
+
+def test_an_announcement_that_ran_out_is_not_called_open(tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    hub = Hub.create(Settings(home=tmp_path / "hub"))
+    for days in (1, 60):
+        at = now - timedelta(days=days)
+        hub.ledger.purges.approve(
+            "KH", Right.DESIGNS, up_to=5, at=at, by="Som", reason=f"announced {days} days ago"
+        )
+    hub.close()
+    command = ["delivery", "purge-approvals", "--home", str(tmp_path / "hub")]
+    told = " ".join(CliRunner().invoke(app, command).output.split())
+    last = (now - timedelta(days=30)).date()
+    assert f"(announced 60 days ago); ended unused on {last}" in told
+    assert "(announced 1 days ago); open until" in told
