@@ -59,6 +59,8 @@ def _texts_of(entry: Derivation, source: str, row: Row) -> Iterable[str]:
         return _as_texts(row[source])
     name, _, member = source.partition(".")
     items = row.get(name, ())
+    if isinstance(items, dict):
+        items = (items,)
     if entry.latest is not None:
         key = entry.latest
         items = sorted(items, key=lambda item: item.get(key) or date.min, reverse=True)

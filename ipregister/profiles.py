@@ -81,9 +81,10 @@ class Entry(_Strict):
 class Derivation(_Strict):
     """A value taken from another one, where the record has none of its own.
 
-    ``from`` is a header, a field, or a member of a list's items (``statusEvents.date``), of
-    which the first counts that ``where`` and ``pattern`` accept; with ``latest``, a date of the
-    items, they are looked at from the last one backwards. ``when`` asks for values of the record.
+    ``from`` is a header, a field, a member of an object, or of a list's items
+    (``statusEvents.date``), of which the first counts that ``where`` and ``pattern`` accept; with
+    ``latest``, a date of the items, they are looked at from the last one backwards. ``when`` asks
+    for values of the record.
     """
 
     field: str
