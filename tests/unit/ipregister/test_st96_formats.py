@@ -53,34 +53,6 @@ def test_a_granted_patent() -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("number", "filed", "published", "route"),
-    [
-        ("PCT/SG2018/050123", "", "", "pct"),
-        ("pct/sg2018/050123", "", "", "pct"),
-        ("SG2018050123", "", "", "pct"),
-        ("-", "2018-03-01", "", "pct"),
-        ("", "2018-03-01", "", "pct"),
-        ("", "", "WO 2018/123456", "pct"),
-        ("", "", "", "national"),
-    ],
-)
-def test_a_patent_with_anything_of_the_pct_came_by_it(
-    number: str, filed: str, published: str, route: str
-) -> None:
-    text = (FIXTURES / "th/patents/single.xml").read_text("utf-8")
-    pct = f"""<InternationalFilingData><ApplicationIdentification>
-        <ApplicationNumber><ApplicationNumberText>{number}</ApplicationNumberText></ApplicationNumber>
-        <FilingDate>{filed}</FilingDate></ApplicationIdentification></InternationalFilingData>
-        <InternationalPublishingData><PatentDocumentIdentification>
-        <PatentPublicationIdentification><PublicationNumber>{published}</PublicationNumber>
-        </PatentPublicationIdentification></PatentDocumentIdentification>
-        </InternationalPublishingData><pat:PatentClassificationBag>"""
-    root = etree.fromstring(text.replace("<pat:PatentClassificationBag>", pct).encode())
-    row = mapping_for("TH", Right.PATENTS).apply(root, {}, {}).row
-    assert row["filingRoute"] == route
-
-
 def test_many_publications_in_one_file() -> None:
     patents, unknown = mapped("vn/patents/full_2026-09.xml")
     assert unknown == {}
