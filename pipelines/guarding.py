@@ -4,7 +4,8 @@ A guard that fails holds: what could not be judged is not published. What is jud
 ``ipregister.guards``; what becomes of a held delivery, ``ingest`` says.
 """
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import UTC, timedelta
 
 import structlog
 
@@ -19,6 +20,7 @@ from ipregister.guard_limits import GuardLimits
 from ipregister.guards import judge
 from ipregister.holds import Hold, HoldCode, failed
 from ipregister.profiles import load_profile
+from ipregister.report_words import count_of
 from pipelines.journey import Journey
 
 log = structlog.get_logger()
@@ -51,7 +53,7 @@ def _judged(journey: Journey, checked: Checked, changes: Difference) -> Hold | N
         return hold
     if hold is None or (hold.is_purge and _was_announced(journey, hold)):
         return None
-    return hold.explained(
+    return replace(hold, note=_not_excused(journey, hold)).explained(
         *write_missing(hub.register, compared, hub.home.missing(delivery.deliveryId))
     )
 
@@ -115,6 +117,24 @@ def _was_announced(journey: Journey, hold: Hold) -> bool:
         by=journey.worker,
     )
     return approval is not None
+
+
+def _not_excused(journey: Journey, hold: Hold) -> str | None:
+    """Return why what the office announced, if anything, does not let a delivery pass."""
+    delivery, today = journey.delivery, journey.clock().astimezone(UTC).date()
+    most = max(
+        (
+            each.upTo
+            for each in journey.hub.ledger.purges.list(delivery.office, delivery.right)
+            if each.usedBy is None and each.until >= today
+        ),
+        default=None,
+    )
+    if most is None or not hold.wouldDisappear:
+        return None
+    if hold.is_purge:
+        return f"The purge you announced covers {count_of(most, 'record')} at most."
+    return "The purge you announced covers records that disappear, and nothing else."
 
 
 def _lost_before(journey: Journey, limits: GuardLimits) -> int:

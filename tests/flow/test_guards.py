@@ -361,6 +361,14 @@ def test_g12_an_announced_purge_passes_once(office: Office) -> None:
     marks = office.everything()
     too_much = office.send(marks[:39])
     assert too_much.state is State.HELD
+    assert "61 would disappear. The purge you announced covers 60 records at most." in (
+        too_much.reason
+    )
+    emptied = office.send([office.mark(n, applicant="") for n in range(60)])
+    assert emptied.hold["codes"] == ["mass_vanish", "field_emptied"]
+    assert "The purge you announced covers records that disappear, and nothing else." in (
+        emptied.reason
+    )
     assert purges.list() == [announced]  # not used up by what it does not cover
     done = office.send(marks[:40])
     assert done.receipt.vanished == 60
