@@ -15,7 +15,7 @@ from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.register.manifests import Effective
-from ipregister.deliveries import EFFECTIVE, UNFINISHED, Receipt, State
+from ipregister.deliveries import EFFECTIVE, UNFINISHED, Kind, Receipt, State
 from ipregister.holds import Hold, HoldCode
 
 
@@ -131,12 +131,15 @@ def manifest_of(hub: Hub, delivery: Delivery) -> Path:
 
 
 def earlier_findings(journey: Journey) -> list[Path]:
-    """Return the findings of the office's five latest deliveries of this right."""
+    """Return the findings of the office's five latest deliveries of this right.
+
+    Dry runs are none of them: whatever was tried, a delivery is told the same.
+    """
     delivery, hub = journey.delivery, journey.hub
     earlier = [
         other.deliveryId
         for other in hub.ledger.deliveries.list(office=delivery.office, right=delivery.right)
-        if other.deliveryId != delivery.deliveryId
+        if other.deliveryId != delivery.deliveryId and other.kind is not Kind.TEST
     ]
     return [path for name in earlier[:5] if (path := hub.home.findings(name)).exists()]
 

@@ -16,7 +16,7 @@ from connectors.ledger import Delivery
 from connectors.register.engine import literal, parquet
 from connectors.register.manifests import Effective, define_mentions
 from ipregister.authorizations import Denied, Granted, decide
-from ipregister.deliveries import State
+from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 from ipregister.report_words import count_of
 
@@ -38,6 +38,9 @@ SENTENCES = {
     "perhaps_rejected": "No delivery has it, but some records ({places}) could not be read.",
     "never_received": "No delivery of this office and right has ever had it.",
 }
+
+DRY_RUNS = " Dry runs (the last is {delivery}) publish nothing, and what they had is not looked up."
+"""Said where nothing is known of a record: a file may have gone into the folder of tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ def why(
         that could not be read.
     """
     record_id = identifier_of(office, right, number)
-    deliveries = hub.ledger.deliveries.list(office=office, right=right)[::-1]
+    every = hub.ledger.deliveries.list(office=office, right=right)[::-1]
+    deliveries = [each for each in every if each.kind is not Kind.TEST]
     case = _Case(hub, office, right, record_id, deliveries)
     versions = versions_of(hub, office, right, record_id)
     said = _statements(case)
@@ -88,10 +92,14 @@ def why(
     verdict, words = _verdict(case, versions, said, findings, places)
     if verdict == "visible" and third_party is not None and at is not None:
         verdict, words = _in_the_eyes_of(case, third_party, at, words)
+    sentence = SENTENCES[verdict].format(**words)
+    dry_runs = [each.deliveryId for each in every if each.kind is Kind.TEST]
+    if dry_runs and not (versions or said):
+        sentence += DRY_RUNS.format(delivery=dry_runs[-1])
     return {
         "recordId": record_id,
         "verdict": verdict,
-        "sentence": SENTENCES[verdict].format(**words),
+        "sentence": sentence,
         "versions": versions,
         "said": said,
         "findings": findings,
