@@ -1,5 +1,8 @@
 """A client's job for a file: asked for twice, told about, and given up."""
 
+import json
+from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -8,7 +11,11 @@ import pytest
 from connectors.exports import builder
 from connectors.exports.store import ExportStore
 from connectors.exports.tasks import Task
+from connectors.serving.schema import connect
+from connectors.views import authorize
+from ipregister.authorizations import Decision, Grant
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
 
 
 def ask(
@@ -41,6 +48,44 @@ def test_a_key_is_the_same_job_whatever_has_changed_since(third_parties: Any) ->
     assert theirs.status_code == 202  # a key is its client's own
     hub.share(Disclosure.STAKEHOLDER, Disclosure.STATUS_CHANGE)
     assert ask(hub, "k").status_code == 404  # it was a file of more than may be seen now
+
+
+@pytest.mark.parametrize(
+    "fewer", [{"rule": RowRule(publishedOnly=True)}, {"freeText": False}], ids=str
+)
+def test_a_file_of_everything_is_gone_when_records_or_free_text_are_left_out(
+    third_parties: Any, fewer: dict[str, Any]
+) -> None:
+    hub, everything = third_parties, Grant(frozenset(Disclosure))
+
+    def decide(grant: Grant) -> None:
+        authorize(
+            *(hub.ledger, hub.serving),
+            office="KH",
+            third_party="Acme",
+            decision=Decision({Right.TRADEMARKS: grant}),
+            at=hub.service.clock(),
+            by="test",
+        )
+
+    decide(everything)
+    hub.publish(hub.mark("a"))
+    job = ask(hub, "k").headers["location"]
+    hub.exports.prepare()
+    (download,) = hub.get(job).json()["downloads"]
+    table = "/delta-sharing/shares/KH/schemas/register/tables/trademarks/query"
+    shared = hub.http.post(table, json={}).text.splitlines()[2]
+    addresses = (job, download["url"], json.loads(shared)["file"]["url"])
+    assert [hub.get(address).status_code for address in addresses] == [200] * 3
+    decide(replace(everything, **fewer))
+    assert [hub.get(address).status_code for address in addresses] == [404] * 3
+    assert ask(hub, "k").status_code == 404
+    decide(everything)
+    assert [hub.get(address).status_code for address in addresses] == [200] * 3
+    decide(replace(everything, **fewer))
+    with closing(connect(hub.serving.path, writer=True)) as anew:
+        anew.execute("DELETE FROM space")  # a new store, in which nothing is published yet
+    assert [hub.get(address).status_code for address in addresses] == [404] * 3
 
 
 def test_a_job_says_since_when_it_is_there_and_how_far(third_parties: Any) -> None:
