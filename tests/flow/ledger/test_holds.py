@@ -33,9 +33,17 @@ def approve(ledger: Ledger, up_to: int = 60, **more: Any) -> Any:
     return ledger.purges.approve("KH", MARKS, up_to=up_to, at=AT, by="Som", reason="old", **more)
 
 
-def take(ledger: Ledger, delivery: str, vanishing: int = 60, at: datetime = AT) -> Any:
+def take(
+    ledger: Ledger,
+    delivery: str,
+    vanishing: int = 60,
+    at: datetime = AT,
+    *,
+    office: str = "KH",
+    right: Right = MARKS,
+) -> Any:
     return ledger.purges.take(
-        "KH", MARKS, vanishing=vanishing, delivery_id=delivery, at=at, by="worker"
+        office, right, vanishing=vanishing, delivery_id=delivery, at=at, by="worker"
     )
 
 
@@ -49,21 +57,34 @@ def test_a_hold_is_kept_and_its_time_ends_with_the_decision(ledger: Ledger) -> N
 
 
 def test_an_approval_is_for_one_delivery_of_its_size_and_time(ledger: Ledger) -> None:
-    late = approve(ledger, until=date(2026, 3, 20))
+    last = approve(ledger)
+    soon = approve(ledger, until=date(2026, 3, 20))
     small = approve(ledger, up_to=59, until=date(2026, 3, 5))
-    assert (late.until, approve(ledger).until) == (date(2026, 3, 20), date(2026, 4, 3))
+    assert [last.until, soon.until] == [date(2026, 4, 3), date(2026, 3, 20)]
     assert take(ledger, "d1", 61) is None
-    assert take(ledger, "d1").approvalId == late.approvalId  # the smaller one does not cover it
+    assert take(ledger, "d1", 1, office="VN") is None
+    assert take(ledger, "d1", 1, right=Right.DESIGNS) is None
+    # Of those that cover it the one that ends first; the small one does not cover it.
+    assert take(ledger, "d1").approvalId == soon.approvalId
     assert take(ledger, "d1").usedAt == AT  # again for the same delivery
-    assert take(ledger, "d2", 59, AT + 2 * DAY).approvalId == 3  # the small one has ended
+    assert take(ledger, "d1", 61) is None  # which it covered as it was, and no more
+    # The small one has ended.
+    assert take(ledger, "d2", 59, AT + 2 * DAY).approvalId == last.approvalId
     assert take(ledger, "d3", 1, AT + 2 * DAY) is None
-    assert [each.usedBy for each in ledger.purges.list("KH", MARKS)] == ["d2", None, "d1"]
-    assert ledger.purges.list("VN") == []
-    assert small.approvalId == 2
+    assert [each.usedBy for each in ledger.purges.list("KH", MARKS)] == [None, "d1", "d2"]
+    assert ledger.purges.list("VN") == ledger.purges.list("KH", Right.DESIGNS) == []
+    assert small.approvalId == 3
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"up_to": 0}, {"reason": " "}, {"until": date(2026, 3, 3)}], ids=str
+    "wrong",
+    [
+        {"up_to": 0},
+        {"reason": " "},
+        {"until": date(2026, 3, 3)},
+        {"until": date(2569, 3, 20)},
+    ],
+    ids=str,
 )
 def test_an_approval_needs_a_number_a_reason_and_a_day_to_come(
     ledger: Ledger, wrong: dict[str, Any]
