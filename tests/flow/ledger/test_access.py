@@ -335,6 +335,11 @@ def test_decisions_that_make_no_sense_are_refused(
     assert ledger.authorizations.list() == []
 
 
+def test_no_first_day_is_taken_from_another_era(ledger: Ledger, client: Client) -> None:
+    with pytest.raises(InvalidRequest, match="Gregorian calendar"):
+        ledger.authorizations.decide("KH", "Ann", Decision(validFrom=date(2569, 3, 5)), AT, "Sok")
+
+
 def test_there_must_be_something_to_revoke(ledger: Ledger, client: Client) -> None:
     for _ in range(2):
         with pytest.raises(InvalidRequest, match="nothing to revoke"):
