@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from connectors.hub import Hub
 from connectors.ledger import Ledger
-from connectors.ledger.columns import microseconds
+from connectors.ledger.columns import from_microseconds, microseconds
 from connectors.receipts import reading, sealing
 from connectors.receipts.journal import Journal, Receipt, Route, cursor_digest, read_journal
 from connectors.receipts.reading import Asked, Receipts
@@ -93,6 +93,36 @@ def test_questions_by_record_third_party_right_and_period(journal: Journal) -> N
     assert ids(Asked("KH", right=Right.PATENTS)) == []
     assert ids(Asked("KH", since=MONDAY + timedelta(hours=1))) == ["r3", "r2"]
     assert ids(Asked("KH", until=MONDAY + timedelta(hours=1))) == ["r1"]
+
+
+HOUR = timedelta(hours=1)
+EARLIER, LATER = MONDAY - HOUR, MONDAY + HOUR
+
+
+@pytest.mark.parametrize(
+    ("left_with", "next_one", "confirmed"),
+    [
+        ("x", read("C", at=LATER, request="r2", came_with="x"), True),
+        ("x", read("C", request="r2", came_with="x"), True),
+        ("x", read("C", at=EARLIER, request="r2", came_with="x"), False),
+        ("x", read("C", at=LATER, request="r2", came_with="y"), False),
+        ("x", read("C", at=LATER, request="r2", came_with="x", party="Bora"), False),
+        ("", read("C", at=LATER, request="r2"), False),
+    ],
+)
+def test_only_its_reader_with_its_cursor_and_afterwards_confirms_what_was_taken_back(
+    journal: Journal, left_with: str, next_one: Receipt, confirmed: bool
+) -> None:
+    taken = [
+        read(request=request, retracted=("A", "B"), left_with=left_with) for request in ("r0", "r1")
+    ]
+    journal.append(*taken, next_one)
+    receipts = Receipts(journal.root)
+    found = {one.requestId: one.acknowledgedAt for one in receipts.find(Asked("KH"), limit=10)}
+    at = from_microseconds(next_one.at) if confirmed else None
+    assert found == {"r0": at, "r1": at, "r2": None}
+    told = receipts.usage(Asked("KH", third_party="Acme"))
+    assert [usage.retractionsOpen for usage in told] == [0 if confirmed else 2]
 
 
 def test_receipts_come_page_by_page_across_sealed_and_open_days(
