@@ -12,6 +12,7 @@ import duckdb
 
 from connectors.register.engine import parquet
 from connectors.serving.rows import Cause
+from connectors.staged_rows import staged_rows
 from ipregister.model import Right
 
 BATCH_ROWS = 4_000
@@ -49,7 +50,7 @@ def define_plan(con: duckdb.DuckDBPyConnection, changes: Changes) -> None:
 def pieces(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterator[tuple[str, str]]:
     """Yield pieces of ``PIECE_BYTES`` as SQL: their part of ``plan``, and the staged rows."""
     for paths in _pieces(changes.rows):
-        rows = parquet(paths)
+        rows = staged_rows(paths)
         first, last = con.execute(f"SELECT min(part), max(part) FROM {rows}").fetchall()[0]
         yield f"(SELECT * FROM plan WHERE part BETWEEN {first} AND {last})", rows
 

@@ -18,6 +18,7 @@ from connectors.register.engine import literal, number, parquet
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.schema import staged_schema
+from connectors.staged_rows import staged_rows
 from ipregister.deliveries import Kind
 from ipregister.guard_limits import GuardLimits
 from ipregister.guards import LOOK_FROM
@@ -189,7 +190,7 @@ def _define(con: duckdb.DuckDBPyConnection, store: RegisterStore, compared: Comp
         f"CREATE TEMP VIEW plan AS SELECT * FROM {parquet([compared.plan])} WHERE NOT amends"
     )
     con.register("nothing", staged_schema(compared.right).empty_table())
-    source = parquet(compared.rows) if compared.rows else "nothing"
+    source = staged_rows(compared.rows) if compared.rows else "nothing"
     con.execute(f"CREATE TEMP VIEW staged AS SELECT * FROM {source}")
 
 

@@ -12,6 +12,7 @@ import duckdb
 from connectors.register.engine import parquet
 from connectors.register.manifests import Effective
 from connectors.schema import REMOVALS, staged_schema
+from connectors.staged_rows import staged_rows
 from ipregister.deliveries import Kind
 from ipregister.model import Right
 
@@ -103,7 +104,7 @@ def _define_delivered(con: duckdb.DuckDBPyConnection, arriving: Arriving) -> Non
         f"""
         CREATE TEMP TABLE delivered AS
         SELECT {shared}, contentHash, classHashes, FALSE AS removed
-        FROM {parquet(arriving.rows) if arriving.rows else "no_rows"}
+        FROM {staged_rows(arriving.rows) if arriving.rows else "no_rows"}
         UNION ALL BY NAME
         SELECT {shared}, '' AS contentHash, TRUE AS removed
         FROM {parquet(arriving.removals) if arriving.removals else "no_removals"}

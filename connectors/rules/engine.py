@@ -24,6 +24,7 @@ from connectors.rules.query import (
 )
 from connectors.rules.remembered import Remembered
 from connectors.schema import FINDINGS, staged_schema
+from connectors.staged_rows import with_columns
 from ipregister.errors import StoreError
 from ipregister.model import Table
 from ipregister.profiles import Override
@@ -229,14 +230,14 @@ def _probe(connection: duckdb.DuckDBPyConnection, files: list[str]) -> None:
         StoreError: they cannot.
     """
     try:
-        connection.execute("SELECT COUNT(COLUMNS(*)) FROM read_parquet($staged)", {"staged": files})
+        connection.execute(f"SELECT COUNT(COLUMNS(*)) FROM {STAGED}", {"staged": files})
     except duckdb.Error as exc:
         raise StoreError(f"the staged rows cannot be read: {type(exc).__name__}") from exc
 
 
 def _files(staged: Path | str | Sequence[Path]) -> list[str]:
     if not isinstance(staged, (str, Path)):
-        return [str(Path(path).resolve()) for path in staged]
+        return [str(path.resolve()) for path in with_columns(map(Path, staged))]
     path = Path(staged)
     if not any(sign in str(path) for sign in "*?["):
         if not path.is_file():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ipregister.errors import ConfigurationError
 from ipregister.quality import Rule
 
-STAGED = "read_parquet($staged, file_row_number = true)"
+STAGED = "read_parquet($staged, file_row_number = true, union_by_name = true)"
 """The staged rows; the parameter is the list of files."""
 
 ITEM = "item"

@@ -15,6 +15,7 @@ from pathlib import Path
 from connectors.faults import reach
 from connectors.findings import FindingBook, code_of
 from connectors.readers.archives import DamagedMember, Delivered, Member
+from connectors.staged_rows import write_columns
 from connectors.staging.attachments import Attachments, is_data, refuse_other_data
 from connectors.staging.documents import WRONG_OFFICE, DocumentReader, Part, PartReport, StagedFile
 from connectors.staging.parts import PartWriter, cycle_collector_paused
@@ -37,7 +38,7 @@ UNUSED_IMAGE, UNREAD_DATA = "ALL.PKG.012", "ALL.PKG.018"
 class Staged:
     """A staged delivery: counts of records, and its Parquet files in delivery order.
 
-    ``rows`` are ``connectors.schema.staged_schema``, ``removals`` are
+    ``rows`` are ``connectors.schema.staged_schema`` as ``staged_rows`` reads them, ``removals`` are
     ``connectors.schema.REMOVALS``, ``findings`` are ``connectors.schema.FINDINGS``. A file that
     cannot be read counts as one rejected record. ``declared`` is how many the documents say
     they have, where they do.
@@ -85,6 +86,7 @@ def stage(
     """
     mapping_for(office, right)
     directory.mkdir(parents=True, exist_ok=True)
+    write_columns(directory, right)
     staged = Staged(directory)
     parts: list[Part] = []
     pictures: list[StagedFile] = []
