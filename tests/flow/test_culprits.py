@@ -83,8 +83,9 @@ def test_what_is_wrong_with_an_element_is_told_once(
 @pytest.mark.parametrize(
     ("source", "before", "after", "path"),
     [
-        (PATENT, "GrantDate>2021", "GrantDate>2091",
-         "BibliographicData/PatentGrantIdentification/GrantDate"),
+        (PATENT, "<pat:ClaimTotal",
+         "<pat:PatentRevocationDate>2091-01-05</pat:PatentRevocationDate><pat:ClaimTotal",
+         "BibliographicData/PatentRevocationDate"),
         (PATENT, "PublicationDate>2019", "PublicationDate>2091",
          "BibliographicData/PatentPublicationIdentification/PublicationDate"),
         (DESIGN, "DesignEventDate>2021", "DesignEventDate>2091",
