@@ -16,7 +16,9 @@ from typing import Annotated, Any
 
 import typer
 
+from connectors.collection.collecting import prove_configured
 from connectors.hub import Hub
+from connectors.networks import read_networks
 from iphub.context import BEHIND_READERS, HomeOption, settings
 from iphub.output import FAILED, Format, emit, progress
 from iphub.stopping import asked_to_stop, stop_children
@@ -46,6 +48,9 @@ def dagster(
     """Show Dagster on loopback, with sensors and schedules live, until Ctrl-C."""
     hub = Hub.open(settings(home))
     hub.close()
+    # Refuse here, in one sentence, and not at each look of a sensor with a traceback.
+    prove_configured(hub)
+    read_networks(hub.settings.notify_inside)
     clock = Clock()
     if _is_taken(port):
         # Dagster's own web server says so and stays, with a second daemon at the same home.

@@ -15,6 +15,7 @@ from connectors.collection.pacing import Budget, Patience
 from connectors.collection.visits import Visits
 from connectors.hub import Hub
 from connectors.readers.archives import prove_complete
+from connectors.sftp.keys import pinned_keys, private_key
 from connectors.sftp.server import last_embedded
 from connectors.sftp.session import Address, Login
 from connectors.sftp.source import SftpSource, open_source
@@ -88,6 +89,19 @@ def collect_offices(
         if contact.office not in found:
             contacts.forget(contact.office)
     return visits.all(sorted(found), at=at, wait=wait, insist=insist)
+
+
+def prove_configured(hub: Hub) -> None:
+    """Refuse settings no office could be visited with; nothing to refuse where there are none.
+
+    Raises:
+        ConfigurationError: a setting, or the file it names, cannot be used.
+    """
+    if hub.settings.sftp is not None:
+        _, login, known_hosts = _configured(hub)
+        pinned_keys(known_hosts)
+        if login.key_file is not None:
+            private_key(login.key_file)
 
 
 def _configured(hub: Hub) -> tuple[Address, Login, Path]:

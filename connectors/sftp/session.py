@@ -7,7 +7,6 @@ Standards: RFC 4251-4254 (SSH), RFC 5647 (AES-GCM).
 """
 
 import logging
-import re
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -17,18 +16,14 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import paramiko
-from paramiko.hostkeys import InvalidHostKey
-from paramiko.pkey import UnknownKeyType
 
 from connectors.sftp.inflow import Inflow
+from connectors.sftp.keys import pinned_keys, private_key
 from connectors.sftp.protocol import Wire
 from ipregister.errors import ConfigurationError, OfficeRefused, OfficeUnreachable
 
 WINDOW_BYTES = 64 * 1024 * 1024
 """A window of 2 MiB (the usual one) caps a line of 100 ms at 20 MB/s."""
-
-MIN_RSA_BITS = 3072
-"""NIST SP 800-57: 128 bits of security."""
 
 KEY_EXCHANGES = (
     "mlkem768x25519-sha256",
@@ -137,8 +132,8 @@ def connect(
         OfficeRefused: unknown or changed host key, or the login was rejected.
         ConfigurationError: our key or ``known_hosts`` file cannot be used.
     """
-    pinned = _pinned_keys(known_hosts)
-    key = _private_key(login.key_file) if login.key_file is not None else None
+    pinned = pinned_keys(known_hosts)
+    key = private_key(login.key_file) if login.key_file is not None else None
     transport = _transport(address, pinned, timeout_seconds)
     try:
         with _closed_after(transport, timeout_seconds):
@@ -272,25 +267,3 @@ def _open_channel(
             raise OfficeUnreachable(f"{address}: the connection was lost at login: {exc}") from exc
         raise OfficeRefused(f"{address} offers no SFTP: {exc or 'closed'}") from exc
     return channel
-
-
-def _pinned_keys(known_hosts: Path) -> paramiko.HostKeys:
-    try:
-        return paramiko.HostKeys(str(known_hosts))
-    except (OSError, UnicodeDecodeError, InvalidHostKey) as exc:
-        raise ConfigurationError(
-            f"cannot read the pinned host keys in {known_hosts}: {exc}"
-        ) from exc
-
-
-def _private_key(path: Path) -> paramiko.PKey:
-    try:
-        key = paramiko.PKey.from_path(path)
-    except (OSError, ValueError, TypeError, paramiko.SSHException, UnknownKeyType) as exc:
-        reason = re.sub(r"\s+", " ", str(exc))[:200]
-        raise ConfigurationError(f"cannot use the private key {path}: {reason}") from exc
-    if isinstance(key, paramiko.RSAKey) and key.get_bits() < MIN_RSA_BITS:
-        raise ConfigurationError(
-            f"the RSA key {path} has {key.get_bits()} bits; at least {MIN_RSA_BITS} are needed"
-        )
-    return key

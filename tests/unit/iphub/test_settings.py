@@ -9,6 +9,7 @@ from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.settings import Settings, read_env_file
 from iphub.context import settings
+from iphub.dagster_ui import dagster
 from iphub.demo.command import demo
 from iphub.serve import serve
 from ipregister.errors import ConfigurationError
@@ -143,6 +144,29 @@ def test_every_address_that_can_be_listened_on_can_be_named(
     Hub.create(settings(tmp_path / "hub")).close()
     serve(home=tmp_path / "hub", host=host, port=8000)
     assert told == [f"http://[{host}]:8000" if ":" in host else f"http://{host}:8000"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("IPHUB_SFTP", "127.0.0.1", "an SFTP address looks like"),
+        ("IPHUB_SFTP_KEY", "no such file", "cannot use the private key"),
+        ("IPHUB_KNOWN_HOSTS", "no such file", "cannot read the pinned host keys"),
+        ("IPHUB_KNOWN_HOSTS", "", "No host keys are pinned"),
+        ("IPHUB_NOTIFY_INSIDE", "inside", "name addresses or networks"),
+    ],
+)
+def test_dagster_is_not_started_with_settings_its_sensors_would_refuse(
+    name: str, value: str, told: str, env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("iphub.dagster_ui.start_dagster", lambda *_: pytest.fail("started"))
+    known_hosts = env_file.with_name("known_hosts")
+    known_hosts.touch()
+    os.environ |= {"IPHUB_SFTP": "sftp://hub@127.0.0.1", "IPHUB_KNOWN_HOSTS": str(known_hosts)}
+    os.environ[name] = value
+    Hub.create(settings(env_file.with_name("hub"))).close()
+    with pytest.raises(ConfigurationError, match=told):
+        dagster(home=env_file.with_name("hub"), port=1)
 
 
 def test_the_demo_stays_away_from_a_hubs_ledger(
