@@ -26,6 +26,9 @@ from ipregister.errors import ConfigurationError
 
 LOOKED_AFTER_SECONDS = 15.0
 
+ANSWERED_SECONDS = 15.0
+"""For one answer of the web server; with tests' pause between two looks a busy machine had none."""
+
 SET_BACK_SECONDS = 60.0
 """Less is what keeping a clock right takes; sensors wait no longer than that."""
 
@@ -119,7 +122,7 @@ def look_after(port: int, stopped: threading.Event) -> None:
 
 def _ask(port: int, query: str, **variables: str) -> dict[str, Any]:
     """Return what Dagster's web server on loopback answers."""
-    with closing(HTTPConnection("127.0.0.1", port, timeout=LOOKED_AFTER_SECONDS)) as connection:
+    with closing(HTTPConnection("127.0.0.1", port, timeout=ANSWERED_SECONDS)) as connection:
         body = json.dumps({"query": query, "variables": variables})
         connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
         data: dict[str, Any] = json.load(connection.getresponse())["data"]
