@@ -201,7 +201,7 @@ def _holds(day: date, first: date | str | None, last: date | str | None) -> bool
 
 
 def _is_within(address: str | None, networks: list[str]) -> bool:
-    """Tell whether a caller is where an office wants it; an unknown place is not."""
+    """Tell whether a caller, in its one spelling, is where an office wants it; unknown is not."""
     if not networks:
         return True
     if address is None:
@@ -210,8 +210,6 @@ def _is_within(address: str | None, networks: list[str]) -> bool:
         where = ip_address(address)
     except ValueError:
         return False
-    # IPv4 through an IPv6 socket is the same caller.
-    where = getattr(where, "ipv4_mapped", None) or where
     return any(where in ip_network(network) for network in networks)
 
 

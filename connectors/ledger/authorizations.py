@@ -86,8 +86,6 @@ class Authorizations:
         until = decision.validUntil
         if until is not None and until < load_profile(check_office(office)).day_of(at):
             raise InvalidRequest(f"{until} is past: name a later day, or revoke")
-        if decision.validFrom and until and until < decision.validFrom:
-            raise InvalidRequest("validUntil is before validFrom: it would never hold")
         refuse_other_era(decision.validFrom, until)
         return self._decide(office, third_party, decision, at, by, expected_version)
 

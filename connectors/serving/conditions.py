@@ -21,7 +21,7 @@ MAX_GATHERED = 20_000
 walked; more are common enough to be met on the way."""
 
 BEYOND = "\U0010ffff"
-"""Sorts after every continuation of a prefix."""
+"""Sorts after every continuation of a prefix; a whole symbol, a line feed at its end, has none."""
 
 
 def driving_scheme(asked: Mapping[str, list[str]]) -> str | None:
@@ -69,12 +69,7 @@ def among(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object
 
 def _filed(space: int, scheme: str, symbols: list[str]) -> tuple[str, list[object]]:
     ranges = " OR ".join(["symbol >= ? AND symbol < ?"] * len(symbols))
-    ends = ["" if symbol.endswith("\n") else BEYOND for symbol in symbols]
-    bounds = [
-        bound
-        for symbol, end in zip(symbols, ends, strict=True)
-        for bound in (symbol.rstrip(), symbol + end)
-    ]
+    bounds = [bound for symbol in symbols for bound in (symbol.rstrip(), symbol + BEYOND)]
     return f"FROM posting WHERE space = ? AND scheme = ? AND ({ranges})", [space, scheme, *bounds]
 
 
