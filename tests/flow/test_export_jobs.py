@@ -3,11 +3,13 @@
 import json
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 
+from api import delta_sharing
 from connectors.exports import builder
 from connectors.exports.store import ExportStore
 from connectors.exports.tasks import Task
@@ -16,6 +18,8 @@ from connectors.views import authorize
 from ipregister.authorizations import Decision, Grant
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import RowRule
+
+TABLES = "/delta-sharing/shares/KH/schemas/register/tables"
 
 
 def ask(
@@ -50,6 +54,28 @@ def test_a_key_is_the_same_job_whatever_has_changed_since(third_parties: Any) ->
     assert ask(hub, "k").status_code == 404  # it was a file of more than may be seen now
 
 
+def table_file(hub: Any) -> str:
+    """Return the address of the file of a Delta table that is prepared."""
+    answer = hub.http.post(f"{TABLES}/trademarks/query", json={})
+    return str(json.loads(answer.text.splitlines()[2])["file"]["url"])
+
+
+def test_the_address_of_a_table_ends_and_there_is_one_schema(
+    third_parties: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = third_parties
+    hub.share()
+    hub.publish(hub.mark("a"))
+    ask(hub)
+    hub.exports.prepare()
+    assert hub.get(table_file(hub)).status_code == 200
+    monkeypatch.setattr(delta_sharing, "ADDRESS_LIFE", timedelta(seconds=-1))
+    assert hub.get(table_file(hub)).status_code == 404
+    for path, status in ((TABLES, 200), (TABLES.replace("register", "other"), 404)):
+        for what in ("version", "metadata"):
+            assert hub.get(f"{path}/trademarks/{what}").status_code == status
+
+
 @pytest.mark.parametrize(
     "fewer", [{"rule": RowRule(publishedOnly=True)}, {"freeText": False}], ids=str
 )
@@ -73,9 +99,7 @@ def test_a_file_of_everything_is_gone_when_records_or_free_text_are_left_out(
     job = ask(hub, "k").headers["location"]
     hub.exports.prepare()
     (download,) = hub.get(job).json()["downloads"]
-    table = "/delta-sharing/shares/KH/schemas/register/tables/trademarks/query"
-    shared = hub.http.post(table, json={}).text.splitlines()[2]
-    addresses = (job, download["url"], json.loads(shared)["file"]["url"])
+    addresses = (job, download["url"], table_file(hub))
     assert [hub.get(address).status_code for address in addresses] == [200] * 3
     decide(replace(everything, **fewer))
     assert [hub.get(address).status_code for address in addresses] == [404] * 3
@@ -146,6 +170,26 @@ def test_a_job_is_cancelled_for_its_client_only(third_parties: Any) -> None:
     assert hub.get(mine).json()["status"] == "CANCELLED"  # whatever others wanted
     hub.share(Disclosure.STATUS_CHANGE)
     assert hub.http.delete(mine).status_code == hub.get(mine).status_code == 404
+
+
+def test_a_token_for_reading_only_cancels_nothing(third_parties: Any) -> None:
+    hub = third_parties
+    hub.share()
+    hub.publish(hub.mark("a"))
+    client, secret = hub.ledger.clients.add(
+        name="Narrowed", third_party="Acme", at=hub.service.clock(), by="test"
+    )
+
+    def bearer(scope: str) -> dict[str, str]:
+        form = {"grant_type": "client_credentials", "scope": scope}
+        asked = hub.http.post("/oauth2/token", data=form, auth=(client.clientId, str(secret)))
+        return {"Authorization": f"Bearer {asked.json()['access_token']}"}
+
+    whole, reading = "exports:create data:read:trademarks", bearer("data:read:trademarks")
+    job = ask(hub, by=bearer(whole)).headers["location"]
+    refused = hub.http.delete(job, headers=reading)
+    assert (refused.status_code, refused.json()["code"]) == (403, "forbidden")
+    assert hub.get(job, **reading).json()["status"] == "RECEIVED"
 
 
 def test_a_disk_that_takes_nothing_is_no_defect_of_the_hub(third_parties: Any) -> None:

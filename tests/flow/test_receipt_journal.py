@@ -5,7 +5,7 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -121,8 +121,9 @@ def test_only_its_reader_with_its_cursor_and_afterwards_confirms_what_was_taken_
     found = {one.requestId: one.acknowledgedAt for one in receipts.find(Asked("KH"), limit=10)}
     at = from_microseconds(next_one.at) if confirmed else None
     assert found == {"r0": at, "r1": at, "r2": None}
-    told = receipts.usage(Asked("KH", third_party="Acme"))
-    assert [usage.retractionsOpen for usage in told] == [0 if confirmed else 2]
+    (told,) = receipts.usage(Asked("KH", third_party="Acme"))
+    assert told.retractionsOpen == (0 if confirmed else 2)
+    assert told.records == (next_one.thirdParty == "Acme")  # what is taken back was not read
 
 
 def test_receipts_come_page_by_page_across_sealed_and_open_days(
@@ -250,19 +251,28 @@ def test_sealing_loses_and_doubles_nothing_wherever_it_stopped(
     assert [r.document() for r in Receipts(journal.root).find(Asked("KH"), limit=10)] == before
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["before the list", "after the list"])
+@pytest.mark.parametrize(
+    ("step", "first"),
+    [(open_journals, True), (open_journals, False), (seals, True)],
+    ids=["before the list", "after the list", "after it was read"],
+)
 def test_a_day_that_is_sealed_while_it_is_asked_about_is_told_once(
-    journal: Journal, ledger: Ledger, monkeypatch: pytest.MonkeyPatch, *, first: bool
+    journal: Journal,
+    ledger: Ledger,
+    monkeypatch: pytest.MonkeyPatch,
+    step: Callable[[Path], list[Path]],
+    *,
+    first: bool,
 ) -> None:
     journal.append(read("A"))
     journal.append(read("B", at=THURSDAY, request="r2"))
 
     def listed(root: Path) -> list[Path]:
-        before = open_journals(root)
+        before = step(root)
         assert seal_days(root, ledger, at=THURSDAY, by="test") == ["2026-11-23.1"]
-        return open_journals(root) if first else before
+        return step(root) if first else before
 
-    monkeypatch.setattr(reading, "open_journals", listed)
+    monkeypatch.setattr(reading, step.__name__, listed)
     found = Receipts(journal.root).find(Asked("KH"), limit=10)
     assert [receipt.requestId for receipt in found] == ["r2", "r1"]
 

@@ -7,6 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
+from connectors.ledger.authorization_rows import open_grants
 from connectors.ledger.columns import (
     ServerPath,
     canonical,
@@ -15,9 +16,11 @@ from connectors.ledger.columns import (
     readable,
 )
 from connectors.ledger.records import office_date, office_sequence
+from ipregister.authorizations import Grant
 from ipregister.deliveries import Kind
 from ipregister.errors import StoreError
 from ipregister.instants import instant
+from ipregister.model import Disclosure, Right
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -107,3 +110,20 @@ def test_an_instant_has_one_meaning() -> None:
     assert instant(in_bangkok) == "2026-03-04T05:06:07Z"
     with pytest.raises(StoreError, match="no time zone"):
         microseconds(AT.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("free_text", [False, "false", "some", 1, None])
+def test_free_text_is_open_where_an_authorization_says_so_and_no_otherwise(free_text):
+    said = {"patents": {"freeText": free_text}}
+    grant = Grant(frozenset({Disclosure.CORE}), freeText=False)
+    assert open_grants({"patents": ["core"]}, said) == {Right.PATENTS: grant}
+
+
+@pytest.mark.parametrize(
+    "rows", [{"unheardOf": True}, {"applicationDateFrom": "soon"}, {"kinds": 1}]
+)
+def test_a_right_whose_rule_cannot_be_read_is_not_shared(rows):
+    allowed = {"patents": ["core"], "designs": ["core", "unheard of"]}
+    assert open_grants(allowed, {"patents": {"rows": rows}}) == {
+        Right.DESIGNS: Grant(frozenset({Disclosure.CORE}))
+    }
