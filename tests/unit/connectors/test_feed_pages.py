@@ -4,16 +4,27 @@ import datetime as dt
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from connectors.serving import feed
-from connectors.serving_store import Changes, Publication, ServingRow, ServingStore, Space
+from connectors.serving_store import (
+    Changes,
+    Mark,
+    PlaceUnknown,
+    Publication,
+    ServingRow,
+    ServingStore,
+    Space,
+)
 from ipregister.authorizations import Grant
 from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right
+from ipregister.row_rules import RowRule
 
 AT = dt.datetime(2026, 5, 1, tzinfo=dt.UTC)
 KH: Space = ("KH", Right.TRADEMARKS)
@@ -81,3 +92,57 @@ def test_a_record_whose_content_is_lost_is_not_passed_over(store: ServingStore) 
         connection.execute("DELETE FROM fragment WHERE id = 2")
     with pytest.raises(StoreError, match="rebuild"):
         store.changes({KH: ALL}, None, 100)
+
+
+def told(page: Changes, member: str) -> list[str]:
+    return [msgspec.json.decode(item)[member] for item in page.items]
+
+
+def test_what_comes_while_a_grant_is_read_is_told_as_the_sources(store: ServingStore) -> None:
+    publish(store, 1, row("a"))
+    publish(store, 2, row("p"), row("q"), row("r"), at=TH)
+    alone = store.changes({KH: ALL}, None, 9)
+    first = store.changes({KH: ALL, TH: ALL}, alone.marks, 2)
+    publish(store, 3, row("s"), at=TH)
+    second = store.changes({KH: ALL, TH: ALL}, first.marks, 9)
+    assert told(first, "cause") == ["authorization"] * 2
+    assert told(second, "cause") == ["authorization", "source"]
+
+
+@pytest.mark.parametrize("grants", [{KH: ALL}, {KH: NO_PARTIES}, {}])
+def test_a_place_of_another_store_is_refused_whatever_is_granted_now(
+    store: ServingStore, grants: dict[Space, Grant]
+) -> None:
+    publish(store, 1, row("a"))
+    (mark,) = store.changes({KH: ALL}, None, 9).marks
+    elsewhere: Mark = msgspec.structs.replace(mark, counts=(9, *mark.counts[1:]))
+    with pytest.raises(PlaceUnknown):
+        store.changes(grants, [elsewhere], 9)
+
+
+PUBLISHED = replace(NO_PARTIES, rule=RowRule(publishedOnly=True), since=1)
+DOCUMENTED = Grant(frozenset({Disclosure.CORE, Disclosure.DOCUMENTS}))
+
+
+@pytest.mark.parametrize(
+    ("narrow", "then"),
+    [(NO_PARTIES, PUBLISHED), (Grant(frozenset({Disclosure.CORE})), DOCUMENTED)],
+    ids=["fewer records", "another class"],
+)
+def test_who_was_to_drop_everything_is_still_told_so_after_another_decision(
+    store: ServingStore, narrow: Grant, then: Grant
+) -> None:
+    """What it has of the records not yet reached is from when it might see more."""
+    shown = [row(name, stakeholder="Dara") for name in "abcd"]
+    publish(store, 1, *(msgspec.structs.replace(one, published=True) for one in shown))
+    store.prepare(*KH, then)
+    page = store.changes({KH: ALL}, None, 9)
+    page = store.changes({KH: narrow}, page.marks, 2)
+    assert told(page, "changeType") == ["retract", "upsert"]
+    dropped = set[str]()
+    while page.more:
+        page = store.changes({KH: then}, page.marks, 9)
+        for kind, name in zip(told(page, "changeType"), told(page, "recordId"), strict=True):
+            assert name in dropped or kind == "retract"
+            dropped.add(name)
+    assert dropped == set("abcd")
