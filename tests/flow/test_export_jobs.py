@@ -74,6 +74,9 @@ def test_the_address_of_a_table_ends_and_there_is_one_schema(
     for path, status in ((TABLES, 200), (TABLES.replace("register", "other"), 404)):
         for what in ("version", "metadata"):
             assert hub.get(f"{path}/trademarks/{what}").status_code == status
+    assert "nextPageToken" not in hub.get("/delta-sharing/shares?maxResults=1").json()
+    for then in ({"timestamp": "2026-01-01"}, {"startingVersion": 0}, {"endingVersion": 1}):
+        assert hub.http.post(f"{TABLES}/trademarks/query", json=then).status_code == 400
 
 
 @pytest.mark.parametrize(
