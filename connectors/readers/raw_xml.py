@@ -58,14 +58,30 @@ def internal_subset() -> UnreadableDelivery:
 
 
 def right_of(source: BinaryIO) -> Right | None:
-    """Return the right a document is written for by its WIPO namespaces, if it says so."""
+    """Return the right a document is written for by its WIPO namespaces, if it says so.
+
+    Its root's own counts first: others may only be declared.
+    """
     source.seek(0)
     head = source.read(PROLOG_BYTES).replace(b"\0", b"")
     source.seek(0)
-    for right, namespaces in _NAMESPACES.items():
-        if any(namespace in head for namespace in namespaces):
-            return right
+    for text in (_namespace_of_root(_ASIDES.sub(b"", head)), head):
+        for right, namespaces in _NAMESPACES.items():
+            if any(namespace in text for namespace in namespaces):
+                return right
     return None
+
+
+def _namespace_of_root(head: bytes) -> bytes:
+    """Return the namespace of a document's first element; nothing when it has none."""
+    root = _ROOT.search(head)
+    if root is None:
+        return b""
+    prefix, colon, _ = root[1].rpartition(b":")
+    attributes = head[root.end() :].partition(b">")[0]
+    declared = rb"\sxmlns%s\s*=\s*[\"']([^\"']*)" % re.escape(colon + prefix)
+    found = re.search(declared, attributes)
+    return found[1] if found else b""
 
 
 def closes_root(source: BinaryIO) -> bool:

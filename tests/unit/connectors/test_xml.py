@@ -338,6 +338,17 @@ def test_what_names_a_record_beside_the_records_is_told(
             Right.TRADEMARKS,
         ),
         ('<d:X xmlns:d="http://www.wipo.int/standards/XMLSchema/ST96/Design">', Right.DESIGNS),
+        (
+            '<?xml version="1.0"?><!-- a --><p:Bag xmlns:d="http://www.wipo.int/standards/XMLSchema/ST96/Design"'
+            '\n xmlns:p = "http://www.wipo.int/standards/XMLSchema/ST96/Patent">',
+            Right.PATENTS,
+        ),
+        (
+            '<Bag xmlns:t="http://www.wipo.int/standards/XMLSchema/ST96/Trademark"'
+            " xmlns='http://www.wipo.int/standards/XMLSchema/ST96/Design'>",
+            Right.DESIGNS,
+        ),
+        ('<X xmlns:p="http://www.wipo.int/standards/XMLSchema/ST96/Patent">', Right.PATENTS),
         ("<us-patent-application>", None),
         ("<wo-patent-document>", Right.PATENTS),
         ("<Something>", None),
