@@ -42,6 +42,9 @@ SENTENCES = {
 DRY_RUNS = " Dry runs (the last is {delivery}) publish nothing, and what they had is not looked up."
 """Said where nothing is known of a record: a file may have gone into the folder of tests."""
 
+HELD_VERSION = " A newer version, of delivery {delivery}, is held by {rules}."
+"""Said where the last good version is shown, and its office looks for the one it sent since."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Case:
@@ -93,6 +96,9 @@ def why(
     if verdict == "visible" and third_party is not None and at is not None:
         verdict, words = _in_the_eyes_of(case, third_party, at, words)
     sentence = SENTENCES[verdict].format(**words)
+    counting = [each for each in versions if not each["reverted"]]
+    if verdict == "visible" and counting[-1]["held"]:
+        sentence += HELD_VERSION.format(**_held(counting[-1], findings))
     dry_runs = [each.deliveryId for each in every if each.kind is Kind.TEST]
     if dry_runs and not (versions or said):
         sentence += DRY_RUNS.format(delivery=dry_runs[-1])
@@ -189,14 +195,10 @@ def _verdict(
         return "visible", {"delivery": good[-1]["deliveryId"]}
     if counting:
         last = counting[-1]
-        words = {"delivery": last["deliveryId"]}
         if last["op"] == "vanish":
             by_name = any(each["deliveryId"] == last["deliveryId"] for each in said)
-            return "deleted" if by_name else "vanished", words
-        rules = sorted(
-            {each["ruleCode"] for each in findings if each["deliveryId"] == last["deliveryId"]}
-        )
-        return "held", words | {"rules": ", ".join(rules) or "a rule"}
+            return "deleted" if by_name else "vanished", {"delivery": last["deliveryId"]}
+        return "held", _held(last, findings)
     if versions:
         brought = [each for each in versions if each["reverted"] and each["op"] != "vanish"]
         return "reverted", {"delivery": (brought or versions)[-1]["deliveryId"]}
@@ -212,6 +214,13 @@ def _verdict(
     if places:
         return "perhaps_rejected", {"places": count_of(len(places), "place")}
     return "never_received", {}
+
+
+def _held(version: dict[str, Any], findings: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return which delivery brought a version that is held, and the rules that hold it."""
+    name = version["deliveryId"]
+    rules = sorted({each["ruleCode"] for each in findings if each["deliveryId"] == name})
+    return {"delivery": name, "rules": ", ".join(rules) or "a rule"}
 
 
 def _in_the_eyes_of(

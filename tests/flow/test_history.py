@@ -330,3 +330,17 @@ def test_an_office_asks_the_same_over_http(past: Any, tmp_path: Path) -> None:
     asked = ask(Role.OFFICE_AUTHORIZER, "why", number=ONE, thirdParty="Acme").json()
     assert asked["verdict"] in ("visible", "withheld")
     assert ask(viewer, "record", office="VN", number=ONE).status_code == 404
+
+
+def test_a_newer_version_that_is_held_is_told_of_a_record_that_is_here(
+    desk: Any, ipas: Any
+) -> None:
+    first = desk.deliver(ipas.marks(ipas.mark(ONE)))
+    others = [ipas.mark(f"KH/{n}/2019") for n in range(12)]
+    newer = desk.deliver(ipas.marks(ipas.mark(ONE, "CHANGED", office="VN"), *others))
+    found = why(desk.hub, "KH", MARKS, ONE)
+    assert found["verdict"] == "visible"
+    assert found["sentence"] == (
+        f"It is published, as delivery {first.deliveryId} brought it. A newer version, of delivery "
+        f"{newer.deliveryId}, is held by ALL.PKG.008."
+    )
