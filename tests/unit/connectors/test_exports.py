@@ -259,6 +259,39 @@ def test_old_files_go_and_so_do_the_oldest_when_there_is_too_much(hub: Hub) -> N
     assert list((hub.exports.files).iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("office", "right", "is_of_it"),
+    [("KH", TM, True), ("TH", TM, False), ("KH", Right.PATENTS, False)],
+)
+def test_what_an_office_takes_back_is_in_no_file_made_before(
+    hub: Hub, office: str, right: Right, is_of_it: bool
+) -> None:
+    hub.publish(mark(10))
+    ready, begun = hub.task(Format.CSV), hub.task(Format.NDJSON)
+    like = hub.prepare(ready)
+    assert hub.exports.ask(begun)
+    assert hub.exports.next() == begun
+    made = hub.exports.work_file()
+    made.write_bytes(b"as it was before")
+    hub.exports.take_back(office, right)
+    hub.exports.finish(begun, made, replace(like, kind=Format.NDJSON, sha256="0" * 64))
+    assert (hub.exports.snapshot(ready.key) is None) is is_of_it
+    assert (hub.exports.snapshot(begun.key) is None) is is_of_it
+    assert hub.exports.has_waiting() is is_of_it
+    hub.drain()
+    anew = hub.exports.snapshot(begun.key)
+    assert anew is not None
+    assert (hub.content(anew) == b"as it was before") is not is_of_it
+
+
+def test_a_file_that_somebody_removed_is_not_ready(hub: Hub) -> None:
+    hub.publish(mark(10))
+    made = hub.prepare(hub.task())
+    (hub.exports.files / made.file).unlink()
+    assert hub.exports.snapshot(hub.task().key) is None
+    assert hub.prepare(hub.task()).sha256 == made.sha256
+
+
 def test_nobody_prunes_under_a_builder_at_work(hub: Hub) -> None:
     hub.publish(mark(10))
     made = hub.prepare(hub.task(Format.CSV))
