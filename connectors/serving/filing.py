@@ -14,7 +14,7 @@ from connectors.serving.inserting import insert_new
 from connectors.serving.preparing import Entry, entries_of
 from connectors.serving.rows import BITS, CORE_BIT, EVERYTHING, Batch
 from connectors.serving.schema import COUNTS, FACTS, NUMBER_BITS, PLACES
-from connectors.serving.stored import Stored, bits, compare, find
+from connectors.serving.stored import Stored, bits, compare, find, has_any
 from ipregister.model import Disclosure
 
 _CLASSES = tuple(Disclosure)
@@ -93,13 +93,18 @@ class SpaceWriter:
         self._batch = _Batch()
         self._touched = 0
         self._growth = 0
+        self._is_new = not has_any(connection, space)
 
     def put_batch(self, batch: Batch) -> list[Filed]:
-        """File records that were made ready, with their fragments, and return what was done."""
+        """File records that were made ready, with their fragments, and return what was done.
+
+        No record comes twice; into a new space they come without being looked for.
+        """
         names = [record[1] for record in batch.ready.records]
         fragments = zip(*batch.fragments, strict=True)
-        stored = compare(self._connection, self._space, names, fragments)
-        if stored:
+        if not self._is_new and (
+            stored := compare(self._connection, self._space, names, fragments)
+        ):
             return self._put_all(entries_of(batch), stored)
         assert self._numbers is not None  # noqa: S101 - only spaces with fragments come here
         first = self._numbers.next(len(names))

@@ -50,6 +50,12 @@ class Stored:
     changed: int = 0
 
 
+def has_any(connection: sqlite3.Connection, space: int) -> bool:
+    """Tell whether a space has a record, alive or not."""
+    some = connection.execute("SELECT 1 FROM record WHERE space = ? LIMIT 1", (space,))
+    return some.fetchone() is not None
+
+
 def find(connection: sqlite3.Connection, space: int, records: Sequence[str]) -> dict[str, Stored]:
     """Return what a space has of these records, by identifier; of some it has nothing."""
     return {row[0]: _stored(row) for row in _rows(connection, _FIND, space, records)}
