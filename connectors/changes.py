@@ -10,9 +10,8 @@ from pathlib import Path
 
 import duckdb
 
-from connectors.register.engine import parquet
+from connectors.register.engine import parquet, staged_rows
 from connectors.serving.rows import Cause
-from connectors.staged_rows import staged_rows
 from ipregister.model import Right
 
 BATCH_ROWS = 4_000

@@ -1,14 +1,13 @@
-"""Staged rows as DuckDB reads them: of all their columns, of which each file has only some.
+"""Files of staged rows: each has the columns of its own rows, one beside them has all and no row.
 
-Which columns there are stands in a file beside them that has no rows.
+How they are written is ``staging``, how they are read ``register.engine``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from connectors.register.engine import parquet
 from connectors.schema import staged_schema
 from ipregister.model import Right
 
@@ -25,8 +24,3 @@ def with_columns(rows: Iterable[Path]) -> list[Path]:
     files = list(rows)
     columns = {path: None for path in (file.with_name(_COLUMNS) for file in files) if path.exists()}
     return [*columns, *files]
-
-
-def staged_rows(rows: Sequence[Path]) -> str:
-    """Return the SQL that reads staged rows, ``connectors.schema.staged_schema``."""
-    return parquet(with_columns(rows), "union_by_name = TRUE")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 
+from connectors.staged_rows import with_columns
+
 MEMORY_LIMIT = "512MB"
 """What one connection may hold before it spills: comparing 1M records with 1M takes 300 MB."""
 
@@ -50,3 +52,8 @@ def parquet(paths: Iterable[object], *options: str) -> str:
     """Return the SQL that reads Parquet files; there must be at least one."""
     files = ", ".join(literal(path) for path in paths)
     return f"read_parquet({', '.join([f'[{files}]', *options])})"
+
+
+def staged_rows(rows: Iterable[Path]) -> str:
+    """Return the SQL that reads files of ``connectors.schema.staged_schema``."""
+    return parquet(with_columns(rows), "union_by_name = TRUE")

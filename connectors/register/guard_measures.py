@@ -14,11 +14,10 @@ import duckdb
 
 from connectors.register import field_fills, respellings
 from connectors.register.earlier import earlier_rows
-from connectors.register.engine import literal, number, parquet
+from connectors.register.engine import literal, number, parquet, staged_rows
 from connectors.register.ordering import ranked
 from connectors.register.store import RegisterStore
 from connectors.schema import staged_schema
-from connectors.staged_rows import staged_rows
 from ipregister.deliveries import Kind
 from ipregister.guard_limits import GuardLimits
 from ipregister.guards import LOOK_FROM

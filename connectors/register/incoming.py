@@ -9,10 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from connectors.register.engine import parquet
+from connectors.register.engine import parquet, staged_rows
 from connectors.register.manifests import Effective
 from connectors.schema import REMOVALS, staged_schema
-from connectors.staged_rows import staged_rows
 from ipregister.deliveries import Kind
 from ipregister.model import Right
 

@@ -7,8 +7,9 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from connectors.register.engine import staged_rows
 from connectors.schema import staged_schema
-from connectors.staged_rows import staged_rows, write_columns
+from connectors.staged_rows import write_columns
 from connectors.staging import parts
 from connectors.staging.parts import RowFile
 from ipregister.model import Right
