@@ -60,6 +60,16 @@ APPROVE_PURGE = operation(
         },
     }
 }
+WITHDRAW_PURGE = operation(
+    json_answer(reference("PurgeApproval"), "The approval, which no delivery can use any more"),
+    *("400", "401", "403", "404", "409", "413", "415"),
+    parameters=[OFFICE, path_parameter("approvalId", "The approval", {"type": "integer"})],
+) | {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": object_schema("reason", reason=STRING)}},
+    }
+}
 
 SCHEMAS: Document = {
     "MissingRecord": object_schema(
@@ -72,7 +82,8 @@ SCHEMAS: Document = {
         "items", items={"type": "array", "items": reference("MissingRecord")}, nextCursor=STRING
     ),
     "PurgeApproval": object_schema(
-        "approvalId office right upTo until reason approvedAt approvedBy usedAt usedBy",
+        "approvalId office right upTo until reason approvedAt approvedBy usedAt usedBy "
+        "withdrawnAt withdrawnBy",
         approvalId={"type": "integer"},
         office=STRING,
         right=_RIGHT,
@@ -83,6 +94,8 @@ SCHEMAS: Document = {
         approvedBy=STRING,
         usedAt=_NULLABLE,
         usedBy=_NULLABLE | {"description": "The delivery that used it up"},
+        withdrawnAt=_NULLABLE,
+        withdrawnBy=_NULLABLE,
     ),
     "PurgeApprovalPage": object_schema(
         "items", items={"type": "array", "items": reference("PurgeApproval")}, nextCursor=STRING

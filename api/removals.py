@@ -1,10 +1,11 @@
 """What a delivery would take away, and an office's word beforehand that it may.
 
-The same list and the same approvals as ``iphub delivery missing``, ``approve-purge`` and
-``purge-approvals``.
+The same list and the same approvals as ``iphub delivery missing``, ``approve-purge``,
+``withdraw-purge`` and ``purge-approvals``.
 """
 
 import datetime as dt
+import re
 from itertools import chain, islice
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from starlette.responses import Response
 
 from api import openapi_removals as openapi
 from api.bodies import JSON, Document, answer, read_document
-from api.deliveries import own_delivery, read_reason
+from api.deliveries import Decision, own_delivery, read_reason
 from api.negotiation import accepted, accepts_json, available
 from api.office_access import office_access
 from api.office_parameters import read_choice
@@ -35,6 +36,9 @@ router = APIRouter(prefix="/v1/offices/{office}", tags=["Deliveries"])
 
 MOST_RECORDS = 1_000_000_000
 """More than all offices together have; a larger number is a slip of the keyboard."""
+
+
+_NUMBER = re.compile("[0-9]{1,12}")
 
 
 class Announcement(Document, frozen=True):
@@ -127,6 +131,27 @@ async def approve_purge(request: Request) -> Response:
         once=once,
     )
     return answer(approval.document(), 201)
+
+
+@router.post("/purge-approvals/{approvalId}/withdraw", openapi_extra=openapi.WITHDRAW_PURGE)
+async def withdraw_purge(request: Request) -> Response:
+    """Take an announced purge back that no delivery has used yet."""
+    service, path = service_of(request), request.path_params
+    access = office_access(request, service, path["office"], may=Act.DECIDE_DELIVERIES)
+    if isinstance(access, Response):
+        return access
+    read_query(request.scope["query_string"], allowed=frozenset())
+    number = int(path["approvalId"]) if _NUMBER.fullmatch(path["approvalId"]) else 0
+    if service.ledger.purges.get(path["office"], number) is None:
+        return refuse(request, "not_found")
+    approval = service.ledger.purges.withdraw(
+        path["office"],
+        number,
+        at=service.clock(),
+        by=access.clientId,
+        reason=read_reason((await read_document(request, Decision)).reason),
+    )
+    return answer(approval.document())
 
 
 def _page(hub: Hub, delivery_id: str, after: int, limit: int) -> list[tuple[int, Missing]]:

@@ -164,6 +164,23 @@ def approve_purge(
     emit(approval.document(), lambda out: _tell_approval(out, approval), format)
 
 
+@app.command("withdraw-purge")
+def withdraw_purge(
+    approval_id: Annotated[int, typer.Argument(help="As `purge-approvals` lists it.")],
+    office: OfficeOption,
+    by: ByOption,
+    reason: ReasonOption,
+    home: HomeOption = Path("hub"),
+    format: FormatOption = Format.TEXT,
+) -> None:
+    """Take an announced purge back that no delivery has used yet."""
+    with open_hub(home) as hub:
+        approval = hub.ledger.purges.withdraw(
+            office, approval_id, at=datetime.now(UTC), by=by, reason=reason
+        )
+    emit(approval.document(), lambda out: _tell_approval(out, approval), format)
+
+
 @app.command("purge-approvals")
 def purge_approvals(
     home: HomeOption = Path("hub"),
@@ -225,6 +242,8 @@ def _tell_hold(out: Console, delivery: Delivery, hold: Mapping[str, Any], at: da
 def _tell_approval(out: Console, approval: PurgeApproval) -> None:
     if approval.usedBy:
         used = f"used by {approval.usedBy}"
+    elif approval.withdrawnAt:
+        used = f"taken back by {approval.withdrawnBy}"
     elif approval.until < datetime.now(UTC).date():
         used = f"ended unused on {approval.until}"
     else:

@@ -18,7 +18,7 @@ from ipregister.deliveries import EFFECTIVE, Kind, State
 from ipregister.errors import LedgerConflict
 from ipregister.guard_limits import GuardLimits
 from ipregister.guards import judge
-from ipregister.holds import Hold, HoldCode, failed
+from ipregister.holds import PURGES, Hold, HoldCode, failed
 from ipregister.profiles import load_profile
 from ipregister.report_words import count_of
 from pipelines.journey import Journey
@@ -51,7 +51,7 @@ def _judged(journey: Journey, checked: Checked, changes: Difference) -> Hold | N
     hold = judge(measure(hub.register, compared, limits), limits)
     if delivery.kind is Kind.TEST:
         return hold
-    if hold is None or (hold.is_purge and _was_announced(journey, hold)):
+    if hold is None or (hold.is_purge and _was_announced(journey, hold.wouldDisappear)):
         return None
     return replace(hold, note=_not_excused(journey, hold)).explained(
         *write_missing(hub.register, compared, hub.home.missing(delivery.deliveryId))
@@ -105,13 +105,23 @@ def withdraw_superseded(journey: Journey) -> None:
             log.info("supersede_skipped", delivery_id=older.deliveryId)
 
 
-def _was_announced(journey: Journey, hold: Hold) -> bool:
+def close_announcement(journey: Journey, vanishing: int) -> None:
+    """Use up what the office announced, when it has released by hand what it was about.
+
+    Left open it would let another loss of this size pass.
+    """
+    hold = journey.delivery.hold
+    if hold is not None and PURGES.intersection(hold["codes"]):
+        _was_announced(journey, vanishing)
+
+
+def _was_announced(journey: Journey, vanishing: int) -> bool:
     """Use up the office's approval of a purge of this size, if it gave one."""
     delivery = journey.delivery
     approval = journey.hub.ledger.purges.take(
         delivery.office,
         delivery.right,
-        vanishing=hold.wouldDisappear,
+        vanishing=vanishing,
         delivery_id=delivery.deliveryId,
         at=journey.clock(),
         by=journey.worker,
@@ -126,7 +136,7 @@ def _not_excused(journey: Journey, hold: Hold) -> str | None:
         (
             each.upTo
             for each in journey.hub.ledger.purges.list(delivery.office, delivery.right)
-            if each.usedBy is None and each.until >= today
+            if each.is_open(today)
         ),
         default=None,
     )

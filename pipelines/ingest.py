@@ -32,7 +32,7 @@ from ipregister.errors import StoreError
 from ipregister.holds import HoldCode, failed
 from ipregister.report_words import count_of
 from pipelines.begun import finish_begun
-from pipelines.guarding import hold_of, withdraw_superseded
+from pipelines.guarding import close_announcement, hold_of, withdraw_superseded
 from pipelines.journey import (
     Decided,
     Journey,
@@ -157,7 +157,9 @@ def _check_and_publish(journey: Journey) -> Delivery:
     if ending := _ending(journey, checked, changes):
         state, reason, receipt = ending
         return move(journey, state, receipt, findings, reason)
-    if not was_held(journey) and (hold := hold_of(journey, checked, changes)):
+    if was_held(journey):
+        close_announcement(journey, changes.receipt.vanished)
+    elif hold := hold_of(journey, checked, changes):
         receipt = _all_held(changes.receipt)
         keep_manifest(changes.plan.with_name(MANIFEST), manifest_of(hub, delivery))
         return move(journey, State.HELD, receipt, findings, hold.reason, hold=hold)

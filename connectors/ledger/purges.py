@@ -1,7 +1,8 @@
 """Announced purges: an office's word, given before, that one delivery may remove many records.
 
 An approval is good for one delivery, which takes it when its guards would hold it for what
-disappears and for nothing else. What such a delivery is, is ``ipregister.holds``.
+disappears and for nothing else; until then it can be taken back. What such a delivery is, is
+``ipregister.holds``.
 """
 
 import builtins
@@ -17,7 +18,7 @@ from connectors.ledger.engine import Database
 from connectors.ledger.idempotency import Once
 from connectors.ledger.schema import purge_approvals
 from ipregister.dates import refuse_other_era
-from ipregister.errors import InvalidRequest
+from ipregister.errors import InvalidRequest, LedgerConflict
 from ipregister.instants import instant
 from ipregister.model import Right
 
@@ -39,6 +40,12 @@ class PurgeApproval:
     approvedBy: str
     usedAt: datetime | None = None
     usedBy: str | None = None
+    withdrawnAt: datetime | None = None
+    withdrawnBy: str | None = None
+
+    def is_open(self, today: date) -> bool:
+        """Tell whether a delivery could still use it on this day (UTC)."""
+        return self.usedBy is None and self.withdrawnAt is None and self.until >= today
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form; ``usedBy`` is a delivery."""
@@ -53,11 +60,13 @@ class PurgeApproval:
             "approvedBy": self.approvedBy,
             "usedAt": instant(self.usedAt) if self.usedAt else None,
             "usedBy": self.usedBy,
+            "withdrawnAt": instant(self.withdrawnAt) if self.withdrawnAt else None,
+            "withdrawnBy": self.withdrawnBy,
         }
 
 
 class Purges:
-    """Approving purges, and using an approval up."""
+    """Approving purges, and using an approval up or taking it back."""
 
     def __init__(self, database: Database) -> None:
         """Keep approvals in ``database``."""
@@ -133,7 +142,8 @@ class Purges:
         c = purge_approvals.c
         open_ones = (
             select(c.approval_id)
-            .where(c.office == office, c.right == right, c.used_by.is_(None))
+            .where(c.office == office, c.right == right)
+            .where(c.used_by.is_(None), c.withdrawn_at.is_(None))
             .where(c.up_to >= vanishing, c.until >= at.astimezone(UTC).date())
             .order_by(c.until, c.approval_id)
             .limit(1)
@@ -157,6 +167,44 @@ class Purges:
                 after={"usedBy": delivery_id, "vanishing": vanishing},
             )
             return _one(connection, number)
+
+    def withdraw(
+        self, office: str, number: int, *, at: datetime, by: str, reason: str
+    ) -> PurgeApproval:
+        """Take an announced purge back that no delivery has used.
+
+        Raises:
+            InvalidRequest: the office announced none of this number, or there is no reason.
+            LedgerConflict: a delivery has used it, it was taken back already, or has ended.
+        """
+        if not reason.strip():
+            raise InvalidRequest("say why the announced purge is taken back")
+        c = purge_approvals.c
+        mine = select(c.approval_id).where(c.approval_id == number, c.office == office)
+        with self._database.write() as connection:
+            if connection.scalar(mine.with_for_update()) is None:
+                raise InvalidRequest(f"{office} has no announced purge {number}")
+            before = _one(connection, number)
+            if not before.is_open(at.astimezone(UTC).date()):
+                raise LedgerConflict(f"announced purge {number} {_ended(before)}")
+            withdrawn = {"withdrawn_at": at, "withdrawn_by": by}
+            mine_now = update(purge_approvals).where(c.approval_id == number)
+            connection.execute(mine_now.values(withdrawn))
+            after = _one(connection, number)
+            audit.append(
+                connection,
+                at=at,
+                by=by,
+                action="purge:withdrawn",
+                subject=f"{office} {before.right} {number}",
+                before=before.document(),
+                after=after.document() | {"withdrawnReason": reason},
+            )
+        return after
+
+    def get(self, office: str, number: int) -> PurgeApproval | None:
+        """Return an office's approval, if there is one of this number."""
+        return next((each for each in self.list(office) if each.approvalId == number), None)
 
     def of(self, delivery_id: str) -> PurgeApproval | None:
         """Return the approval a delivery has used up, if any."""
@@ -188,6 +236,14 @@ def _one(connection: Connection, number: int) -> PurgeApproval:
     return _approval(connection.execute(query).one())
 
 
+def _ended(approval: PurgeApproval) -> str:
+    if approval.usedBy:
+        return f"was used by {approval.usedBy}: revert that delivery to undo it"
+    if approval.withdrawnAt:
+        return f"was taken back by {approval.withdrawnBy}"
+    return f"ended unused on {approval.until}"
+
+
 def _approval(row: Row[Any]) -> PurgeApproval:
     return PurgeApproval(
         approvalId=row.approval_id,
@@ -200,4 +256,6 @@ def _approval(row: Row[Any]) -> PurgeApproval:
         approvedBy=row.approved_by,
         usedAt=row.used_at,
         usedBy=row.used_by,
+        withdrawnAt=row.withdrawn_at,
+        withdrawnBy=row.withdrawn_by,
     )

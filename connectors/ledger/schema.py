@@ -23,7 +23,7 @@ from sqlalchemy import (
 
 from connectors.ledger.columns import Count, Document, Instant, ServerPath, Words
 
-HEAD = "0011"
+HEAD = "0012"
 """Newest migration; a ledger that has it opens without loading Alembic."""
 
 APPEND_ONLY = ("delivery_events", "authorization_versions", "audit")
@@ -121,6 +121,8 @@ purge_approvals = Table(
     Column("approved_by", Words, nullable=False),
     Column("used_at", Instant),
     Column("used_by", String(32), unique=True),
+    Column("withdrawn_at", Instant),
+    Column("withdrawn_by", Words),
     Index(None, "office", "right"),
 )
 

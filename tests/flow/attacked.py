@@ -140,6 +140,13 @@ class Attacked:
             office, third_party, rights, None, self.callers.desk.now, "test"
         )
 
+    def _announced_purge(self) -> str:
+        """Announce a purge too small for any delivery here."""
+        approval = self.ledger.purges.approve(
+            "KH", Right.TRADEMARKS, up_to=1, at=self.callers.desk.now, by="test", reason="one mark"
+        )
+        return str(approval.approvalId)
+
     def token(self, client_id: str, *, minutes: int = 10) -> str:
         """Return a token that is over after so many minutes (of the hub's own clock)."""
         token, now = secrets.token_hex(), self.callers.desk.now
@@ -186,6 +193,8 @@ class Attacked:
             values["deliveryId"] = self._held()
         if "{webhookId}" in template:
             values["webhookId"] = self._webhook()
+        if "{approvalId}" in template:
+            values["approvalId"] = self._announced_purge()
         if "{fileId}" in template:
             values["fileId"], ticket = self._upload()
         if "{snapshotId}" in template:

@@ -380,6 +380,29 @@ def test_g12_an_announced_purge_passes_once(office: Office) -> None:
     assert office.send(marks[:2]).state is not State.HELD  # forty is a small collection
 
 
+def test_g12_who_releases_a_purge_by_hand_has_used_what_was_announced(office: Office) -> None:
+    purges, marks = office.desk.hub.ledger.purges, office.everything()
+    emptied = office.send([office.mark(n, applicant="") for n in range(60)])
+    assert emptied.hold["codes"] == ["mass_vanish", "field_emptied"]
+    announced = purges.approve("KH", MARKS, up_to=60, at=office.desk.now, by="Som", reason="old")
+    assert office.release(emptied).receipt.vanished == 40
+    assert [each.usedBy for each in purges.list()] == [emptied.deliveryId]
+    assert announced.usedBy is None
+    office.send(marks)
+    office.desk.now += timedelta(days=8)
+    assert office.send(marks[:60]).state is State.HELD  # nothing is announced any more
+
+
+def test_an_announcement_stays_open_when_what_is_released_is_no_purge(office: Office) -> None:
+    purges = office.desk.hub.ledger.purges
+    purges.approve("KH", MARKS, up_to=60, at=office.desk.now, by="Som", reason="old")
+    office.everything()
+    emptied = office.send([office.mark(n, applicant="") for n in range(100)])
+    assert emptied.hold["codes"] == ["field_emptied"]
+    office.release(emptied)
+    assert [each.usedBy for each in purges.list()] == [None]
+
+
 def test_the_report_and_the_commands_show_what_a_person_decides_by(
     office: Office, tmp_path: Path
 ) -> None:

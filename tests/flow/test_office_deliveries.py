@@ -397,61 +397,6 @@ def test_what_no_guard_held_has_no_list_of_missing_records(history: Any) -> None
     assert "not held by a guard" in answer.json()["detail"]
 
 
-PURGES = "/v1/offices/KH/purge-approvals"
-
-
-def test_an_announced_purge_is_not_held(callers: Any, ipas: Any) -> None:
-    desk, announced = callers.desk, {"right": "trademarks", "upTo": 59, "reason": "expired marks"}
-    many = [ipas.mark(f"KH/{number}/2019") for number in range(90000, 90060)]
-    desk.deliver(ipas.marks(*many), kind=Kind.FULL_EXTRACTION)
-    for role in set(Role) - {Role.OFFICE_DATA_MANAGER}:
-        refused = callers.post(PURGES, role, json=announced)
-        assert refused.status_code == (404 if role is Role.THIRD_PARTY else 403)
-    made = callers.post(PURGES, json=announced)
-    manager = callers.client(Role.OFFICE_DATA_MANAGER)
-    assert made.status_code == 201
-    assert (made.json()["approvedBy"], made.json()["usedBy"]) == (manager, None)
-    purging = desk.deliver(ipas.marks(many[0]), kind=Kind.FULL_EXTRACTION)
-    assert len(desk.served()) == 1
-    callers.post(PURGES, json=announced | {"right": "patents", "until": "2026-12-31"})
-    newest, used = callers.get(PURGES, Role.OFFICE_VIEWER).json()["items"]
-    assert (newest["right"], newest["until"], newest["usedBy"]) == ("patents", "2026-12-31", None)
-    assert (used["approvalId"], used["usedBy"]) == (made.json()["approvalId"], purging.deliveryId)
-    first = callers.get(f"{PURGES}?limit=1")
-    assert first.json()["items"] == [newest]
-    following = first.headers["link"].partition(">")[0].removeprefix("<")
-    assert callers.get(following).json() == {"items": [used]}
-    assert callers.get(f"{PURGES}?right=trademarks").json() == {"items": [used]}
-
-
-@pytest.mark.parametrize(
-    "changed",
-    [
-        {"upTo": 0}, {"upTo": 10**12}, {"upTo": "5"}, {"upTo": True}, {"right": "plants"},
-        {"reason": " "}, {"until": "2020-01-01"}, {"until": "2026-W50-1"}, {"until": 7},
-        {"office": "LA"},
-    ],
-)  # fmt: skip
-def test_a_purge_is_announced_with_everything_it_needs(kept: Any, changed: Any) -> None:
-    body = {"right": "trademarks", "upTo": 59, "reason": "expired marks"} | changed
-    answer = kept.post(PURGES, json=body)
-    assert (answer.status_code, answer.json()["code"]) == (400, "invalid_request"), answer.text
-    assert kept.desk.hub.ledger.purges.list() == []
-
-
-def test_a_purge_announced_twice_with_one_key_is_one(callers: Any) -> None:
-    body = {"right": "trademarks", "upTo": 59, "reason": "expired marks"}
-    key = {"Idempotency-Key": "k"}
-    first = callers.post(PURGES, json=body, headers=key)
-    callers.desk.now += timedelta(hours=23)
-    assert callers.post(PURGES, json=body, headers=key).content == first.content
-    other = callers.post(PURGES, json=body | {"upTo": 60}, headers=key)
-    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
-    assert len(callers.desk.hub.ledger.purges.list()) == 1
-    callers.post(PURGES, json=body)
-    assert len(callers.desk.hub.ledger.purges.list()) == 2
-
-
 # --- jobs ------------------------------------------------------------------------------------
 
 

@@ -92,6 +92,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         f"POST {SENT}/release",
         f"POST {SENT}/revert",
         f"POST {KH}/purge-approvals",
+        f"POST {KH}/purge-approvals/{{approvalId}}/withdraw",
     ),
     "office decides": (f"PUT {DECIDED}", f"POST {DECIDED}/preview", f"POST {DECIDED}/revoke"),
     "counts": (

@@ -14,6 +14,7 @@ from ipregister.roles import Role
 
 KH = "/v1/offices/{office}"
 SENT = f"{KH}/deliveries/{{deliveryId}}"
+ANNOUNCED = f"{KH}/purge-approvals/{{approvalId}}"
 HOOK = "/v1/me/webhooks/{webhookId}"
 CHANGES = {
     f"PUT {KH}/authorizations/{{thirdParty}}": ("authorizer", "authorization:set"),
@@ -25,6 +26,7 @@ CHANGES = {
     f"POST {SENT}/release": ("manager", "delivery:checking"),
     f"POST {SENT}/revert": ("manager", "delivery:reverted"),
     f"POST {KH}/purge-approvals": ("manager", "purge:approved"),
+    f"POST {ANNOUNCED}/withdraw": ("manager", "purge:withdrawn"),
     "POST /v1/me/webhooks": ("granted", "webhook:added"),
     f"POST {HOOK}/secret": ("granted", "webhook:secret_rotated"),
     f"DELETE {HOOK}": ("granted", "webhook:ended"),

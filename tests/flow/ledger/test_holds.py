@@ -94,6 +94,30 @@ def test_an_approval_needs_a_number_a_reason_and_a_day_to_come(
         ledger.purges.approve("KH", MARKS, **given)
 
 
+def test_an_approval_that_is_taken_back_covers_nothing(ledger: Ledger) -> None:
+    wrong, right = approve(ledger, 600, until=date(2026, 3, 20)), approve(ledger)
+    told = {"at": AT, "by": "Lim", "reason": "one nought too many"}
+    gone = ledger.purges.withdraw("KH", wrong.approvalId, **told)
+    assert (gone.withdrawnAt, gone.withdrawnBy, gone.usedBy) == (AT, "Lim", None)
+    entry = ledger.audit.entries()[-1]
+    assert (entry.action, entry.actor) == ("purge:withdrawn", "Lim")
+    assert entry.after["withdrawnReason"] == "one nought too many"
+    assert ledger.purges.get("KH", wrong.approvalId) == gone
+    assert take(ledger, "d1", 61) is None
+    assert take(ledger, "d1").approvalId == right.approvalId
+    for number, because in ((1, "taken back by Lim"), (2, "used by d1: revert that delivery")):
+        with pytest.raises(LedgerConflict, match=because):
+            ledger.purges.withdraw("KH", number, **told)
+    ended = approve(ledger, until=AT.date()).approvalId
+    with pytest.raises(LedgerConflict, match="ended unused on"):
+        ledger.purges.withdraw("KH", ended, **told | {"at": AT + 2 * DAY})
+    for office, number in (("KH", 99), ("VN", ended)):
+        with pytest.raises(InvalidRequest, match=f"{office} has no announced purge {number}"):
+            ledger.purges.withdraw(office, number, **told)
+    with pytest.raises(InvalidRequest, match="say why"):
+        ledger.purges.withdraw("KH", ended, **told | {"reason": " "})
+
+
 def test_several_workers_use_an_approval_once(
     ledger: Ledger, together: Callable[..., list[Any]]
 ) -> None:

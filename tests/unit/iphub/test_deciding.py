@@ -19,6 +19,7 @@ from ipregister.model import Right
         ["withdraw", "KH-1"],
         ["revert", "KH-1", "--reason", "wrong file"],
         ["approve-purge", "--office", "KH", "--right", "designs", "--up-to", "5", "--reason", "x"],
+        ["withdraw-purge", "1", "--office", "KH", "--reason", "x"],
     ],
     ids=lambda command: command[0],
 )
