@@ -3,7 +3,7 @@
 What the report says is ``ipregister.reporting``; how it is written is the other modules here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from connectors.hub import Hub
 from connectors.ledger import Delivery
 from connectors.reports.findings import FindingsFile
+from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 from ipregister.profiles import load_profile
 from ipregister.quality import Severity, load_rules
@@ -23,7 +24,7 @@ from ipregister.reporting import (
 )
 
 DELIVERIES = 10
-"""Deliveries of one right that a report looks back on."""
+"""Deliveries of one right that a report looks back on, and as many dry runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def office_report(
     reports: list[QualityReport] = []
     findings: dict[int, FindingsFile] = {}
     for one in Right if right is None else (right,):
-        found = hub.ledger.deliveries.list(office=office, right=one)[:DELIVERIES]
+        found = _looked_back_on(hub.ledger.deliveries.list(office=office, right=one))
         latest = next((delivery for delivery in found if delivery.receipt), None)
         for delivery in found:
             # Older ones too while they have findings: a clean update after a full extraction
@@ -64,6 +65,15 @@ def office_report(
     folder = hub.ledger.contacts.get(office).folder
     whole = OfficeReport(office, name, at, tuple(reports), right, folder=folder)
     return ReportSource(whole, findings)
+
+
+def _looked_back_on(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Return what an office is told of, newest first; also what waits for it behind others."""
+    dry_runs = [each for each in deliveries if each.kind is Kind.TEST]
+    real = [each for each in deliveries if each.kind is not Kind.TEST]
+    waiting = [each for each in real[DELIVERIES:] if each.state is State.HELD]
+    told = {each.deliveryId for each in (*real[:DELIVERIES], *waiting, *dry_runs[:DELIVERIES])}
+    return [each for each in deliveries if each.deliveryId in told]
 
 
 def dry_run_report(checked: Arrival, findings: FindingsFile, *, at: datetime) -> ReportSource:
