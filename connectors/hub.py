@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 PEPPER_BYTES = 32
 
+_DIRECTORIES = ("landing", "register", "staging", "findings", "holds", "dagster", "counting")
+
 UNUSABLE = re.compile(r"[*?\[\]\\]|%[0-9A-Fa-f]{2}")
 """What a path may not have: DuckDB takes the first for a pattern, SQLAlchemy and Delta the rest
 for parts of a URL, and would read or write somewhere else."""
@@ -114,10 +116,11 @@ class Home:
             )
         if not self.root.exists():
             self.root.mkdir(mode=0o700, parents=True)
-        elif not self._pepper.exists():
+        elif not self.root.is_dir():
+            raise ConfigurationError(f"{self.root} is no folder: name one for the hub.")
+        elif not self._pepper.exists() and not _has_others_things(self.root):
             _keep_from_others(self.root, 0o750)
-        directories = ("landing", "register", "staging", "findings", "holds", "dagster", "counting")
-        for name in directories:
+        for name in _DIRECTORIES:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         self.keys.mkdir(mode=0o700, exist_ok=True)
         if not self._pepper.exists():
@@ -158,6 +161,12 @@ class Home:
             file.flush()
             os.fsync(file.fileno())
         beside.replace(self._pepper)
+
+
+def _has_others_things(root: Path) -> bool:
+    """Tell whether a folder was there for something else, as ``/`` is."""
+    own = {*_DIRECTORIES, "keys", "lost+found"}
+    return any(path.name not in own and path.name[0] != "." for path in root.iterdir())
 
 
 def _keep_from_others(directory: Path, most: int) -> None:

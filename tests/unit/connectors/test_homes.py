@@ -49,6 +49,32 @@ def test_a_home_made_beforehand_is_kept_from_others(
     assert home.root.stat().st_mode & 0o777 == 0o755, "what was decided later stays"
 
 
+@pytest.mark.parametrize("things", ["lost+found", "landing", ".env"])
+def test_what_belongs_into_a_home_does_not_leave_it_open(tmp_path: Path, things: str) -> None:
+    home = Home(tmp_path / "hub")
+    (home.root / things).mkdir(parents=True)
+    home.root.chmod(0o755)
+    home.create()
+    assert home.root.stat().st_mode & 0o777 == 0o750
+
+
+def test_nothing_is_taken_from_others_in_a_folder_with_their_things(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "letters").mkdir()
+    Home(tmp_path).create()
+    assert tmp_path.stat().st_mode & 0o777 == 0o755
+    assert Home(tmp_path).keys.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_file_is_no_home_and_stays_as_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "hub"
+    file.touch()
+    file.chmod(0o666)
+    with pytest.raises(ConfigurationError, match="is no folder: name one for the hub"):
+        Home(file).create()
+    assert file.stat().st_mode & 0o777 == 0o666
+
+
 @pytest.mark.parametrize("left", [b"", b"half of the key"])
 def test_a_key_that_is_damaged_is_refused(tmp_path: Path, left: bytes) -> None:
     """With an empty one, anybody could make cursors and sign notifications."""
