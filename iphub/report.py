@@ -92,10 +92,16 @@ def deliver(writer: Writer, source: ReportSource, output: Path, temporary: Path)
             shutil.copyfileobj(finished, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    unfinished = output.with_name(f".{output.name}.unfinished")
+    # A link stays one; a device or a pipe would be gone for good if a file took its place.
+    target = output.resolve()
+    unfinished = target.with_name(f".{target.name}.unfinished")
     try:
+        if output.exists() and not output.is_file():
+            with made.open("rb") as finished, output.open("wb") as sink:
+                shutil.copyfileobj(finished, sink)
+            return
         shutil.copyfile(made, unfinished)
-        unfinished.replace(output)
+        unfinished.replace(target)
     except OSError as exc:
         with suppress(OSError):
             unfinished.unlink(missing_ok=True)
