@@ -211,6 +211,7 @@ class Hub:
             pepper=pepper,
             environment=settings.environment,
             begun=home.has_received(),
+            home=home.root,
         )
         return cls(
             settings=settings,

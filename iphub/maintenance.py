@@ -46,7 +46,9 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
     register = RegisterStore(place.root / "register", memory_limit=chosen.memory_limit)
     with (
         progress.status("Publishing every delivery again …"),
-        closing(Ledger.open(ledger_url(chosen), environment=chosen.environment)) as ledger,
+        closing(
+            Ledger.open(ledger_url(chosen), environment=chosen.environment, home=place.root)
+        ) as ledger,
         Gate(place.root, ledger.turns).closed(),
     ):
         views = list(used_views(ledger, at))

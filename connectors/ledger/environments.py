@@ -1,10 +1,13 @@
-"""Acceptance and Production kept apart: a ledger belongs to one of them for good.
+"""Acceptance and Production kept apart: a ledger and a home belong to one of them for good.
 
 Whoever restores a backup of Production to try something on Acceptance, or points one hub at
 the other's database, is refused when the ledger is opened: every client, key and token in it
-is good in the other environment alone. A restore asks before it makes anything.
+is good in the other environment alone. So is who opens a home of one with a ledger of the
+other, which would share the register of one by decisions made for the other. A restore asks
+before it makes anything.
 """
 
+import secrets
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -46,6 +49,20 @@ def claim(database: Database, environment: str, *, begun: bool = False) -> None:
     _refuse_another(owner, environment)
 
 
+def claim_home(root: Path, environment: str) -> None:
+    """Make a home the environment's of the ledger it was opened with, if it is nobody's yet.
+
+    Raises:
+        ConfigurationError: it belongs to another one.
+    """
+    mark = root / "keys" / "environment"
+    if not mark.exists():
+        beside = mark.with_name(f".environment.{secrets.token_hex(4)}")
+        beside.write_text(f"{environment}\n")
+        beside.replace(mark)
+    _refuse_another(mark.read_text().strip(), environment, "home")
+
+
 def check_copy(file: Path, environment: str) -> None:
     """Let the copy of a ledger be used here, if it is this environment's or nobody's yet.
 
@@ -59,10 +76,10 @@ def check_copy(file: Path, environment: str) -> None:
         _refuse_another(row[0], environment)
 
 
-def _refuse_another(owner: str | None, environment: str) -> None:
+def _refuse_another(owner: str | None, environment: str, what: str = "ledger") -> None:
     if owner != environment:
         raise ConfigurationError(
-            f"this ledger belongs to the {owner} environment and IPHUB_ENVIRONMENT says "
+            f"this {what} belongs to the {owner} environment and IPHUB_ENVIRONMENT says "
             f"{environment}: clients, keys and tokens of one are never good in the other. Set "
             "IPHUB_ENVIRONMENT, or create a hub of its own: iphub init --home DIR"
         )

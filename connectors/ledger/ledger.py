@@ -1,6 +1,7 @@
 """The ledger as callers see it: one object with a part per noun."""
 
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
 from connectors.ledger.access import Access, AccessReader
@@ -10,7 +11,7 @@ from connectors.ledger.clients import Clients
 from connectors.ledger.contacts import Contacts
 from connectors.ledger.deliveries import Deliveries
 from connectors.ledger.engine import Database
-from connectors.ledger.environments import PRODUCTION, claim
+from connectors.ledger.environments import PRODUCTION, claim, claim_home
 from connectors.ledger.idempotency import Repeats
 from connectors.ledger.leases import Leases
 from connectors.ledger.observations import Observations
@@ -60,6 +61,7 @@ class Ledger:
         pepper: bytes | None = None,
         environment: str = PRODUCTION,
         begun: bool = False,
+        home: Path | None = None,
     ) -> Self:
         """Open the ledger and bring it to the newest migration; idempotent.
 
@@ -68,16 +70,20 @@ class Ledger:
             pepper: the hub's key for client secrets; only who adds or verifies secrets needs it.
             environment: which one this is; a ledger belongs to the one that opened it first.
             begun: the hub has worked, so a ledger in which nothing was written is not its.
+            home: the hub's directory, which belongs to the same environment.
 
         Raises:
             ConfigurationError: the URL is not one of these, a newer program was here, the
-                ledger belongs to another environment, or it is new and must not be.
+                ledger or the home belongs to another environment, or the ledger is new and
+                must not be.
             StoreError: the database does not answer.
         """
         ledger = cls(url, pepper=pepper)
         try:
             ledger._database.migrate()
             claim(ledger._database, environment, begun=begun)
+            if home is not None:
+                claim_home(home, environment)
         except BaseException:
             ledger.close()
             raise

@@ -167,3 +167,14 @@ def test_a_hub_of_one_environment_is_refused_by_the_other(
     monkeypatch.delenv("IPHUB_ENVIRONMENT")
     with pytest.raises(ConfigurationError, match="acceptance environment"):
         Hub.open(Settings(home=other))
+    # Keys that are good in Acceptance would open Production's records, and the other way round.
+    theirs = f"sqlite:///{other}/ledger.sqlite"
+    mixed = Settings(home=home, ledger_url=theirs, environment="acceptance")
+    with pytest.raises(ConfigurationError, match=r"home belongs to the production.*acceptance"):
+        Hub.open(mixed)
+    (
+        home / "keys" / "environment"
+    ).unlink()  # a home from before there was one is that of its ledger
+    Hub.open(Settings(home=home)).close()
+    with pytest.raises(ConfigurationError, match=r"home belongs to the production"):
+        Hub.open(mixed)
