@@ -27,7 +27,7 @@ WAITING = frozenset({State.RECEIVED, State.INCOMPLETE, State.CHECKING})
 
 SENTENCES = {
     "visible": "It is published, as delivery {delivery} brought it.",
-    "withheld": "It is published, but {third_party} may not read it: {reason} ({version}).",
+    "withheld": "It is published, but {third_party} may not read it: {reason}.",
     "held": "Its only version, of delivery {delivery}, is held by {rules}.",
     "vanished": "Delivery {delivery} no longer has it; it has vanished.",
     "deleted": "Delivery {delivery} deleted it.",
@@ -228,8 +228,7 @@ def _in_the_eyes_of(
 ) -> tuple[str, dict[str, Any]]:
     """Return whether a third party may read a published record, and by which authorization."""
     shown = case.hub.ledger.authorizations.show(case.office, third_party)
-    version = f"authorization version {shown.version}" if shown else "no authorization"
-    withheld = {"third_party": third_party, "version": version}
+    version = f" (authorization version {shown.version})" if shown else ""
     decided = decide(
         [shown] if shown else [],
         third_party=third_party,
@@ -238,10 +237,11 @@ def _in_the_eyes_of(
         at=at,
     )
     match decided:
-        case Denied(reason):
-            return "withheld", withheld | {"reason": reason.replace("_", " ")}
+        case Denied(denial):
+            reason = denial.replace("_", " ")
         case Granted(grant):
             body = case.hub.serving.record(case.office, case.right, case.record_id, grant)
-            if body is None:
-                return "withheld", withheld | {"reason": "its records are not among those shared"}
-    return "visible", words
+            if body is not None:
+                return "visible", words
+            reason = "its records are not among those shared"
+    return "withheld", {"third_party": third_party, "reason": reason + version}

@@ -172,7 +172,7 @@ def test_what_a_third_party_may_not_read_has_its_authorization_as_reason(past: A
         found = why(past.hub, "KH", MARKS, ONE, third_party="Acme", at=at)
         return f"{found['verdict']}: {found['sentence'].partition('but ')[2]}"
 
-    assert told() == "withheld: Acme may not read it: no authorization (no authorization)."
+    assert told() == "withheld: Acme may not read it: no authorization."
     for rights, reason in (({"patents"}, "right not shared"), ({"trademarks"}, "")):
         allowed = {Right(name): frozenset({Disclosure.STAKEHOLDER}) for name in rights}
         ledger.authorizations.set("KH", "Acme", allowed, None, at, "test")
