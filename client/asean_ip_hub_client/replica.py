@@ -130,7 +130,10 @@ class Replica:
             )
 
     def _connect(self) -> sqlite3.Connection:
-        return sqlite3.connect(self._path, timeout=60)
+        connection = sqlite3.connect(self._path, timeout=60)
+        # Many builds of SQLite leave the bytes of what is deleted in the file.
+        connection.execute("PRAGMA secure_delete = ON")
+        return connection
 
 
 def _key(change: Change) -> tuple[str, str, str]:

@@ -43,8 +43,13 @@ class Transport:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         """Prepare; nothing is sent yet."""
-        if not base_url.lower().startswith(("https://", "http://")):
-            raise ValueError(f"{base_url!r} is not a hub's address: it begins with https://")
+        try:
+            address = httpx.URL(base_url)
+        except httpx.InvalidURL as exc:
+            raise ValueError(f"{base_url!r} is not a hub's address: {exc}") from exc
+        if address.scheme not in ("https", "http") or not address.host or address.query:
+            told = "it begins with https:// and a name, and has no question"
+            raise ValueError(f"{base_url!r} is not a hub's address: {told}")
         self.base_url = base_url.rstrip("/")
         self._credentials, self._sleep = credentials, sleep
         self._http = httpx.Client(

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -213,6 +214,28 @@ def test_a_replica_follows_what_the_office_does(office: Office, hub: Hub, tmp_pa
     assert held() == {}
 
 
+def test_what_a_replica_drops_is_not_in_its_file_any_more(
+    office: Office, hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.share()
+    office.publish("A", word="SERUNAI")
+    office.publish("B")
+    path, connect = tmp_path / "copy.sqlite", sqlite3.connect
+
+    def careless(*arguments: Any, **more: Any) -> sqlite3.Connection:
+        connection = connect(*arguments, **more)
+        connection.execute("PRAGMA secure_delete = OFF")  # as most builds of SQLite are
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", careless)
+    replica = Replica(path)
+    replica.sync(hub)
+    assert b"SERUNAI" in path.read_bytes()
+    office.publish(gone=("A",))
+    assert replica.sync(hub) == Synced(deletes=1)
+    assert b"SERUNAI" not in b"".join(file.read_bytes() for file in tmp_path.glob("copy.sqlite*"))
+
+
 def test_a_replica_begins_again_when_the_hub_asks_for_it(
     office: Office, hub: Hub, tmp_path: Path
 ) -> None:
@@ -396,9 +419,12 @@ def test_an_address_that_leads_elsewhere_is_told(misbehaving: Any) -> None:
     transport.close()
 
 
-@pytest.mark.parametrize("url", ["hub.example", "", "ftp://hub.example"])
+NO_ADDRESSES = ["hub.example", "", "ftp://hub.example", "https://", "https://hub.example?q=1"]
+
+
+@pytest.mark.parametrize("url", [*NO_ADDRESSES, "https://hub.example\n", "http://hub.example:p"])
 def test_what_is_no_address_is_refused_at_once(url: str) -> None:
-    with pytest.raises(ValueError, match="begins with https://"):
+    with pytest.raises(ValueError, match="not a hub's address"):
         Hub(url, "tp-1", "secret")
 
 
