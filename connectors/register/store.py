@@ -95,6 +95,7 @@ class RegisterStore:
             log,
             rows,
             mode="append",
+            schema_mode="merge",
             writer_properties=WRITER,
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(delivery_id, 1)],
@@ -233,6 +234,7 @@ class RegisterStore:
                 open_table(self.root, right, Part.BASE),
                 _cast(folded, schema_of(right, Part.BASE)),
                 mode="overwrite",
+                schema_mode="merge",
                 predicate=f"office = {literal(office)}",
                 writer_properties=WRITER,
             )

@@ -1,6 +1,7 @@
 """The register's Delta tables: what a list of their files would get wrong is refused."""
 
 import shutil
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,6 +10,8 @@ from deltalake import DeltaTable, TableFeatures, write_deltalake
 
 from connectors.register.cutting import files_now
 from connectors.register.store import RegisterStore
+from connectors.register.tables import FOLDED_THROUGH
+from connectors.schema import log_schema
 from ipregister.errors import StoreError
 from ipregister.model import Right
 
@@ -57,3 +60,38 @@ def test_switched_off_again_it_is_still_refused(tmp_path: Path, feature: TableFe
     table(tmp_path).alter.add_feature(feature, allow_protocol_versions_increase=True)
     with pytest.raises(StoreError, match="deletion vectors or column mapping"):
         RegisterStore(tmp_path).offices(Right.DESIGNS)
+
+
+def test_a_register_from_before_a_member_was_added_takes_and_shows_it(tmp_path: Path) -> None:
+    schema = log_schema(Right.DESIGNS)
+    added = schema.field("designs").type.value_type.field("expiryDate")
+    before = pa.schema(
+        [
+            pa.field("designs", pa.list_(pa.struct([("identifier", pa.string())])))
+            if field.name == "designs"
+            else field
+            for field in schema
+        ]
+    )
+    row = {"office": "KH", "changeSeq": 1, "deliveryId": "one", "held": False, "op": "insert"}
+    row |= {"recordId": "KH1", "officeOrder": "1", "designs": [{"identifier": "1"}]}
+    for part in ("log", "base"):
+        path = tmp_path / Right.DESIGNS / part
+        fields = [*before, *([pa.field(FOLDED_THROUGH, pa.int64())] if part == "base" else [])]
+        DeltaTable.create(path, pa.schema(fields), partition_by=["office"])
+    log = tmp_path / Right.DESIGNS / "log"
+    write_deltalake(log, pa.Table.from_pylist([row], before), mode="append")
+    store = RegisterStore(tmp_path)
+    store.fold(Right.DESIGNS, "KH")
+    day = date(2024, 5, 2)
+    newer = row | {"changeSeq": 2, "deliveryId": "two", "recordId": "KH2"}
+    newer |= {"designs": [{"identifier": "1", added.name: day}]}
+    rows = pa.Table.from_pylist([newer], schema).to_reader()
+    store.append(Right.DESIGNS, rows, "two")
+    store.fold(Right.DESIGNS, "KH")
+    with store.connect() as con:
+        store.define_visible(con, Right.DESIGNS, "visible")
+        found = con.sql(
+            f"SELECT recordId, designs[1].{added.name} FROM visible ORDER BY ALL"
+        ).fetchall()
+    assert found == [("KH1", None), ("KH2", day)]
