@@ -464,3 +464,12 @@ def test_a_path_leads_into_the_element_that_opened_the_item(
 ) -> None:
     found = mapping_for("VN", Right.DESIGNS).element_path(field, opener)
     assert found == (path and f"DesignApplication/{path}")
+
+
+@pytest.mark.parametrize("place", ["BibliographicData", "PatentGrantIdentification"])
+def test_a_patent_says_when_it_expires(place: str) -> None:
+    root = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    etree.SubElement(next(root.iter(f"{{*}}{place}")), "ExpiryDate").text = "2034-01-04"
+    unknown: dict = {}
+    patent = mapping_for("TH", Right.PATENTS).apply(root, {}, unknown)
+    assert (patent.row["expiryDate"], patent.issues, unknown) == (date(2034, 1, 4), [], {})
