@@ -1,5 +1,6 @@
 """Which designs are to stay secret, by what an ST.96 application says of it."""
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,26 @@ def test_a_word_for_deferment_that_cannot_be_read_keeps_the_design_secret(first:
     assert mapped.row["defermentRequested"] is True
     (issue,) = mapped.issues
     assert (issue.code, issue.value) == ("ALL.CNF.013", "Ya")
+
+
+def test_each_design_keeps_its_own_publication_and_deferment() -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    bag = next(root.iter("{*}DesignBag"))
+    for told in [*bag.iter("{*}PublicationBag"), *bag.iter("{*}DefermentPeriod")]:
+        told.getparent().remove(told)
+    bag.append(etree.fromstring(etree.tostring(bag[0])))
+    for inner, months in zip(bag, ("12", "30"), strict=True):
+        etree.SubElement(inner, f"{DESIGN}DefermentPeriod").text = months
+    publications = etree.SubElement(bag[0], f"{DESIGN}PublicationBag")
+    for day in ("2024-05-02", "2025-05-02"):
+        publication = etree.SubElement(publications, f"{DESIGN}Publication")
+        etree.SubElement(publication, f"{DESIGN}PublicationDate").text = day
+    mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
+    first, second = mapped.row["designs"]
+    assert (first["publicationDate"], first["defermentMonths"]) == (date(2024, 5, 2), 12)
+    assert ("publicationDate" in second, second["defermentMonths"]) == (False, 30)
+    assert [told["date"] for told in mapped.row["publications"]] == [
+        date(2024, 5, 2),
+        date(2025, 5, 2),
+    ]
+    assert (mapped.row["defermentMonths"], mapped.issues) == (12, [])
