@@ -32,7 +32,10 @@ LOOK_SECONDS = 0.1
 """How often a transfer looks whether it may go on: a ledger on PostgreSQL is asked each time."""
 
 _UNKNOWN = "The access token is unknown, expired or revoked"
-_UNPROVEN = "The proof of possession does not fit the request, the token or the key"
+_UNPROVEN = (
+    "The DPoP proof does not fit. Make a new one for each request: its htm and htu, a new jti, iat "
+    "by the Date of this answer, ath of this token, signed with the key it is bound to"
+)
 
 
 def authenticate(request: Request, service: Service) -> Access | Response:

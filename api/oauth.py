@@ -50,7 +50,11 @@ SCOPES = (*THIRD_PARTY_SCOPES, *sorted(Act))
 
 TOKEN_BYTES = 32
 
-BAD_PROOF = Refusal("invalid_dpop_proof", "The DPoP proof does not fit this request")
+BAD_PROOF = Refusal(
+    "invalid_dpop_proof",
+    "The DPoP proof does not fit this request. Make a new one for each: its htm and htu, a new "
+    "jti, iat by the Date of this answer",
+)
 
 router = APIRouter(tags=["OAuth"], route_class=DirectRoute)
 

@@ -38,7 +38,12 @@ class Refusal:
         return answer(document, self.status, {**self.headers, **(headers or {})})
 
 
-INVALID_CLIENT = Refusal("invalid_client", "Client authentication failed", 401)
+INVALID_CLIENT = Refusal(
+    "invalid_client",
+    "Client authentication failed. Check identifier and secret; of an assertion the key, iss, sub, "
+    "aud, exp, a new jti, and your clock against the Date of this answer",
+    401,
+)
 """The same for every cause: what was wrong is in the hub's log."""
 
 

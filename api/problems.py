@@ -49,7 +49,12 @@ NEVER_REACHES_HTTP: frozenset[type[errors.HubError]] = frozenset(
 """Errors of work that no request starts; one that comes up here is a defect, answered 500."""
 
 REFUSALS: dict[str, tuple[int, str, str]] = {
-    "unauthorized": (401, "Unauthorized", "Send a valid access token: Authorization: Bearer …"),
+    "unauthorized": (
+        401,
+        "Unauthorized",
+        "Send a valid access token: Authorization: Bearer …. POST /oauth2/token gives a new one; "
+        "WWW-Authenticate says what is wrong with the one sent.",
+    ),
     "forbidden": (403, "Forbidden", "This client may not do this."),
     "not_found": (
         404,

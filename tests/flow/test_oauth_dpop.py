@@ -150,6 +150,7 @@ def test_a_proof_that_does_not_fit_is_refused(
     answer = me(world, token, proof)
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthorized")
     assert 'error="invalid_dpop_proof"' in answer.headers["www-authenticate"]
+    assert "iat by the Date of this answer" in answer.headers["www-authenticate"]
     assert "RateLimit" not in answer.headers
     # It was the proof and nothing else.
     assert me(world, token, prover.proof(world, "/v1/me", token=token)).status_code == 200
