@@ -66,7 +66,7 @@ class Replica:
         Raises:
             HubProblem: the hub refuses; the copy stays as of the last page done.
             HubUnreachable: as above.
-            HubError: another program works on this copy and has begun it again.
+            HubError: another program works on this copy at the same time.
         """
         restarted = False
         while True:
@@ -94,18 +94,24 @@ class Replica:
         with closing(self._connect()) as connection:
             cursor, number = connection.execute("SELECT cursor, round FROM state").fetchone()
             for page in hub.changes(cursor, office=self._office, right=self._right).pages():
-                self._apply(connection, page, number)
+                self._apply(connection, page, number, cursor)
+                cursor = page.cursor
                 for change in page.changes:
                     counts[change.type] += 1
             with connection:
                 connection.execute(
-                    "DELETE FROM record WHERE round < ? AND (SELECT is_starting_again FROM state)",
+                    "DELETE FROM record WHERE round < ?1 "
+                    "AND (SELECT is_starting_again FROM state WHERE round = ?1)",
                     (number,),
                 )
-                connection.execute("UPDATE state SET is_starting_again = 0")
+                connection.execute(
+                    "UPDATE state SET is_starting_again = 0 WHERE round = ?", (number,)
+                )
         return Synced(counts["upsert"], counts["delete"], counts["retract"], restarted)
 
-    def _apply(self, connection: sqlite3.Connection, page: Page, number: int) -> None:
+    def _apply(
+        self, connection: sqlite3.Connection, page: Page, number: int, before: str | None
+    ) -> None:
         with connection:  # one transaction: the changes of a page and its cursor
             for change in page.changes:
                 if change.type == "upsert":
@@ -118,10 +124,11 @@ class Replica:
                         "DELETE FROM record WHERE office = ? AND ip_right = ? AND record_id = ?",
                         _key(change),
                     )
-            mine = "UPDATE state SET cursor = ? WHERE round = ?"
-            if not connection.execute(mine, (page.cursor, number)).rowcount:
-                # What we write now would look like left over from before, and be dropped.
-                raise HubError("another program has begun this copy again; synchronise anew")
+            mine = "UPDATE state SET cursor = ? WHERE round = ? AND cursor IS ?"
+            if not connection.execute(mine, (page.cursor, number, before)).rowcount:
+                # Begun again, what we write would look left over, and be dropped. Gone on, the
+                # cursor would stand before what is held, and nobody would retract that.
+                raise HubError("another program works on this copy; synchronise anew")
 
     def _start_again(self) -> None:
         with closing(self._connect()) as connection, connection:
