@@ -7,7 +7,7 @@ executed; how entries are applied to a record is ``mapping``.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -131,7 +131,10 @@ class NumberPattern(_Strict):
 
 
 class Format(_Strict):
-    """A record format, complete or merged with one office's ways."""
+    """A record format, complete or merged with one office's ways.
+
+    ``beside`` are elements outside the records that say nothing of them: of the transmission.
+    """
 
     format: str
     reader: str
@@ -139,6 +142,7 @@ class Format(_Strict):
     record: str | tuple[str, ...]
     envelope: str | None = None
     header: dict[str, str] = Field(default_factory=dict)
+    beside: frozenset[str] = frozenset()
     placeholders: tuple[str, ...] = ()
     elements: dict[str, tuple[Entry, ...]]
     vocabularies: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -149,6 +153,11 @@ class Format(_Strict):
     number_shapes: tuple[str, ...] = Field(default=(), alias="numberShapes")
     st13: tuple[NumberPattern, ...] = ()
     guards: GuardLimits = GuardLimits()
+
+    @cached_property
+    def known_beside(self) -> frozenset[str]:
+        """Return the elements outside the records that need not be told."""
+        return self.beside.union(self.header)
 
 
 class DeliveryHabits(_Strict):
@@ -236,7 +245,7 @@ def _merge(shared: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
             }
         elif key in ("elements", "header", "languageAliases"):
             merged[key] = {**shared.get(key, {}), **value}
-        elif key in ("derive", "placeholders", "removal"):
+        elif key in ("beside", "derive", "placeholders", "removal"):
             merged[key] = [*value, *shared.get(key, [])]
         else:
             merged[key] = value

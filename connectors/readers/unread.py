@@ -48,6 +48,14 @@ class OtherRecord:
     number: str
 
 
+@dataclass(frozen=True, slots=True)
+class OtherElement:
+    """An element beside the records with a text that is read nowhere; its path from the root."""
+
+    line: int
+    path: str
+
+
 def root_name(source: BinaryIO) -> str:
     """Return the local name of a document's root element and leave ``source`` at its start.
 
@@ -88,37 +96,54 @@ def names_a_record(source: BinaryIO) -> bool:
     return found
 
 
-def beside_records(root: etree._Element, records: Set[str]) -> Iterator[OtherRecord]:
+def beside_records(
+    root: etree._Element, records: Set[str], known: Set[str]
+) -> Iterator[OtherRecord | OtherElement]:
     """Yield what ``other_records`` finds in a document that has records."""
     # Where there is one way down, it leads to them: most documents hold one, six levels down.
     while local_name(root.tag) not in records:
         inside = [child for child in root if len(child)]
         if len(inside) != 1:
-            yield from other_records(root, records)
+            yield from other_records(root, records, known)
             return
+        if len(root) > 1:
+            for child in root:
+                if not len(child):
+                    yield from other_records(child, records, known)
         root = inside[0]
 
 
-def other_records(element: etree._Element, records: Set[str]) -> Iterator[OtherRecord]:
-    """Yield the outermost elements of a tree that hold a number, but no record and in none.
+def other_records(
+    element: etree._Element, records: Set[str], known: Set[str]
+) -> Iterator[OtherRecord | OtherElement]:
+    """Yield the outermost elements of a tree that hold a number or a text, and are in no record.
 
-    In an update they would be missed, in a full extraction what they tell of would vanish.
+    In an update they would be missed, in a full extraction what they tell of would vanish. What
+    holds no number may still say something of a record, as applicants of a transaction do.
 
     Args:
         element: a part of a document in which records were found.
         records: local names of the format's records.
+        known: local names of what holds no number and says nothing of a record.
     """
-    if not len(element) or (name := local_name(element.tag)) in records or name in _NUMBERS:
+    if (name := local_name(element.tag)) in records:
         return
-    if next(element.iter(*[f"{{*}}{record}" for record in records]), None) is not None:
-        for child in element:
-            yield from other_records(child, records)
-        return
-    for number in element.iter(*_NUMBER_TAGS):
-        if text := (number.text or "").strip():
-            around = next(e for e in number.iterancestors() if local_name(e.tag) not in _NUMBERS)
-            yield OtherRecord(int(str(around.sourceline)), local_name(around.tag), text)
+    if len(element) and name not in _NUMBERS:
+        if next(element.iter(*[f"{{*}}{record}" for record in records]), None) is not None:
+            for child in element:
+                yield from other_records(child, records, known)
             return
+        for number in element.iter(*_NUMBER_TAGS):
+            if text := (number.text or "").strip():
+                holder = next(
+                    each for each in number.iterancestors() if local_name(each.tag) not in _NUMBERS
+                )
+                yield OtherRecord(int(str(holder.sourceline)), local_name(holder.tag), text)
+                return
+    if name not in known and any(str(text).strip() for text in element.itertext()):
+        around = [element, *element.iterancestors()]
+        path = "".join(f"/{local_name(each.tag)}" for each in reversed(around))
+        yield OtherElement(int(str(element.sourceline)), path)
 
 
 def translated(

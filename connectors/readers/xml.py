@@ -15,6 +15,7 @@ from lxml import etree
 from connectors.readers.raw_xml import PROLOG_BYTES, internal_subset, refuse_internal_subset
 from connectors.readers.unread import (
     MalformedDocument,
+    OtherElement,
     OtherRecord,
     beside_records,
     other_records,
@@ -57,7 +58,10 @@ class Rejected:
     reason: str
 
 
-def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected | OtherRecord]:
+Found = Record | Rejected | OtherRecord | OtherElement
+
+
+def records(source: BinaryIO, format: Format) -> Iterator[Found]:
     """Yield the records of one XML document in document order.
 
     Args:
@@ -68,7 +72,7 @@ def records(source: BinaryIO, format: Format) -> Iterator[Record | Rejected | Ot
         Record elements as lxml elements; in a large document each is emptied when the next is
         asked for, so memory is bounded by ``WHOLE_BYTES`` and the largest record. One that
         refers to an entity nobody declared is rejected: what it should say is unknown. Beside
-        records, elements that name one but are none.
+        records, elements that name one but are none, and others whose text is read nowhere.
 
     Raises:
         MalformedDocument: not well-formed; records before the fault were yielded when the
@@ -122,7 +126,7 @@ class _ThreadParser(threading.local):
 _of_thread = _ThreadParser()
 
 
-def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected | OtherRecord]:
+def _of_small(document: bytes, format: Format) -> Iterator[Found]:
     """Read a document that is in memory whole: cheaper than by events, see ``WHOLE_BYTES``."""
     parser = _of_thread.parser
     root = etree.fromstring(document, parser)
@@ -132,10 +136,10 @@ def _of_small(document: bytes, format: Format) -> Iterator[Record | Rejected | O
         if found := reading.take(element, errors):
             yield found
     if reading.has_records:
-        yield from beside_records(root, reading.names)
+        yield from beside_records(root, reading.names, format.known_beside)
 
 
-def _of_large(source: BinaryIO, format: Format) -> Iterator[Record | Rejected | OtherRecord]:
+def _of_large(source: BinaryIO, format: Format) -> Iterator[Found]:
     metered = _Metered(source)
     events = etree.iterparse(
         metered,
@@ -153,10 +157,10 @@ def _of_large(source: BinaryIO, format: Format) -> Iterator[Record | Rejected | 
     for _, element in events:
         if found := reading.take(element, events.error_log):
             yield found
-            yield from _forget(element, reading.names)
+            yield from _forget(element, reading.names, format.known_beside)
             metered.since = metered.markup = 0
     if reading.has_records:
-        yield from other_records(events.root, reading.names)
+        yield from other_records(events.root, reading.names, format.known_beside)
 
 
 def _wanted(format: Format) -> list[str]:
@@ -293,12 +297,14 @@ def _undeclared_entity(element: etree._Element) -> "Rejected | None":
     return None
 
 
-def _forget(element: etree._Element, names: Set[str]) -> Iterator[OtherRecord]:
+def _forget(
+    element: etree._Element, names: Set[str], known: Set[str]
+) -> Iterator[OtherRecord | OtherElement]:
     """Free a record and everything before it, up to the root; tell what was no record there."""
     element.clear()
     node: etree._Element | None = element
     while node is not None and (parent := node.getparent()) is not None:
         while node.getprevious() is not None:
-            yield from other_records(parent[0], names)
+            yield from other_records(parent[0], names, known)
             del parent[0]
         node = parent

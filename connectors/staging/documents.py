@@ -19,6 +19,7 @@ from connectors.readers.raw_xml import right_of
 from connectors.readers.salvage import salvage
 from connectors.readers.unread import (
     MalformedDocument,
+    OtherElement,
     OtherRecord,
     names_a_record,
     root_name,
@@ -123,6 +124,9 @@ class DocumentReader:
                 reach("stage.record")
                 if isinstance(record, OtherRecord):
                     self._reject_other(record)
+                    continue
+                if isinstance(record, OtherElement):
+                    self.report.unknown.setdefault(record.path, [0, record.line])[0] += 1
                     continue
                 self._take(record)
                 read += 1

@@ -65,3 +65,15 @@ def test_a_record_with_a_thousand_faults_does_not_stop_its_delivery(desk: Any, i
     assert done.receipt.inserted == 2
     found = [each for each in desk.findings(done) if each["ruleCode"] == "ALL.CMP.006"]
     assert len({each["field"] for each in found}) == 1_500
+
+
+def test_what_stands_beside_the_records_is_told_once(desk: Any, ipas: Any) -> None:
+    legal = "<ApplicantLegalEntity>Ltd</ApplicantLegalEntity>"
+    beside = f"<ApplicantDetails><Applicant>{legal}</Applicant></ApplicantDetails>"
+    numbers = ("KH/90001/2019", "KH/90002/2019")
+    document = ipas.marks(*(ipas.mark(number) + beside for number in numbers))
+    done = desk.deliver(document)
+    assert done.receipt.inserted == 2
+    finding = desk.found(done, "ALL.PKG.015")
+    assert finding["value"].endswith("/ApplicantDetails")
+    assert finding["message"].endswith("/ApplicantDetails is not known; it occurs 2 times.")

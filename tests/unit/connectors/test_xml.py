@@ -9,7 +9,12 @@ import pytest
 
 from connectors.readers import raw_xml, xml
 from connectors.readers.salvage import salvage
-from connectors.readers.unread import MalformedDocument, OtherRecord, root_name
+from connectors.readers.unread import (
+    MalformedDocument,
+    OtherElement,
+    OtherRecord,
+    root_name,
+)
 from ipregister.errors import (
     DeliveryError,
     IncompleteDelivery,
@@ -25,6 +30,7 @@ FORMAT = Format.model_validate(
         "reader": "xml",
         "right": "trademarks",
         "record": "Mark",
+        "beside": ["x", "Sent"],
         "envelope": "Content",
         "header": {"Code": "code"},
         "elements": {},
@@ -36,7 +42,9 @@ def document(*marks: str, head: str = "") -> str:
     return f"{head}<T><Content><Code>A</Code>{''.join(marks)}</Content></T>"
 
 
-def read(data: bytes) -> list[tuple[str, dict[str, str]] | xml.Rejected | OtherRecord]:
+def read(
+    data: bytes,
+) -> list[tuple[str, dict[str, str]] | xml.Rejected | OtherRecord | OtherElement]:
     return [
         record
         if not isinstance(record, xml.Record)
@@ -298,7 +306,7 @@ def test_records_of_large_documents_are_forgotten_when_the_next_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(xml, "WHOLE_BYTES", xml.PROLOG_BYTES)
-    records: Iterator[xml.Record | xml.Rejected | OtherRecord] = xml.records(
+    records: Iterator[xml.Found] = xml.records(
         io.BytesIO(document(*("<Mark><a/></Mark>" for _ in range(5_000))).encode()), FORMAT
     )
     first = next(records)
@@ -328,6 +336,33 @@ def test_what_names_a_record_beside_the_records_is_told(
         for line, number in ((2, "1"), (3, "3"), (4, "2"), (5, "4"))
     ]
     assert [each[0] for each in found if isinstance(each, tuple)] == ["I", "9"]
+
+
+@pytest.mark.parametrize("whole", [xml.WHOLE_BYTES, xml.PROLOG_BYTES])
+def test_a_text_beside_the_records_is_told_with_its_path(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(xml, "WHOLE_BYTES", whole)
+    person = "\n<Persons><Person><Name>A</Name></Person><Person/></Persons>"
+    mark = "<Mark>I<Person>no</Person></Mark>"
+    data = (
+        f"<T><Sent><by>me{' ' * xml.PROLOG_BYTES}</by></Sent><Content><Code>A</Code><no> </no>"
+        f"{person}<Data>{mark}</Data></Content><Content><Code>B</Code><Data>{mark}{mark}{person}"
+        "</Data></Content>\n<note>all</note></T>"
+    )
+    found = read(data.encode())
+    others = [each for each in found if isinstance(each, OtherElement)]
+    assert sorted(others, key=lambda other: other.line) == [
+        OtherElement(2, "/T/Content/Persons"),
+        OtherElement(3, "/T/Content/Data/Persons"),
+        OtherElement(4, "/T/note"),
+    ]
+    assert len(found) == 6
+
+
+def test_one_record_of_a_document_needs_no_others_to_be_told() -> None:
+    (record, told) = read(document("<Data><Mark>I</Mark></Data><note>x</note>").encode())
+    assert (record[0], told) == ("I", OtherElement(1, "/T/Content/note"))  # type: ignore[index]
 
 
 @pytest.mark.parametrize(
