@@ -17,8 +17,9 @@ from asean_ip_hub_client.credentials import Credentials
 from asean_ip_hub_client.errors import HubError, HubUnreachable, problem_of
 
 ATTEMPTS = 5
-LONGEST_WAIT_SECONDS = 60.0
-"""A limit that ends later is the caller's affair: it is told, not slept through."""
+LONGEST_WAIT_SECONDS = 90.0
+"""A limit that ends later is the caller's affair: it is told, not slept through. Quotas are those
+of a minute; an empty one is full again after a second more at most."""
 
 TEMPORARY = frozenset({429, 502, 503, 504})
 TOO_SLOW = "search_too_slow"
