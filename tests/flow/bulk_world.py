@@ -58,6 +58,7 @@ class Running:
         self.deliveries = 0
         config = uvicorn.Config("", port=0, log_level="error", lifespan="off")
         self.socket = config.bind_socket()
+        self.socket.listen()  # who asks before the thread runs waits and is not refused
         self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}"
         self.service = Service(
             *(self.ledger, self.serving, Cursors(b"k" * 32), self.url, now),
