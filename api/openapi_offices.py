@@ -6,6 +6,7 @@ from api.openapi_parts import (
     LIMIT,
     OFFICE,
     PROGRESS,
+    REASON,
     RIGHT,
     STRING,
     Document,
@@ -52,20 +53,18 @@ DELIVERY = operation(
     *("400", "401", "403", "404", "406"),
     parameters=[OFFICE, _DELIVERY],
 )
-DECISION = operation(
-    json_answer(reference("Delivery"), "The delivery as it is now"),
-    *("400", "401", "403", "404", "409", "412", "413", "415"),
-    parameters=[
-        OFFICE,
-        _DELIVERY,
-        header_parameter("If-Match", "`ETag` of the delivery you decided about"),
-    ],
-) | {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": object_schema("reason", reason=STRING)}},
-    }
-}
+DECISION = (
+    operation(
+        json_answer(reference("Delivery"), "The delivery as it is now"),
+        *("400", "401", "403", "404", "409", "412", "413", "415"),
+        parameters=[
+            OFFICE,
+            _DELIVERY,
+            header_parameter("If-Match", "`ETag` of the delivery you decided about"),
+        ],
+    )
+    | REASON
+)
 REVERSAL = DECISION
 FINDINGS = operation(
     json_answer(reference("FindingPage"), "Findings"),

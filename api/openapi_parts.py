@@ -125,3 +125,12 @@ CURSOR = query_parameter("cursor", "`nextCursor` of an answer to the same query"
 OFFICE = path_parameter("office", "ST.3 code of the office", STRING | {"examples": ["KH"]})
 RIGHT = path_parameter("right", "Which right", STRING | {"enum": [str(r) for r in Right]})
 IDEMPOTENCY_KEY = header_parameter("Idempotency-Key", "The same for the same request sent again")
+
+
+REASON: Document = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": object_schema("reason", reason=STRING)}},
+    }
+}
+"""What a decision of an office takes: why."""

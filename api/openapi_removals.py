@@ -5,6 +5,7 @@ from api.openapi_parts import (
     IDEMPOTENCY_KEY,
     LIMIT,
     OFFICE,
+    REASON,
     STRING,
     Document,
     json_answer,
@@ -60,16 +61,14 @@ APPROVE_PURGE = operation(
         },
     }
 }
-WITHDRAW_PURGE = operation(
-    json_answer(reference("PurgeApproval"), "The approval, which no delivery can use any more"),
-    *("400", "401", "403", "404", "409", "413", "415"),
-    parameters=[OFFICE, path_parameter("approvalId", "The approval", {"type": "integer"})],
-) | {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": object_schema("reason", reason=STRING)}},
-    }
-}
+WITHDRAW_PURGE = (
+    operation(
+        json_answer(reference("PurgeApproval"), "The approval, which no delivery can use any more"),
+        *("400", "401", "403", "404", "409", "413", "415"),
+        parameters=[OFFICE, path_parameter("approvalId", "The approval", {"type": "integer"})],
+    )
+    | REASON
+)
 
 SCHEMAS: Document = {
     "MissingRecord": object_schema(
