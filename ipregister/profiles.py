@@ -142,7 +142,7 @@ class Format(_Strict):
     record: str | tuple[str, ...]
     envelope: str | None = None
     header: dict[str, str] = Field(default_factory=dict)
-    beside: frozenset[str] = frozenset()
+    beside: tuple[str, ...] = ()
     placeholders: tuple[str, ...] = ()
     elements: dict[str, tuple[Entry, ...]]
     vocabularies: dict[str, dict[str, str]] = Field(default_factory=dict)
@@ -157,7 +157,7 @@ class Format(_Strict):
     @cached_property
     def known_beside(self) -> frozenset[str]:
         """Return the elements outside the records that need not be told."""
-        return self.beside.union(self.header)
+        return frozenset(self.beside).union(self.header)
 
 
 class DeliveryHabits(_Strict):
