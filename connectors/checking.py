@@ -200,8 +200,9 @@ def collect_findings(
 def _leave_out_echoes(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
     """Make ``found``: all findings, but those that call missing what another one cannot read.
 
-    A finding stays that is graver, or knows the value. The line tells apart two versions of a
-    record in one file.
+    A finding stays that is graver, or knows another value. The line tells apart two versions of a
+    record in one file. What cannot be read of a design is missing in the record, which has it from
+    its designs.
     """
     wanted = ", ".join(
         f"({literal(rule.code)}, {literal(path)})" for rule in load_rules() for path in rule.wanted
@@ -212,14 +213,18 @@ def _leave_out_echoes(con: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> 
         CREATE TEMP VIEW read AS SELECT *,
             list_position(['info', 'warning', 'error', 'critical'], severity) AS gravity
         FROM {parquet(files)};
+        CREATE TEMP VIEW told AS SELECT *,
+            UNNEST([regexp_replace(field, '\[[0-9]+\]', '', 'g'),
+                    NULLIF(regexp_replace(field, '^designs\[[0-9]+\][.]', ''), field)]) AS plain
+        FROM read WHERE ruleCode IN ({told});
         CREATE TEMP VIEW found AS
         SELECT f.* EXCLUDE (gravity) FROM read f
-        WHERE f.suggestedValue IS NOT NULL OR NOT EXISTS (
-            SELECT 1 FROM (VALUES {wanted}) AS w(ruleCode, plain), read t
-            WHERE w.ruleCode = f.ruleCode AND t.ruleCode IN ({told})
+        WHERE NOT EXISTS (
+            SELECT 1 FROM (VALUES {wanted}) AS w(ruleCode, plain), told t
+            WHERE w.ruleCode = f.ruleCode AND t.plain = w.plain
               AND t.recordId = f.recordId AND t.file = f.file
-              AND regexp_replace(t.field, '\[[0-9]+\]', '', 'g') = w.plain
               AND starts_with(t.field, regexp_extract(f.field, '^.*\]'))
+              AND COALESCE(f.suggestedValue = t.suggestedValue, f.suggestedValue IS NULL)
               AND t.gravity >= f.gravity AND COALESCE(t.line >= f.line, TRUE))
         """
     )

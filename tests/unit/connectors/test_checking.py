@@ -48,6 +48,8 @@ def codes(
         ("<AddressCountryCode>KH", "<AddressCountryCode>QQ", ["ALL.CMP.006", "ALL.CNF.004"]),
         # It knows the date, from the event.
         ("<RegistrationDate>2020", "<RegistrationDate>20-20", ["ALL.CMP.010", "ALL.CNF.002"]),
+        # Both know the same one.
+        ("<RegistrationDate>2020", "<RegistrationDate>2563", ["ALL.CNF.003"]),
         # It says what stands for the number.
         (
             "<ApplicationNumber>KH/90001/2019",
@@ -127,6 +129,29 @@ def test_a_designer_whose_name_is_a_placeholder_is_not_told_as_missing(tmp_path:
     assert codes(
         tmp_path, one.replace("-</com:EntityName>", "</com:EntityName>"), "KH", Right.DESIGNS
     ) == ["DS.CMP.004"]
+
+
+SINGLE_DESIGN = re.sub(
+    "(?s)</dgn:DesignApplication>.*</dgn:DesignApplication>", "</dgn:DesignApplication>", DESIGN
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("<com:RegistrationDate>2021", "<com:RegistrationDate>2564", ["ALL.CNF.003"]),
+        ("<com:ExpiryDate>2036-02-02", "<com:ExpiryDate>-", ["ALL.CMP.016"]),
+        ("<com:RegistrationNumber>KH90001D", "<com:RegistrationNumber>-", ["ALL.CMP.016"]),
+        ("<com:ExpiryDate>2036-02-02</com:ExpiryDate>", "", ["ALL.CMP.011"]),
+        (">ឈុតតែ<", "><", ["DS.CMP.001"]),
+    ],
+)
+def test_what_cannot_be_read_of_the_only_design_is_not_told_of_the_record(
+    tmp_path: Path, right: str, wrong: str, told: list[str]
+) -> None:
+    assert right in SINGLE_DESIGN
+    text = SINGLE_DESIGN.replace(right, wrong, 1)
+    assert codes(tmp_path, text, "KH", Right.DESIGNS) == told
 
 
 def test_a_later_version_without_the_value_is_told(tmp_path: Path) -> None:
