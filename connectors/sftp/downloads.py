@@ -170,6 +170,7 @@ class _Pump:
         self._ask(self._piece, download, request, offset, length)
 
     def _check(self, download: Download) -> None:
+        download.checking = True
         request = self.wire.request(Op.FSTAT, text(download.handle or b""))
         self._ask(self._stated, download, request)
 
@@ -205,20 +206,27 @@ class _Pump:
         download.accept(offset, data)
         if len(data) < length:
             self._request_piece(download, offset + len(data), length - len(data))
-        self._close_when_done(download)
+        self._finish(download)
 
     def _stated(self, download: Download, op: int, payload: Payload, *_: int) -> None:
+        download.checking = False
         if op != Op.ATTRS:
             raise_for_status(payload, download.file.path)
         seen = Reader(payload).attributes()
         if (seen.size, seen.mtime) != (download.file.size, download.file.mtime):
             raise _changed(download.file)
-        download.checked = True
-        self._close_when_done(download)
+        # Seen before its last byte came, as where pieces come short, it proves nothing.
+        download.checked = not download.reads
+        self._finish(download)
 
-    def _close_when_done(self, download: Download) -> None:
-        if download.checked and not download.reads and download.is_open:
+    def _finish(self, download: Download) -> None:
+        """Close a file of which everything came, once it was seen unchanged after that."""
+        if download.reads or download.next_offset < download.file.size or not download.is_open:
+            return
+        if download.checked:
             self._close(download)
+        elif not download.checking:
+            self._check(download)
 
     def _release(self, size: int) -> None:
         self.used -= size

@@ -38,7 +38,7 @@ class Download:
         self.reads = 0
         self.early: dict[int, bytes] = {}
         self.ready: deque[bytes] = deque()
-        self.checked = False
+        self.checking = self.checked = False
         self.abandoned = False
         self.is_open = False
         self.error: ExchangeError | IncompleteDelivery | None = None

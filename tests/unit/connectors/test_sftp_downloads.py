@@ -159,6 +159,25 @@ def _refuses(download):
     return True
 
 
+@pytest.mark.parametrize("in_order", [True, False])
+def test_what_was_seen_before_the_last_byte_came_proves_nothing(monkeypatch, in_order):
+    """A server that gives half of what it is asked for, or looks before it reads."""
+
+    class Rewritten(Server):
+        written_at = FIXED_TIME
+
+        def on_fstat(self, name: str, _: Reader) -> tuple[int, bytes]:
+            told = ATTRIBUTES.pack(0x9, 3000, self.written_at, self.written_at)
+            self.contents[name], self.written_at = b"2" * 3000, FIXED_TIME + 1
+            return Op.ATTRS, told
+
+    server = Rewritten({"/a": b"1" * 3000}, shorten=in_order)
+    monkeypatch.setattr(server.random, "randrange", lambda n: 0 if in_order else n - 1)
+    monkeypatch.setattr(server.random, "randint", lambda _, most: most // 2)
+    (download,) = (d for d in fetch(server, [RemoteFile("/a", 3000, FIXED_TIME)]) if _refuses(d))
+    assert download.file.path == "/a"
+
+
 @pytest.mark.parametrize("after", [0, 1, 5, 20])
 def test_a_lost_connection_is_said_at_every_further_read(after):
     contents = random_contents(6, 20, 5000)
