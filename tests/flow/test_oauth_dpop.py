@@ -108,6 +108,14 @@ def without_signature(world: World, prover: Prover, token: str) -> str:
     return str(prover.proof(world, "/v1/me", token=token)).rpartition(".")[0] + "."
 
 
+def in_two_pieces(world: World, prover: Prover, token: str) -> str:
+    return str(prover.proof(world, "/v1/me", token=token)).rpartition(".")[0]
+
+
+def in_four_pieces(world: World, prover: Prover, token: str) -> str:
+    return str(prover.proof(world, "/v1/me", token=token)) + ".e30"
+
+
 WRONG: dict[str, Any] = {
     "another method": {"htm": "POST"},
     "a method in small letters": {"htm": "get"},
@@ -135,6 +143,9 @@ WRONG: dict[str, Any] = {
     "somebody else's key named": with_others_key_named,
     "a shared secret": with_a_shared_secret,
     "no signature": without_signature,
+    "too few pieces": in_two_pieces,
+    "too many pieces": in_four_pieces,
+    "a claim without end": {"claim": "x" * 9_000},
 }
 
 

@@ -91,16 +91,25 @@ def test_another_file_of_the_same_size_is_seen_and_begun_anew(landing):
     assert finish(landing, other) == 0
 
 
-def test_a_file_that_changed_meanwhile_leaves_nothing(landing):
+@pytest.mark.parametrize("came_before", [0, 300_000])
+def test_a_file_that_changed_meanwhile_leaves_nothing(landing, came_before):
     class Changed(io.BytesIO):
         def read(self, size=-1, /):
             if piece := super().read(size):
                 return piece
             raise IncompleteDelivery("changed")
 
-    with landing.arriving(KEY) as arriving, pytest.raises(IncompleteDelivery):
-        landing.go_on(Changed(CONTENT), arriving)
+    lose(landing, came_before)
+    with landing.arriving(KEY) as arriving, pytest.raises(IncompleteDelivery, match="changed"):
+        landing.go_on(Changed(CONTENT[arriving.resumes_at :]), arriving)
     assert list(landing.root.iterdir()) == []
+
+
+def test_a_file_that_ends_before_where_it_stopped_is_another(landing):
+    lose(landing, 300_000)
+    with landing.arriving(KEY) as arriving, pytest.raises(IncompleteDelivery, match="not the one"):
+        landing.go_on(io.BytesIO(CONTENT[arriving.resumes_at : 280_000]), arriving)
+    assert finish(landing) == 0
 
 
 def test_only_one_process_at_a_time_fetches_a_file(landing):
