@@ -194,9 +194,11 @@ def _attach(
         else:
             result.alone.append(item.file)
     elif match := _MARKER.match(item.name):
-        group = groups.get(_key(item, match["name"] or item.name, mask))
+        key = _key(item, match["name"] or item.name, mask)
         here = [other for other in groups if other[:3] == _folder_key(item)]
-        if group is None and len(here) == 1:
+        group = groups.get(key)
+        # A marker left of another day's delivery would end the wait for the rest of this one.
+        if group is None and len(here) == 1 and key.day in ("", here[0].day):
             group = groups[here[0]]
         if group is not None:
             group.markers.append(item.file)

@@ -183,6 +183,30 @@ def test_a_nameless_marker_among_several_groups_speaks_for_none():
     assert [group.markers for group in planned.groups] == [[], []]
 
 
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "Trademarks/Updates/x_20261101.zip.done",
+        "Trademarks/Updates/part/_DONE",
+        "Trademarks/Full_Extraction/_DONE",
+        "Designs/Updates/manifest.txt",
+    ],
+)
+def test_a_marker_of_another_day_or_folder_completes_nothing(marker):
+    planned = plan(listed("Trademarks/Updates/x_20261108_1.zip", marker))
+    assert [group.markers for group in planned.groups] == [[]]
+    assert [file.path for file in planned.alone] == [marker]
+
+
+def test_a_checksum_file_is_for_the_file_beside_it():
+    names = in_lane("Updates", "w/a/x.zip", "w/a/x.zip.md5", "w/b/x.zip", "w/b/x.zip.md5")
+    (group,) = plan(listed(*names)).groups
+    assert {path: file.path for path, file in group.sidecars.items()} == {
+        names[0]: names[1],
+        names[2]: names[3],
+    }
+
+
 def test_groups_come_in_the_offices_order_whatever_the_order_of_the_listing():
     names = in_lane("Updates", "KH_20261103.zip", "KH_20261101.zip", "KH_20261102.zip")
     days = [group.key.day for group in plan(listed(*names)).groups]
