@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from connectors.collection import sidecars
-from connectors.collection.arrivals import UNFINISHED_FOR, not_yet
+from connectors.collection.arrivals import UNFINISHED_FOR, Fetched, not_yet
 from connectors.collection.grouping import Group, GroupKey, plan, readable
 from connectors.ledger import Observation
 from connectors.sftp.files import RemoteFile
@@ -239,7 +239,7 @@ def test_one_member_that_moves_keeps_the_whole_group_waiting():
 def test_a_done_file_completes_at_once_unless_it_is_older_than_the_file():
     group = one_group("x_20261101.zip", "x_20261101.done")
     assert not_yet(group, observed(group), AT, 60) is None
-    group.markers = [RemoteFile(group.markers[0].path, 0, 1_600_000_000)]
+    group.members.append(RemoteFile(*in_lane("Updates", "x_20261101_2.zip"), 10, 1_800_000_000))
     assert not_yet(group, observed(group), AT, 60) is not None
 
 
@@ -251,6 +251,20 @@ def test_a_temporary_file_holds_its_group_up_until_it_is_given_up():
     assert waiting.reason == "x_20261101_2.zip.filepart is still being uploaded"
     assert waiting.seconds is None
     assert not_yet(group, observed(group), late, 2) is None
+
+
+@pytest.mark.parametrize("beside", ["manifest.txt", "x_20261101.zip.md5"])
+def test_a_delivery_is_not_judged_before_what_speaks_of_it_is_here(beside):
+    """The line broke after the file: what the office says of it was not read."""
+    group = one_group("x_20261101.zip", beside)
+    (member,), (words,) = group.members, in_lane("Updates", beside)
+    fetched = Fetched(digests={member.path: "a" * 64}, stopped="the line broke")
+    assert fetched.blocks(group) == f"{beside} is not here yet: the line broke"
+    fetched.texts[words] = "x_20261101.zip"
+    assert fetched.blocks(group) is None
+    # What is too large for such words is never fetched.
+    group.markers, group.sidecars = [RemoteFile(words, sidecars.MAX_BYTES + 1, 0)], {}
+    assert Fetched(fetched.digests, stopped="the line broke").blocks(group) is None
 
 
 @pytest.mark.parametrize(
