@@ -167,7 +167,7 @@ class Collector:
         files |= {file.path: file for file in (*planned.uploads, *planned.alone)}
         # What is left alone, too: its office is told since when it lies there.
         files |= {alone.file.path: alone.file for alone in planned.quarantined if alone.file}
-        seen = ((file.path, file.size, file.mtime) for file in files.values())
+        seen = (file.listed for file in files.values())
         self._ledger.observations.see_all(office, seen, at)
         by_sftp = [
             delivery
@@ -203,8 +203,8 @@ class Collector:
         elif delivery.state is State.INCOMPLETE and state is State.RECEIVED:
             delivery = self._ledger.deliveries.move(delivery.deliveryId, state, at, COLLECTED_BY)
         reach("collect.recorded")
-        paths = [member.path for member in group.members]
-        self._ledger.observations.set_delivery(office, paths, delivery.deliveryId)
+        taken = [member.listed for member in group.members]
+        self._ledger.observations.set_delivery(office, taken, delivery.deliveryId)
         reach("collect.noted")
         return delivery
 

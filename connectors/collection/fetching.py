@@ -15,7 +15,7 @@ from connectors.collection.arrivals import Fetched, needed
 from connectors.collection.grouping import Group
 from connectors.collection.pacing import Budget, Paced, Patience
 from connectors.landing import Landed, Landing
-from connectors.ledger.observations import Observation, Observations
+from connectors.ledger.observations import Listed, Observation, Observations
 from connectors.sftp.files import RemoteFile
 from connectors.sftp.listing import Listing
 from ipregister.errors import IncompleteDelivery, OfficeRefused, OfficeUnreachable, OutOfTime
@@ -65,7 +65,7 @@ class Fetcher:
         self._budget = budget
         self._fetched = Fetched()
         self._parts: dict[str, Arriving] = {}
-        self._unnoted: dict[str, str] = {}
+        self._unnoted: dict[Listed, str] = {}
 
     def bring(
         self, source: Source, groups: Sequence[Group], known: Mapping[str, Observation]
@@ -127,7 +127,7 @@ class Fetcher:
                 self._fetched.texts[file.path] = _text(stream)
                 return
             landed = self._land(file, stream)
-            self._fetched.digests[file.path] = self._unnoted[file.path] = landed.sha256
+            self._fetched.digests[file.path] = self._unnoted[file.listed] = landed.sha256
             if _is_resumable(file) or len(self._unnoted) >= NOTED_EVERY_FILES:
                 self._note_digests()
         except (IncompleteDelivery, OfficeRefused) as exc:

@@ -15,6 +15,10 @@ from connectors.ledger.engine import Database
 from connectors.ledger.schema import observations
 
 
+Listed = tuple[str, int, int]
+"""A file as a listing saw it: path, bytes, seconds since 1970."""
+
+
 @dataclass(frozen=True, slots=True)
 class Observation:
     """A file as it was listed last: bytes, seconds since 1970, and what we did with it."""
@@ -27,16 +31,18 @@ class Observation:
 
 
 class Observations:
-    """The listing memory, per office and path."""
+    """The listing memory, per office and path.
+
+    What is noted of a file is noted of it as it was listed: another process may have seen the
+    next version since, of which nothing was taken.
+    """
 
     def __init__(self, database: Database) -> None:
         """Keep observations in ``database``."""
         self._database = database
 
-    def see_all(
-        self, office: str, files: Iterable[tuple[str, int, int]], at: datetime
-    ) -> Mapping[str, datetime]:
-        """Note a listing (path, size, mtime) in one transaction; return first sights by path.
+    def see_all(self, office: str, files: Iterable[Listed], at: datetime) -> Mapping[str, datetime]:
+        """Note a listing in one transaction; return first sights by path.
 
         A file that changed is forgotten as it was: no digest, no delivery.
         """
@@ -61,14 +67,14 @@ class Observations:
                 connection.execute(statement.where(observations.c.path == row["path"]).values(row))
         return seen
 
-    def set_digests(self, office: str, digests: Mapping[str, str]) -> None:
-        """Note what the bytes of several files were, by path, in one transaction."""
-        rows = [{"is_sha256": sha256, "of_path": path} for path, sha256 in digests.items()]
+    def set_digests(self, office: str, digests: Mapping[Listed, str]) -> None:
+        """Note what the bytes of several files were, in one transaction."""
+        rows = [_of(file) | {"is_sha256": sha256} for file, sha256 in digests.items()]
         self._update(office, {"sha256": bindparam("is_sha256")}, rows)
 
-    def set_delivery(self, office: str, paths: Iterable[str], delivery_id: str) -> None:
+    def set_delivery(self, office: str, files: Iterable[Listed], delivery_id: str) -> None:
         """Note the delivery that files became part of."""
-        self._update(office, {"delivery_id": delivery_id}, [{"of_path": path} for path in paths])
+        self._update(office, {"delivery_id": delivery_id}, [_of(file) for file in files])
 
     def known(self, office: str) -> dict[str, Observation]:
         """Return everything seen at one office, by path."""
@@ -76,14 +82,23 @@ class Observations:
             return _known(connection.execute(_select(office)))
 
     def _update(
-        self, office: str, values: Mapping[str, Any], rows: Sequence[Mapping[str, str]]
+        self, office: str, values: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Write to the row of each ``of_path``; one statement, or 100,000 files take minutes."""
+        """Write to the row of each file; one statement, or 100,000 files take minutes."""
         c = observations.c
-        mine = update(observations).where(c.office == office, c.path == bindparam("of_path"))
+        mine = update(observations).where(
+            c.office == office,
+            c.path == bindparam("of_path"),
+            c.size == bindparam("of_size"),
+            c.mtime == bindparam("of_mtime"),
+        )
         if rows:
             with self._database.write() as connection:
                 connection.execute(mine.values(values), rows)
+
+
+def _of(file: Listed) -> dict[str, Any]:
+    return dict(zip(("of_path", "of_size", "of_mtime"), file, strict=True))
 
 
 def _select(office: str) -> Any:

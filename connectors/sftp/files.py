@@ -20,6 +20,11 @@ class RemoteFile:
     size: int
     mtime: int
 
+    @property
+    def listed(self) -> tuple[str, int, int]:
+        """Return what the ledger remembers it by."""
+        return self.path, self.size, self.mtime
+
 
 class Download:
     """One file on its way; read it like a file, in pieces, from start to end.

@@ -326,6 +326,27 @@ def test_a_crash_between_ledger_and_memory_records_nothing_twice(
     assert states(intake) == {delivery.deliveryId: State.RECEIVED}
 
 
+def test_a_file_replaced_while_another_process_looks_is_taken_too(
+    updates, collect, opened, intake, zipped, monkeypatch
+):
+    """What one process took of a file says nothing of the version another one saw since."""
+    path, new = updates / "a.zip", zipped("a.xml", filling=b"new")
+    path.write_bytes(zipped("a.xml"))
+    record = intake.ledger.deliveries.record
+
+    def meanwhile(*about, **more):
+        monkeypatch.undo()
+        path.write_bytes(new)
+        intake.visits(opened).one("KH", at=intake.now, wait=False)
+        return record(*about, **more)
+
+    monkeypatch.setattr(intake.ledger.deliveries, "record", meanwhile)
+    assert len(collect().deliveries) == 1
+    (second,) = collect().deliveries
+    assert (second.state, second.files[0].sha256) == (State.RECEIVED, sha256(new))
+    assert collect().deliveries == []
+
+
 def test_the_hub_writes_nothing_at_the_office(openssh_logging, tree, updates, intake, zipped):
     server = openssh_logging
     (updates / "a.zip").write_bytes(zipped("a.xml"))

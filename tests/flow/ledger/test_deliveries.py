@@ -330,11 +330,15 @@ def test_a_file_is_new_until_it_was_seen(ledger: Ledger) -> None:
 def test_a_changed_file_is_forgotten_as_it_was(ledger: Ledger, size: int, mtime: int) -> None:
     seen = ledger.observations
     seen.see_all("KH", [("/a", 1, 1)], AT)
-    seen.set_digests("KH", {"/a": "f" * 64})
-    seen.set_delivery("KH", ["/a"], "KH-1")
+    old = ("/a", 1, 1)
+    seen.set_digests("KH", {old: "f" * 64})
+    seen.set_delivery("KH", [old], "KH-1")
     known = seen.known("KH")["/a"]
     assert (known.sha256, known.deliveryId, known.firstSeenAt) == ("f" * 64, "KH-1", AT)
     assert seen.see_all("KH", [("/a", size, mtime)], AT + HOUR) == {"/a": AT + HOUR}
+    # Who has taken the old one meanwhile says so of that one.
+    seen.set_digests("KH", {old: "f" * 64})
+    seen.set_delivery("KH", [old], "KH-1")
     known = seen.known("KH")["/a"]
     assert (known.size, known.mtime, known.sha256, known.deliveryId) == (size, mtime, None, None)
 
