@@ -170,7 +170,7 @@ class Delivered:
         if head[:4] in (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"):
             self._archive = open_archive(self._file, self.limits)
             yield from self._walk(self._archive)
-        elif _looks_like_xml(head):
+        elif looks_like_xml(head):
             if not closes_root(self._file):
                 raise IncompleteDelivery(
                     "The XML document ends before its first element is closed."
@@ -278,7 +278,8 @@ def _is_clutter(name: str) -> bool:
     return is_resource or parts[-1] in (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
-def _looks_like_xml(head: bytes) -> bool:
+def looks_like_xml(head: bytes) -> bool:
+    """Tell by its first bytes whether a file is an XML document."""
     text = head.removeprefix(b"\xef\xbb\xbf")
     if text[:2] in (b"\xff\xfe", b"\xfe\xff"):
         text = text[2:].replace(b"\0", b"")

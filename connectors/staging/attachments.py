@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from connectors.readers.archives import HEAD_BYTES, Delivered, Digest, Member
+from connectors.readers.archives import HEAD_BYTES, Delivered, Digest, Member, looks_like_xml
+from connectors.readers.raw_xml import right_of
 from ipregister.errors import UnreadableDelivery
+from ipregister.model import Right
 
 MEDIA_TYPES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -33,6 +35,9 @@ UNKNOWN = "application/octet-stream"
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".tif", ".tiff", ".bmp")
 """Ends of names of files whose beginning is among ``MEDIA_TYPES``."""
+
+NO_RECORDS = (*PICTURES, ".svg", ".pdf", ".mp3", ".wav", ".mp4", ".mov", ".avi", ".xsd", ".xsl")
+"""Ends of names that say well enough what a file is: nobody looks for records there."""
 
 ATTACHED = "attachment"
 """Folder of a record's own files in IPAS; the same name in two of them is two files."""
@@ -145,6 +150,17 @@ class Attachments:
     def unused(self) -> Iterable[str]:
         """Return the paths of attachments no record named, in archive order."""
         return [m.path for m in self.delivered.attachments if m.path not in self.used]
+
+    def records_in(self, path: str) -> Right | None:
+        """Return the right whose records an attachment holds, that should have been a document."""
+        member = self._by_path.get(_folded(path.replace("!", "/")))
+        if member is None or path.lower().endswith(NO_RECORDS):
+            return None
+        try:
+            with self.delivered.open(member) as source:
+                return right_of(source) if looks_like_xml(source.read(HEAD_BYTES)) else None
+        except UnreadableDelivery:
+            return None
 
     def _digest(self, member: Member) -> Digest | None:
         """Return what a read tells of a member, once; nothing of one that is damaged."""

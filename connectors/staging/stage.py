@@ -117,7 +117,8 @@ def stage(
             parts = [replace(part, pictures=tuple(pictures)) for part in parts]
         for report in _run(parts, workers, opened):
             _add(total, report)
-        _note_whole_delivery(notes, total, attachments, files)
+        _note_whole_delivery(notes, total, files)
+        _note_unused(notes, total, attachments, files, opened)
     staged.read, staged.rejected = total.read, total.rejected
     staged.declared = total.declared
     return staged
@@ -240,10 +241,9 @@ def _add(total: PartReport, report: PartReport) -> None:
 def _note_whole_delivery(
     notes: PartWriter,
     total: PartReport,
-    attachments: dict[str, list[str]],
     files: Sequence[StagedFile],
 ) -> None:
-    """Write what only all parts together show: emptiness, unknown elements, unused files."""
+    """Write what only all parts together show: emptiness and unknown elements."""
     first = files[0].name if files else ""
     if total.read == 0:
         notes.note(NO_RECORDS, file=first)
@@ -256,7 +256,26 @@ def _note_whole_delivery(
         notes.note(
             UNKNOWN_ELEMENT, file=file, line=line, elementPath=path, value=path, message=message
         )
-    for name, paths in attachments.items():
-        for path in paths:
-            if (file := f"{name}!{path}") not in total.used:
-                notes.note(UNREAD_DATA if is_data(path) else UNUSED_IMAGE, file=file, value=path)
+
+
+def _note_unused(
+    notes: PartWriter,
+    total: PartReport,
+    attachments: dict[str, list[str]],
+    files: Sequence[StagedFile],
+    opened: _OpenFiles,
+) -> None:
+    """Write which files of the archives no record named, and in which of them records may stand."""
+    for file in files:
+        for path in attachments.get(file.name, ()):
+            if (where := f"{file.name}!{path}") in total.used:
+                continue
+            if is_data(path):
+                notes.note(UNREAD_DATA, file=where, value=path)
+            elif right := opened.file(file).records_in(path):
+                message = (
+                    f"{path} holds {right}, but its name does not end in .xml: it was not read."
+                )
+                notes.note(UNREAD_DATA, file=where, value=path, message=message)
+            else:
+                notes.note(UNUSED_IMAGE, file=where, value=path)

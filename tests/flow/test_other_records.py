@@ -29,6 +29,18 @@ def test_packed_and_renamed_records_are_no_images(name: str, desk: Any, ipas: An
     assert desk.found(done, "ALL.PKG.018")["value"] == name
 
 
+@pytest.mark.parametrize("name", ["KH2", "new/KH2.xml_1", "KH2.txt", "KH2.xml~"])
+def test_a_document_under_a_name_without_xml_is_told(name: str, desk: Any, ipas: Any) -> None:
+    other = ipas.marks(ipas.mark("KH/90002/2019"))
+    packed = {"a.xml": ipas.marks(ipas.mark()), name: other, "logo.svg": "<svg/>", "note": "<p>"}
+    done = desk.deliver(ipas.zipped(packed))
+    assert desk.found(done, "ALL.PKG.018")["message"] == (
+        f"{name} holds trademarks, but its name does not end in .xml: it was not read."
+    )
+    unused = {each["value"] for each in desk.findings(done) if each["ruleCode"] == "ALL.PKG.012"}
+    assert unused == {"logo.svg", "note"}
+
+
 @pytest.mark.parametrize(
     ("more", "kept"),
     [("", "NWAP"), ("<OfficeSpecificMarkEventCode>07</OfficeSpecificMarkEventCode>", "07")],
