@@ -14,7 +14,6 @@ from sqlalchemy import bindparam, insert, select, update
 from connectors.ledger.engine import Database
 from connectors.ledger.schema import observations
 
-
 Listed = tuple[str, int, int]
 """A file as a listing saw it: path, bytes, seconds since 1970."""
 
