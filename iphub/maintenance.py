@@ -10,7 +10,8 @@ from rich.console import Console
 from connectors import rebuilding
 from connectors.digest import digest_of
 from connectors.gate import Gate
-from connectors.hub import Home, ledger_url
+from connectors.home import Home
+from connectors.hub import ledger_url
 from connectors.ledger import Ledger
 from connectors.receipts.sealing import seal_days
 from connectors.register.store import RegisterStore

@@ -16,7 +16,8 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from connectors.faults import reach
-from connectors.hub import Home, Hub
+from connectors.home import Home
+from connectors.hub import Hub
 from connectors.ledger.copying import pinned_ledger
 from connectors.register.cutting import files_now
 from connectors.sqlite_copies import copy_to, pinned

@@ -15,7 +15,8 @@ from connectors.backup import archive
 from connectors.backup.archive import Contents
 from connectors.backup.cut import LEDGER, cut
 from connectors.faults import reach
-from connectors.hub import Home, Hub
+from connectors.home import Home
+from connectors.hub import Hub
 from connectors.ledger.copying import copy_into
 from connectors.ledger.environments import check_copy
 from connectors.rebuilding import rebuild_serving

@@ -24,7 +24,8 @@ from connectors.arriving import locked
 from connectors.backup.archive import UNFINISHED
 from connectors.backup.homes import back_up, restore
 from connectors.digest import digest_of
-from connectors.hub import Home, Hub
+from connectors.home import Home
+from connectors.hub import Hub
 from connectors.ledger.environments import check_copy
 from connectors.rebuilding import rebuild_serving
 from connectors.serving_store import Mark, PlaceUnknown

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-import connectors.hub
-from connectors.hub import PEPPER_BYTES, Home
+import connectors.home
+from connectors.home import PEPPER_BYTES, Home
 from ipregister.errors import ConfigurationError
 
 
@@ -19,7 +19,7 @@ def test_creation_that_was_stopped_leaves_no_part_of_a_key(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(connectors.hub.os, "fsync", full)
+        patched.setattr(connectors.home.os, "fsync", full)
         patched.setattr(Path, "write_bytes", full)
         with pytest.raises(OSError, match="No space left"):
             home.create()
