@@ -17,13 +17,8 @@ from typing import BinaryIO
 from lxml import etree
 
 from connectors.readers.unread import reason_of
-from connectors.readers.xml import (
-    TOO_MUCH_MARKUP,
-    Record,
-    Rejected,
-    has_too_much_markup,
-    safe_parser,
-)
+from connectors.readers.xml import Record, Rejected
+from connectors.readers.xml_guards import TOO_MUCH_MARKUP, has_too_much_markup, safe_parser
 from ipregister.errors import OversizedDelivery, UnreadableDelivery
 from ipregister.profiles import Format
 

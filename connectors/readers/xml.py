@@ -8,34 +8,27 @@ elements hold records and envelope values is the format's YAML.
 import threading
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO
 
 from lxml import etree
 
-from connectors.readers.raw_xml import PROLOG_BYTES, internal_subset, refuse_internal_subset
+from connectors.readers.raw_xml import PROLOG_BYTES, refuse_internal_subset
 from connectors.readers.unread import (
-    MalformedDocument,
     OtherElement,
     OtherRecord,
     beside_records,
     other_records,
     translated,
 )
+from connectors.readers.xml_guards import (
+    Metered,
+    has_doctype,
+    has_too_much_markup,
+    refuse_namespace_errors,
+    safe_parser,
+)
 from ipregister.elements import local_name
-from ipregister.errors import OversizedDelivery
 from ipregister.profiles import Format
-
-RECORD_BYTES = 64 << 20
-"""XML read without meeting the end of a record; beyond it a document could fill the memory."""
-
-RECORD_MARKUP = 500_000
-"""Tags and attributes of one record; a patent with all its text has some 50,000. An element of
-four bytes takes 230 in memory: 60 MB of them, which ``RECORD_BYTES`` lets through, took 4.4 GB."""
-
-TOO_MUCH_MARKUP = f"more than {RECORD_MARKUP:,} tags and attributes"
-
-COUNTED_ABOVE = 1 << 20
-"""Bytes in which there cannot be much more than ``RECORD_MARKUP`` of them: not counted."""
 
 WHOLE_BYTES = 8 << 20
 """Documents up to here are parsed whole, a tree of some 60 MB at most: reading and mapping a
@@ -95,27 +88,6 @@ def records(source: BinaryIO, format: Format) -> Iterator[Found]:
         raise translated(exc, source) from exc
 
 
-def has_too_much_markup(data: bytes) -> bool:
-    """Tell whether there is more markup than one record may have."""
-    return len(data) > COUNTED_ABOVE and _markup(data) > RECORD_MARKUP
-
-
-def safe_parser() -> etree.XMLParser:
-    """Return a parser without entities, network and DTD; limits are on, ``recover`` is off.
-
-    Indentation is not kept: nobody asks for it, and making it cost a third of the parsing.
-    """
-    return etree.XMLParser(
-        remove_comments=True,
-        remove_pis=True,
-        remove_blank_text=True,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
-    )
-
-
 class _ThreadParser(threading.local):
     """One parser per thread: the first document of a parser costs 8 µs more than the others."""
 
@@ -140,7 +112,7 @@ def _of_small(document: bytes, format: Format) -> Iterator[Found]:
 
 
 def _of_large(source: BinaryIO, format: Format) -> Iterator[Found]:
-    metered = _Metered(source)
+    metered = Metered(source)
     events = etree.iterparse(
         metered,
         events=("end",),
@@ -192,9 +164,9 @@ class _Reading:
         name = local_name(element.tag)
         if name in self.names:
             self.has_records = True
-            _refuse_namespace_errors(errors)
+            refuse_namespace_errors(errors)
             if self.has_doctype is None:
-                self.has_doctype = _has_doctype(element)
+                self.has_doctype = has_doctype(element)
             unknown = _undeclared_entity(element) if self.has_doctype else None
             return unknown or Record(element, self.header)
         if name == self.format.envelope:
@@ -221,71 +193,6 @@ def _is_within(element: etree._Element, envelope: str | None) -> bool:
     return (
         envelope is not None and next(element.iterancestors(f"{{*}}{envelope}"), None) is not None
     )
-
-
-class _DocumentType(Protocol):
-    def iterentities(self) -> Iterator[object]: ...
-    def elements(self) -> list[object]: ...
-
-
-class _DocumentInfo(Protocol):
-    """The part of lxml's document information that its stubs leave out."""
-
-    internalDTD: _DocumentType | None
-
-
-class _Metered:
-    """A source that counts what is read between two records."""
-
-    def __init__(self, source: BinaryIO) -> None:
-        self._source, self.since, self.markup = source, 0, 0
-
-    def read(self, size: int = -1, /) -> bytes:
-        chunk = self._source.read(size)
-        self.since += len(chunk)
-        if self.since > RECORD_BYTES:
-            raise OversizedDelivery(
-                f"{self.since:,} bytes without the end of a record; {RECORD_BYTES:,} are allowed."
-            )
-        if self.since > COUNTED_ABOVE:
-            self.markup += _markup(chunk)
-            if self.markup > RECORD_MARKUP:
-                raise OversizedDelivery(f"A record with {TOO_MUCH_MARKUP}.")
-        return chunk
-
-
-def _markup(data: bytes) -> int:
-    """Count, without parsing, what every tag and every attribute has one of."""
-    return data.count(b"<") + data.count(b"=")
-
-
-def _refuse_namespace_errors(errors: etree._ListErrorLog) -> None:
-    """Stop at once where the parser goes on: elements of an undeclared prefix have no meaning.
-
-    Raises:
-        MalformedDocument: the parser has met such a prefix, at this record or a little later.
-    """
-    if not len(errors):
-        return
-    for error in errors.filter_from_errors():
-        if error.domain == etree.ErrorDomains.NAMESPACE:
-            raise MalformedDocument(error.message, error.line)
-
-
-def _has_doctype(element: etree._Element) -> bool:
-    """Tell whether the document names a type, which lets references pass undeclared.
-
-    Raises:
-        UnreadableDelivery: the type has an internal subset that stood too far down to be seen.
-    """
-    docinfo: Any = element.getroottree().docinfo
-    info: _DocumentInfo = docinfo
-    declared = info.internalDTD
-    if declared is None:
-        return False
-    if next(declared.iterentities(), None) is not None or declared.elements():
-        raise internal_subset()
-    return True
 
 
 def _undeclared_entity(element: etree._Element) -> "Rejected | None":

@@ -7,7 +7,8 @@ import pytest
 
 from connectors.readers import salvage as module
 from connectors.readers.salvage import salvage
-from connectors.readers.xml import RECORD_MARKUP, Record, Rejected
+from connectors.readers.xml import Record, Rejected
+from connectors.readers.xml_guards import RECORD_MARKUP
 from ipregister.errors import DeliveryError, OversizedDelivery, UnreadableDelivery
 from ipregister.profiles import Format
 

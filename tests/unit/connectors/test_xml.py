@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from connectors.readers import raw_xml, xml
+from connectors.readers import raw_xml, xml, xml_guards
 from connectors.readers.salvage import salvage
 from connectors.readers.unread import (
     MalformedDocument,
@@ -244,7 +244,7 @@ def test_a_hundred_thousand_attributes_are_only_slow_to_write() -> None:
 
 def dense(markup: str, inside: str = "", attributes: str = "") -> str:
     """Return a mark with ``markup`` twice as often as it may, each with a number of its own."""
-    many = "".join(markup.format(n) for n in range(2 * xml.RECORD_MARKUP))
+    many = "".join(markup.format(n) for n in range(2 * xml_guards.RECORD_MARKUP))
     return f"<Mark{attributes.format(many)}>{inside.format(many)}1</Mark>"
 
 
@@ -296,7 +296,7 @@ class Long(io.RawIOBase):
 def test_a_document_without_records_does_not_fill_the_memory(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(xml, "RECORD_BYTES", 1 << 20)
+    monkeypatch.setattr(xml_guards, "RECORD_BYTES", 1 << 20)
     monkeypatch.setattr(xml, "WHOLE_BYTES", xml.PROLOG_BYTES)
     with pytest.raises(OversizedDelivery, match="without the end of a record"):
         list(xml.records(Long(), FORMAT))  # type: ignore[arg-type]
