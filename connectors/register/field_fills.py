@@ -4,22 +4,18 @@ Only changed records are read: in the others nothing was lost. Looks at fields a
 at the members of their items. What a drop means is ``ipregister.guards``.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Callable, Sequence
 
 import duckdb
 import pyarrow as pa
 
+from connectors.register.field_sql import FieldSql, columns_of, fields_of
 from connectors.register.ordering import ranked
 from ipregister.deliveries import Kind
 from ipregister.guards import EMPTIED
 from ipregister.holds import DroppedField
 from ipregister.measures import Collapse
-from ipregister.model import Member, Right, load_tables
-
-OURS = frozenset({"recordId", "officeCode", "right", "st13"})
-"""Fields the hub fills itself; ``st13`` follows from the number."""
+from ipregister.model import Right
 
 FIXED = frozenset({"applicationDate"})
 """All an update is judged by for equal values: the records one update changes often share
@@ -33,21 +29,6 @@ Earlier = Callable[[Sequence[int], Sequence[str]], pa.Table]
 
 A field that the register has never had is not among the columns.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    """A field or a member of a list's items: its name, and SQL that tells if it has a value."""
-
-    name: str
-    filled: str
-    disclosure: str
-    scalar: str | None = None
-
-    @property
-    def top(self) -> str:
-        """Return the field it is, or the list it is a member of."""
-        return self.name.partition(".")[0]
 
 
 def changed_classes(con: duckdb.DuckDBPyConnection, *, at_least: float) -> tuple[str, ...]:
@@ -82,7 +63,7 @@ def define(
     Returns:
         How many records an update's sample has; 0 when there is nothing to compare.
     """
-    fields = [field for field in _fields(right) if field.disclosure in classes]
+    fields = [field for field in fields_of(right) if field.disclosure in classes]
     if not fields:
         return 0
     # Of these records alone, and first: ranking all of a million took ten times as long.
@@ -107,7 +88,7 @@ def define(
     )
     places = _sampled(con) if kind is Kind.UPDATE else []
     rows = "staged SEMI JOIN changing USING (part, sequence)"
-    con.execute(f"CREATE TEMP TABLE after AS SELECT {_looks(fields)} FROM {rows}")
+    con.execute(f"CREATE TEMP TABLE after AS SELECT {columns_of(fields)} FROM {rows}")
     if kind is Kind.UPDATE:
         fields = _all_but_empty(con, fields)
     if not fields:
@@ -119,7 +100,7 @@ def define(
         con.execute(
             f"""
             CREATE TEMP TABLE before AS
-            SELECT {_looks(fields)} FROM history
+            SELECT {columns_of(fields)} FROM history
             WHERE changeSeq IN (SELECT changeSeq FROM changing)
             """
         )
@@ -157,7 +138,7 @@ def _sampled(con: duckdb.DuckDBPyConnection) -> list[int]:
 
 
 def _look_up(
-    con: duckdb.DuckDBPyConnection, fields: Sequence[_Field], places: list[int], earlier: Earlier
+    con: duckdb.DuckDBPyConnection, fields: Sequence[FieldSql], places: list[int], earlier: Earlier
 ) -> bool:
     """Make ``before`` of a sample, without fields that nothing can be lost of; tell if any is left.
 
@@ -173,13 +154,13 @@ def _look_up(
     had = {field.name for field, count in zip(found, filled, strict=True) if count}
     if rest := [field for field in fields if field not in first and field.top in had]:
         found = _found(con, [*found, *rest], places, earlier)
-    con.execute(f"CREATE TEMP TABLE before AS SELECT {_looks(found)} FROM earlier")
+    con.execute(f"CREATE TEMP TABLE before AS SELECT {columns_of(found)} FROM earlier")
     return True
 
 
 def _found(
-    con: duckdb.DuckDBPyConnection, fields: Sequence[_Field], places: list[int], earlier: Earlier
-) -> list[_Field]:
+    con: duckdb.DuckDBPyConnection, fields: Sequence[FieldSql], places: list[int], earlier: Earlier
+) -> list[FieldSql]:
     """Make ``earlier``, which has these fields; return those that the register knows."""
     rows = earlier(places, [field.name for field in fields])
     con.register("earlier", rows)
@@ -190,15 +171,7 @@ def _found(
     return [field for field in fields if field.name in known]
 
 
-def _looks(fields: Sequence[_Field]) -> str:
-    """Return the columns of ``before`` and ``after``: is there a value, and which, where named."""
-    return ", ".join(
-        [f'{field.filled} AS "{field.name}"' for field in fields]
-        + [f'{field.scalar} AS "={field.name}"' for field in fields if field.scalar]
-    )
-
-
-def _all_but_empty(con: duckdb.DuckDBPyConnection, fields: Sequence[_Field]) -> list[_Field]:
+def _all_but_empty(con: duckdb.DuckDBPyConnection, fields: Sequence[FieldSql]) -> list[FieldSql]:
     """Return the fields of ``after`` that few records fill, and those compared by value."""
     counts = ", ".join(f'count(*) FILTER ("{field.name}")' for field in fields)
     every, *filled = con.execute(f"SELECT count(*), {counts} FROM after").fetchall()[0]
@@ -272,36 +245,7 @@ def _columns(con: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _filled_now(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, int]:
     """Return how many records of the file that the register has, too, fill each field."""
-    filled = {field.name: field.filled for right in Right for field in _fields(right)}
+    filled = {field.name: field.filled for right in Right for field in fields_of(right)}
     counts = ", ".join(f"count(*) FILTER ({filled[name]})" for name in names)
     row = con.execute(f"SELECT {counts} FROM common").fetchall()[0]
     return dict(zip(names, row, strict=True))
-
-
-@cache
-def _fields(right: Right) -> tuple[_Field, ...]:
-    return tuple(
-        field
-        for top in load_tables()[right].fields
-        if top.name not in OURS
-        for field in _of(top, str(top.disclosure))
-    )
-
-
-def _of(top: Member, disclosure: str) -> Iterator[_Field]:
-    column = f'"{top.name}"'
-    scalar = None
-    if top.type == "date" or top.name == "status":
-        scalar = f"{column}::VARCHAR"
-    yield _Field(top.name, _filled(top, column), disclosure, scalar)
-    if top.type == "list":
-        for member in top.fields:
-            inner = _filled(member, f'item."{member.name}"')
-            some = f"coalesce(len(list_filter({column}, lambda item: {inner})) > 0, FALSE)"
-            yield _Field(f"{top.name}.{member.name}", some, disclosure)
-
-
-def _filled(member: Member, column: str) -> str:
-    if member.type in ("list", "strings", "texts"):
-        return f"coalesce(len({column}) > 0, FALSE)"
-    return f"({column} IS NOT NULL)"
