@@ -18,6 +18,7 @@ from ipregister.model import Right
 from ipregister.profiles import Override
 from ipregister.quality import Dimension, Rule, Severity
 from ipregister.report_scores import AREAS, Area, Score, different_records, scores
+from ipregister.report_tallies import NOTHING_UNMAPPED, RuleTally, Tallies, Vocabulary
 from ipregister.report_words import (
     headline,
     impact,
@@ -25,12 +26,6 @@ from ipregister.report_words import (
     reverted_in_words,
     state_in_words,
 )
-
-VOCABULARY_RULES = frozenset(
-    {"ALL.CNF.004", "ALL.CNF.005", "ALL.CNF.006", "ALL.CNF.007", "TM.CNF.003", "ALL.PKG.015"}
-)
-"""Rules about words the office's profile does not know: countries, languages, statuses, events,
-kinds of mark, elements. Their values are listed once with a count."""
 
 COUNTS = frozenset(
     {
@@ -101,17 +96,6 @@ class Arrival:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleTally:
-    """How often one rule was broken: findings, of which new, and different records."""
-
-    ruleCode: str
-    severity: Severity
-    findings: int
-    new: int
-    records: int
-
-
-@dataclass(frozen=True, slots=True)
 class BrokenRule:
     """One rule with what it found; ``share`` is ``records`` of all different records (0 to 1).
 
@@ -133,40 +117,6 @@ class BrokenRule:
 
 
 @dataclass(frozen=True, slots=True)
-class UnmappedValue:
-    """One word of the office that its profile does not know, and how often it stands."""
-
-    ruleCode: str
-    field: str | None
-    value: str
-    findings: int
-    records: int
-    firstFile: str
-
-
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
-    """The most frequent unmapped values; ``total`` counts all different ones."""
-
-    items: tuple[UnmappedValue, ...] = ()
-    total: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Tallies:
-    """What a file of findings adds up to.
-
-    ``seriousRecords`` counts, per area, different records with a critical or error finding;
-    ``criticalRecords`` different records with a critical one.
-    """
-
-    rules: tuple[RuleTally, ...] = ()
-    seriousRecords: Mapping[Area, int] | None = None
-    criticalRecords: int = 0
-    vocabulary: Vocabulary = Vocabulary()
-
-
-@dataclass(frozen=True, slots=True)
 class QualityReport:
     """The report on one delivery. Only a ``full`` one has scores, rules and vocabulary."""
 
@@ -175,7 +125,7 @@ class QualityReport:
     full: bool = False
     scores: tuple[Score, ...] = ()
     rules: tuple[BrokenRule, ...] = ()
-    vocabulary: Vocabulary = Vocabulary()
+    vocabulary: Vocabulary = NOTHING_UNMAPPED
     criticalRecords: int = 0
 
     @property

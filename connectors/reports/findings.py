@@ -16,7 +16,7 @@ from connectors.schema import FINDINGS
 from ipregister.errors import StoreError
 from ipregister.quality import Dimension, Severity
 from ipregister.report_scores import AREAS, SERIOUS, Area
-from ipregister.reporting import (
+from ipregister.report_tallies import (
     VOCABULARY_RULES,
     RuleTally,
     Tallies,

@@ -14,15 +14,8 @@ from ipregister.model import Right
 from ipregister.profiles import Override
 from ipregister.quality import Severity, load_rules
 from ipregister.report_scores import Area, Score, scores
-from ipregister.reporting import (
-    VOCABULARY_RULES,
-    Arrival,
-    OfficeReport,
-    ReportedFile,
-    RuleTally,
-    Tallies,
-    quality_report,
-)
+from ipregister.report_tallies import VOCABULARY_RULES, RuleTally, Tallies
+from ipregister.reporting import Arrival, OfficeReport, ReportedFile, quality_report
 
 RECEIPT = Receipt(recordsRead=12, accepted=4, held=2, rejected=3, unchanged=1, duplicates=2)
 
