@@ -13,21 +13,25 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import Connection, and_, insert, or_, select, update
 
 from connectors.ledger import audit
+from connectors.ledger.client_credentials import (
+    drop_tokens,
+    insert_key,
+    insert_secret,
+    read_key,
+    secret_hash,
+)
 from connectors.ledger.client_profiles import ClientChanges, apply
 from connectors.ledger.client_records import Client, ClientKey, ThirdParty, find, one
 from connectors.ledger.credentials import CredentialReader
 from connectors.ledger.engine import Database
-from connectors.ledger.schema import client_keys, client_secrets, clients, third_parties, tokens
+from connectors.ledger.schema import client_keys, client_secrets, clients, third_parties
 from connectors.ledger.third_parties import clean_name, ensure_third_party, third_party_name
 from ipregister.authorizations import check_office
-from ipregister.errors import ConfigurationError, InvalidRequest
+from ipregister.errors import InvalidRequest
 from ipregister.roles import Role, check_role
-
-SECRET_BYTES = 32
-PEPPER_BYTES = 32
 
 _NOBODY = b"\0" * 32
 
@@ -73,7 +77,7 @@ class Clients:
             InvalidRequest: a name, office or key that is not acceptable; the message says why.
         """
         role = check_role(role, third_party=third_party, office=office)
-        key = _read_key(public_jwk) if public_jwk is not None else None
+        key = read_key(public_jwk) if public_jwk is not None else None
         label = clean_name(name)
         client_id = f"{_prefix(role, office)}-{secrets.token_hex(8)}"
         with self._database.write() as connection:
@@ -82,28 +86,31 @@ class Clients:
                 if third_party is None
                 else ensure_third_party(connection, third_party, at=at, by=by)
             )
-            row: dict[str, Any] = {
+            row = {
                 "client_id": client_id,
                 "name": label,
                 "third_party": owner,
                 "office": office,
                 "role": role,
+                "das_compat": das_compat,
+                "added_at": at,
+                "added_by": by,
             }
-            row |= {"das_compat": das_compat, "added_at": at, "added_by": by}
             connection.execute(insert(clients), row)
+            secret = None
             if key is not None:
-                secret = None
-                _insert_key(connection, client_id, key, at)
+                insert_key(connection, client_id, key, at)
             else:
-                secret = self._insert_secret(connection, client_id, at)
-            after: dict[str, Any] = {
+                secret = insert_secret(connection, client_id, at, pepper=self._pepper)
+            after = {
                 "name": label,
                 "thirdParty": owner,
                 "office": office,
                 "role": role,
                 "dasCompat": das_compat,
+                "keys": [key["kid"]] if key else [],
+                "secret": secret is not None,
             }
-            after |= {"keys": [key["kid"]] if key else [], "secret": secret is not None}
             _audit(connection, "added", client_id, at=at, by=by, after=after)
             return one(connection, client_id), secret
 
@@ -141,7 +148,7 @@ class Clients:
 
         An unknown client costs the same query and the same comparison as a wrong secret.
         """
-        given = self._hash(client_id, secret)
+        given = secret_hash(client_id, secret, pepper=self._pepper)
         known = self._credentials.secret_hashes(client_id, at) or [_NOBODY]
         # Every hash is compared: stopping at the first match would tell which one it was.
         matches = [hmac.compare_digest(given, candidate) for candidate in known]
@@ -165,8 +172,8 @@ class Clients:
             old = update(client_secrets).where(c.client_id == client_id, live)
             connection.execute(old.values(expires_at=at + keep))
             if keep <= timedelta(0):
-                _drop_tokens(connection, client_id)
-            secret = self._insert_secret(connection, client_id, at)
+                drop_tokens(connection, client_id)
+            secret = insert_secret(connection, client_id, at, pepper=self._pepper)
             after = {"keptSeconds": int(keep.total_seconds())}
             _audit(connection, "secret_rotated", client_id, at=at, by=by, after=after)
         return secret
@@ -180,12 +187,12 @@ class Clients:
             InvalidRequest: the key is not acceptable or its ``kid`` is taken, or there is no
                 such active client.
         """
-        key = _read_key(public_jwk)
+        key = read_key(public_jwk)
         with self._database.write() as connection:
             client = _active(connection, client_id)
             if key["kid"] in {known.kid for known in client.keys}:
                 raise InvalidRequest(f"this client already has a key with the kid {key['kid']!r}")
-            _insert_key(connection, client_id, key, at)
+            insert_key(connection, client_id, key, at)
             _audit(connection, "key_added", client_id, at=at, by=by, after={"kid": key["kid"]})
         return ClientKey(key["kid"], key, at, None)
 
@@ -210,7 +217,7 @@ class Clients:
             end = min(end, found.expires_at or end)
             connection.execute(update(client_keys).where(mine).values(expires_at=end))
             if end <= at:
-                _drop_tokens(connection, client_id)
+                drop_tokens(connection, client_id)
             after = {"kid": kid, "until": end.isoformat()}
             _audit(connection, "key_retired", client_id, at=at, by=by, after=after)
 
@@ -223,7 +230,7 @@ class Clients:
         with self._database.write() as connection:
             before, after = apply(connection, _active(connection, client_id), changes)
             if after.get("dpopRequired"):
-                _drop_tokens(connection, client_id, only_unbound=True)
+                drop_tokens(connection, client_id, only_unbound=True)
             if after:
                 states = {"before": before, "after": after}
                 _audit(connection, "configured", client_id, at=at, by=by, **states)
@@ -242,35 +249,6 @@ class Clients:
                 _audit(connection, "revoked", client_id, at=at, by=by)
             return one(connection, client_id)
 
-    def _insert_secret(self, connection: Connection, client_id: str, at: datetime) -> str:
-        secret = secrets.token_urlsafe(SECRET_BYTES)
-        row = {"secret_hash": self._hash(client_id, secret), "client_id": client_id, "added_at": at}
-        connection.execute(insert(client_secrets), row)
-        return secret
-
-    def _hash(self, client_id: str, secret: str) -> bytes:
-        if self._pepper is None or len(self._pepper) < PEPPER_BYTES:
-            raise ConfigurationError(
-                f"client secrets need the hub's pepper of {PEPPER_BYTES} bytes"
-            )
-        message = f"client-secret\n{client_id}\n{secret}".encode("utf-8", "backslashreplace")
-        return hmac.digest(self._pepper, message, "sha256")
-
-
-def _drop_tokens(connection: Connection, client_id: str, *, only_unbound: bool = False) -> None:
-    """Forget a client's tokens; those bound to a key may stay."""
-    mine = delete(tokens).where(tokens.c.client_id == client_id)
-    if only_unbound:
-        mine = mine.where(tokens.c.key_thumbprint.is_(None))
-    connection.execute(mine)
-
-
-def _read_key(public_jwk: Mapping[str, Any] | str) -> dict[str, str]:
-    # Loaded by who registers a key: cryptography takes as long as opening a ledger.
-    from connectors.ledger.public_keys import read_public_key
-
-    return read_public_key(public_jwk)
-
 
 def _prefix(role: Role, office: str | None) -> str:
     """Return how a client's identifier begins: people tell from it whose it is."""
@@ -284,13 +262,6 @@ def _active(connection: Connection, client_id: str) -> Client:
     if not client.is_active:
         raise InvalidRequest(f"client {client_id} is revoked; add a new one")
     return client
-
-
-def _insert_key(
-    connection: Connection, client_id: str, key: Mapping[str, str], at: datetime
-) -> None:
-    row = {"client_id": client_id, "kid": key["kid"], "jwk": key, "added_at": at}
-    connection.execute(insert(client_keys), row)
 
 
 def _audit(
