@@ -14,13 +14,15 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import URL, Engine, create_engine, text
 
-from connectors.ledger import Ledger
+from connectors.ledger import Client, Ledger
+from connectors.ledger.tokens import MAX_LIFETIME
 
 PEPPER = b"pepper of the tests, 32 bytes ok"
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -135,6 +137,15 @@ def ledger(url: str) -> Iterator[Ledger]:
     opened = Ledger.open(url, pepper=PEPPER)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def client(ledger: Ledger) -> Client:
+    """A client of the third party Ann, with a token."""
+    made, _ = ledger.clients.add(name="Ann's reader", third_party="Ann", at=AT, by="operator")
+    token = sha256(b"an access token").digest()
+    ledger.tokens.issue(made.clientId, token, AT + MAX_LIFETIME, AT)
+    return made
 
 
 @pytest.fixture

@@ -18,14 +18,6 @@ HASH = sha256(b"an access token").digest()
 Together = Callable[..., list[Any]]
 
 
-@pytest.fixture
-def client(ledger: Ledger) -> Client:
-    """A client of the third party Ann, with a token."""
-    made, _ = ledger.clients.add(name="Ann's reader", third_party="Ann", at=AT, by="operator")
-    ledger.tokens.issue(made.clientId, HASH, AT + MAX_LIFETIME, AT)
-    return made
-
-
 def test_a_token_opens_until_it_expires(ledger: Ledger, client: Client) -> None:
     end = AT + MAX_LIFETIME
     moment = timedelta(microseconds=1)
