@@ -104,10 +104,10 @@ def _leave(request: Request, service: Service, wanted: Wanted) -> Leave:
 
 
 def _open(request: Request, service: Service, wanted: Wanted) -> Source:
-    return _mapped(request, service, wanted) or _stored(request, service, wanted)
+    return _mapped(request, service, wanted) or _stored(service, wanted)
 
 
-def _stored(request: Request, service: Service, wanted: Wanted) -> Source:
+def _stored(service: Service, wanted: Wanted) -> Source:
     """Read the store; every piece is an ``Answer`` and leaves its receipt when it goes out."""
     space = (wanted.office, wanted.right)
     opened = service.serving.reading(
@@ -140,7 +140,7 @@ def _mapped(request: Request, service: Service, wanted: Wanted) -> Source | None
     if found is None:
         if service.serving.count(*space, wanted.grant) < WORTH_MAPPING:
             return None
-        source = _stored(request, service, wanted)
+        source = _stored(service, wanted)
 
         def close() -> None:
             source.close()

@@ -160,10 +160,6 @@ def _file(path: Path, name: str) -> StagedFile:
     return StagedFile(name, digest, path)
 
 
-def _reported(file: StagedFile) -> ReportedFile:
-    return ReportedFile(file.name, file.sha256, file.path.stat().st_size)
-
-
 def write_text(source: ReportSource, path: Path) -> None:
     """Write what a person reads in a terminal: the sum, the rules, a few findings of each."""
     report, findings = source.report.reports[0], source.findings[0]

@@ -57,9 +57,7 @@ def write_xlsx(source: ReportSource, path: Path) -> None:
         workbook.set_properties({"title": f"Quality report {report.office}", "created": created})
         book = _Book(workbook)
         full = [one for one in report.reports if one.full]
-        book.sheet(
-            "Summary", ["right", "part", "records", "share", "statement"], _summary(source, full)
-        )
+        book.sheet("Summary", SUMMARY_COLUMNS, _summary(source, full))
         book.sheet("Rules", RULE_COLUMNS, _rules(full))
         book.sheet("Findings", _finding_columns(source), _findings(source))
         book.sheet("Unknown words", WORD_COLUMNS, _words(full))
