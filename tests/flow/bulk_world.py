@@ -1,8 +1,10 @@
 """A hub behind a real server that prepares files, and clients of third parties."""
 
 import datetime as dt
+import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
@@ -20,6 +22,7 @@ from connectors.serving_store import Publication, ServingRow, ServingStore
 from ipregister.model import Disclosure, Right, load_tables
 
 TM = Right.TRADEMARKS
+TABLE = "/delta-sharing/shares/KH/schemas/register/tables/trademarks"
 
 
 def now() -> dt.datetime:
@@ -97,3 +100,11 @@ class Running:
         self.exports.close()
         self.serving.close()
         self.ledger.close()
+
+
+def query(client: httpx.Client) -> dict[str, Any]:
+    """Ask for the files of the table as a Delta Sharing client does; return the only one."""
+    answer = client.post(f"{TABLE}/query", json={"limitHint": 5, "predicateHints": ["a = 1"]})
+    assert answer.status_code == 200, answer.text
+    lines = [json.loads(line) for line in answer.text.splitlines()]
+    return lines[2]["file"] | {"headers": answer.headers, "schema": lines[1]["metaData"]}
