@@ -28,8 +28,8 @@ from random import Random
 
 import msgspec
 
-from benchmarks.api import HOST, TOKEN, prepare, serving
-from benchmarks.bulk_peers import postgres_rate, roapi_rate
+from benchmarks.bulk_peers import HUB_PORT, NGINX_PORT, nginx, postgres_rate, roapi_rate
+from benchmarks.served import HOST, TOKEN, prepare, serving
 from connectors.cursors import Cursors
 from connectors.exports.builder import build
 from connectors.exports.formats import Format
@@ -41,7 +41,6 @@ from ipregister.authorizations import Grant
 from ipregister.model import Disclosure, Right
 
 ROOT = Path(__file__).parents[1]
-HUB_PORT, NGINX_PORT = 18_811, 18_812
 RECORDS = "/v1/offices/VN/trademarks/records"
 NDJSON = {"Accept": "application/x-ndjson"}
 TM = Right.TRADEMARKS
@@ -73,35 +72,6 @@ def fetch(port: int, path: str, headers: dict[str, str]) -> Fetched:
                     raise SystemExit(f"{path}: {bytes(buffer[:300])!r}")
             size += read
     return Fetched(first, time.perf_counter() - started, size)
-
-
-@contextmanager
-def nginx(folder: Path, static: Path, files: Path) -> Iterator[None]:
-    """Run nginx as we give it away, with a folder of plain files beside the hub."""
-    text = (ROOT / "deploy" / "nginx.conf").read_text("utf-8")
-    text = "\n".join(line for line in text.splitlines() if "ssl_" not in line)
-    text = text.replace("443 ssl", f"{HOST}:{NGINX_PORT}").replace(
-        "127.0.0.1:8000", f"{HOST}:{HUB_PORT}"
-    )
-    text = text.replace("/srv/iphub/exports/files/", f"{files}/").replace(
-        "    location / {", f"    location /static/ {{ alias {static}/; }}\n    location / {{"
-    )
-    (folder / "hub.conf").write_text(text)
-    user = "user root;" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(
-        f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error;"
-        f"events {{}} http {{ access_log off; include {folder}/hub.conf; }}"
-    )
-    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if program is None:
-        raise SystemExit("nginx is not installed")
-    process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf"])
-    try:
-        time.sleep(1)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 class Memory:

@@ -1,11 +1,13 @@
-"""What makes JSON of the same records by itself: PostgreSQL and ROAPI, for ``bulk``.
+"""What ``bulk`` is compared with: nginx, and what makes JSON of the same records by itself.
 
-Both give a third party's members only, to one reader, by the clock. ROAPI (``roapi`` from the
-package index, in an environment of its own below ``.bench/``) is given the prepared Parquet file
-of the same mask.
+PostgreSQL and ROAPI give a third party's members only, to one reader, by the clock. ROAPI
+(``roapi`` from the package index, in an environment of its own below ``.bench/``) is given the
+prepared Parquet file of the same mask.
 """
 
 import json
+import os
+import shutil
 import subprocess
 import time
 import urllib.request
@@ -15,11 +17,42 @@ from pathlib import Path
 
 import psycopg
 
-from benchmarks.api import HOST, rows
 from benchmarks.environments import environment
+from benchmarks.served import HOST, rows
 
+ROOT = Path(__file__).parents[1]
+HUB_PORT, NGINX_PORT = 18_811, 18_812
 ROAPI, ROAPI_PORT = "roapi==0.12.7", 18_813
 TRIES = 3
+
+
+@contextmanager
+def nginx(folder: Path, static: Path, files: Path) -> Iterator[None]:
+    """Run nginx as we give it away, with a folder of plain files beside the hub."""
+    text = (ROOT / "deploy" / "nginx.conf").read_text("utf-8")
+    text = "\n".join(line for line in text.splitlines() if "ssl_" not in line)
+    text = text.replace("443 ssl", f"{HOST}:{NGINX_PORT}").replace(
+        "127.0.0.1:8000", f"{HOST}:{HUB_PORT}"
+    )
+    text = text.replace("/srv/iphub/exports/files/", f"{files}/").replace(
+        "    location / {", f"    location /static/ {{ alias {static}/; }}\n    location / {{"
+    )
+    (folder / "hub.conf").write_text(text)
+    user = "user root;" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        f"{user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error;"
+        f"events {{}} http {{ access_log off; include {folder}/hub.conf; }}"
+    )
+    program = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if program is None:
+        raise SystemExit("nginx is not installed")
+    process = subprocess.Popen([program, "-p", folder, "-c", folder / "nginx.conf"])
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def postgres_rate(url: str, count: int) -> float:

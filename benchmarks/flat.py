@@ -26,7 +26,8 @@ import msgspec
 
 from api.paging import bound_to
 from api.parameters import FILTERS
-from benchmarks.api import HOST, TOKEN, UNLIMITED, Server, measure, serving
+from benchmarks.api import measure
+from benchmarks.served import HOST, TOKEN, UNLIMITED, Server, serving
 from connectors.cursors import Cursors
 from connectors.hub import Hub
 from connectors.serving_store import Publication, ServingRow

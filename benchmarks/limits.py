@@ -20,7 +20,7 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 
-from benchmarks.api import HOST, TOKEN, prepare, serving
+from benchmarks.served import HOST, TOKEN, prepare, serving
 from connectors.hub import Hub
 from connectors.ledger import ClientChanges
 from connectors.settings import Settings

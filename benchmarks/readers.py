@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.api import Connection, prepare, serving
+from benchmarks.served import Connection, prepare, serving
 
 GOAL = 2.0
 PORT = 18_803
@@ -27,7 +27,7 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from benchmarks.api import rows
+from benchmarks.served import rows
 from connectors.serving_store import Publication, ServingStore
 from ipregister.model import Right
 store = ServingStore(Path(sys.argv[1]))
