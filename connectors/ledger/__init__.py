@@ -1,7 +1,7 @@
 """Transactional store of what must not be lost: deliveries, clients, authorizations, audit.
 
 SQLite in the hub's home directory, PostgreSQL when several hosts share it. Records, findings
-and files are elsewhere (``register_store``, ``serving_store``, ``landing``).
+and files are elsewhere (``register``, ``serving_store``, ``landing``).
 """
 
 from connectors.ledger.access import Access

@@ -80,7 +80,7 @@ class Authorizations:
     ) -> Authorization:
         """Let a decision be the authorization from the next request on.
 
-        What it shares is ready in the serving store before (``connectors.redistribution``).
+        What it shares is ready in the serving store before (``connectors.views``).
         The same decision again is no new version. Arguments and errors as of ``set``.
         """
         until = decision.validUntil
