@@ -258,7 +258,15 @@ def test_every_record_of_a_decision_is_in_the_index() -> None:
     assert set(re.findall(r"\]\(([0-9][^)]*)\)", index)) == records
     for path in sorted(records):
         title = (ROOT / "docs/adr" / path).read_text("utf-8").splitlines()[0]
-        assert re.sub(r"^# [0-9]{4}[.:]? ", "", title) in index, path
+        assert title.removeprefix(f"# {path[:4]}: ") in index, path
+
+
+@pytest.mark.parametrize("record", sorted((ROOT / "docs/adr").glob("[0-9]*.md")), ids=name_of)
+def test_a_record_of_a_decision_says_whether_it_holds_and_why(record: Path) -> None:
+    _, state, *rest = record.read_text("utf-8").split("\n\n")
+    assert re.match(r"(Accepted|Replaced), [A-Z][a-z]+ [0-9]{4}\.", state)
+    parts = [line for line in "\n".join(rest).splitlines() if line.startswith("#")]
+    assert parts == ["## Context", "## Decision", "## Consequences"]
 
 
 def test_the_benchmarks_are_all_run() -> None:
