@@ -1,1 +1,1 @@
-"""One module per source format: bytes in, source records out."""
+"""Bytes in, source records out: XML documents, alone or in ZIP archives, and the guards of both."""
