@@ -186,6 +186,28 @@ def test_what_two_late_deliveries_brought_about_stays_when_one_is_taken_back(
     assert words(desk) == registered(desk) == words(other_desk) == {4: "B"}
 
 
+def test_where_two_are_taken_back_a_record_is_new_to_the_one_that_is_left(
+    desk: Any, other_desk: Any, ipas: Any
+) -> None:
+    words_sent = (
+        ({0: "A", 1: "A"}, UPDATE),
+        ({1: "A"}, FULL),
+        ({0: "B"}, UPDATE),
+        ({0: "B"}, UPDATE),
+    )
+    plans = [(*sent, DAYS[n], n) for n, sent in enumerate(words_sent)]
+    made = [send(desk, ipas, *plan) for plan in plans]
+    for victim in (made[0], made[2]):
+        take_back(desk, victim)
+    expected = [send(other_desk, ipas, *plans[n]) for n in (1, 3)]
+    receipts = [
+        [each.hub.ledger.deliveries.get(one.deliveryId).receipt for one in sent]
+        for each, sent in ((desk, (made[1], made[3])), (other_desk, expected))
+    ]
+    assert receipts[0] == receipts[1]
+    assert words(desk) == registered(desk) == words(other_desk) == {0: "B", 1: "A"}
+
+
 STEPS = [
     "plan_reversal", "append_to_register", "publish_reversal", "measured_reversal",
 ]  # fmt: skip
