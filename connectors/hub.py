@@ -54,14 +54,15 @@ class Hub:
 
         Raises:
             ConfigurationError: there is none at ``settings.home``.
+            StoreError: a store of it does not answer, or is lost.
         """
         home = Home(settings.home.resolve())
-        pepper = home.pepper()
+        pepper, begun = home.pepper(), home.has_received()
         ledger = Ledger.open(
             ledger_url(settings),
             pepper=pepper,
             environment=settings.environment,
-            begun=home.has_received(),
+            begun=begun,
             home=home.root,
         )
         return cls(
@@ -69,7 +70,7 @@ class Hub:
             home=home,
             ledger=ledger,
             landing=Landing(home.root / "landing"),
-            serving=ServingStore(home.serving),
+            serving=ServingStore(home.serving, create=not begun),
             gate=Gate(home.root, ledger.turns),
         )
 

@@ -30,7 +30,7 @@ from connectors.serving.schema import connect
 from connectors.serving.spaces import prepare
 from connectors.serving.writing import publish
 from ipregister.authorizations import Grant
-from ipregister.errors import ConfigurationError
+from ipregister.errors import ConfigurationError, StoreError
 from ipregister.model import Right, load_tables
 
 
@@ -63,7 +63,7 @@ def rebuild_serving(
     fresh = path.with_name(f".{path.name}.rebuilt")
     _remove(fresh)
     try:
-        with closing(connect(fresh, writer=True)) as new:
+        with closing(connect(fresh, writer=True, create=True)) as new:
             reach("rebuild.begun")
             deliveries = 0
             for right in Right:
@@ -187,7 +187,7 @@ def _places_of(path: Path) -> list[tuple[object, ...]] | None:
     try:
         with closing(connect(path, writer=False)) as old:
             return places(old)
-    except (sqlite3.DatabaseError, ConfigurationError):
+    except (sqlite3.DatabaseError, ConfigurationError, StoreError):
         return None
 
 

@@ -58,20 +58,26 @@ _ALL = Filters()
 class ServingStore:
     """The published records of all offices and rights, in one SQLite file."""
 
-    def __init__(self, path: Path, *, search_seconds: float = SEARCH_SECONDS) -> None:
-        """Open the store; the file is made when it is not there.
+    def __init__(
+        self, path: Path, *, create: bool = True, search_seconds: float = SEARCH_SECONDS
+    ) -> None:
+        """Open the store.
 
         Args:
             path: the file.
+            create: make it when it is not there.
             search_seconds: after which a page that is not found yet is given up.
 
         Raises:
             ConfigurationError: the file has another layout and must be rebuilt.
+            StoreError: it is not there, and is not to be made.
         """
         self._path = path
         self._search_seconds = search_seconds
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
+        if create:
+            connect(path, writer=False, create=True).close()
         self._reader()
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ The store is derived: it can be rebuilt from the register, so there are no migra
 import sqlite3
 from pathlib import Path
 
-from ipregister.errors import ConfigurationError
+from ipregister.errors import ConfigurationError, StoreError
 from ipregister.model import Disclosure
 
 VERSION = 5
@@ -81,16 +81,25 @@ CREATE TABLE change (
 """
 
 
-def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
-    """Open the store, creating its tables when the file is new.
+def connect(path: Path, *, writer: bool, create: bool = False) -> sqlite3.Connection:
+    """Open the store; only with ``create`` is one made where there is none.
 
     Raises:
         ConfigurationError: the file is damaged or has another layout, and must be rebuilt.
+        StoreError: there is no store: an empty one would tell readers that all records are gone.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if create:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.exists():
+        raise StoreError(_missing(path))
     # Connections are kept one per thread; whoever closes the store closes all of them.
     connection = sqlite3.connect(
-        path, timeout=60, isolation_level=None, check_same_thread=False, cached_statements=256
+        f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",
+        timeout=60,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+        uri=True,
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -107,14 +116,17 @@ def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
     # is copied page by page, which makes a page of the feed half as dear again. A writer would have
     # what it maps counted as its memory, more than all else, and was not faster for it.
     connection.execute(f"PRAGMA mmap_size = {0 if writer else 1 << 40}")
-    _prepare(connection, path)
+    _prepare(connection, path, create)
     if not writer:
         connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+def _prepare(connection: sqlite3.Connection, path: Path, create: bool) -> None:
     if _version(connection) == 0:
+        if not create:
+            connection.close()
+            raise StoreError(_missing(path))
         connection.execute("BEGIN IMMEDIATE")
         if _version(connection) == 0:  # nobody was faster
             for statement in _SCHEMA.split(";\n"):
@@ -125,6 +137,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         raise ConfigurationError(
             f"{path.name} has layout {found}, this program needs {VERSION}. {_rebuild_it(path)}"
         )
+
+
+def _missing(path: Path) -> str:
+    return f"{path.name} is missing or empty. {_rebuild_it(path)}"
 
 
 def _rebuild_it(path: Path) -> str:

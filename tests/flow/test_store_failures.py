@@ -10,8 +10,11 @@ import pytest
 from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.clients import Clients
+from connectors.serving_store import Filters
 from connectors.settings import Settings
+from ipregister.authorizations import Grant
 from ipregister.errors import ConfigurationError, StoreError
+from ipregister.model import Right
 
 
 def fail(*_: object, **__: object) -> None:
@@ -72,3 +75,24 @@ def test_a_hub_that_has_worked_begins_no_ledger_in_an_empty_database(
         with pytest.raises(ConfigurationError, match="IPHUB_LEDGER_URL names is empty"):
             way(Settings(home=home, ledger_url=wrong))
     Hub.open(Settings(home=home, ledger_url=right)).close()
+
+
+def test_a_serving_store_that_is_lost_is_not_made_empty(tmp_path: Path) -> None:
+    """Readers would be told that every office took every record back."""
+    settings = Settings(home=tmp_path / "hub")
+    hub = Hub.create(settings)
+    hub.landing.put(io.BytesIO(b"a delivery"))
+    lost = hub.home.serving
+    lost.unlink()
+    with pytest.raises(StoreError, match="is missing or empty"):
+        hub.serving.reading("KH", Right.TRADEMARKS, Grant(frozenset()), Filters())
+    hub.close()
+    for path in (lost, *lost.parent.glob("serving.sqlite-*")):
+        path.unlink(missing_ok=True)
+    for way in (Hub.open, Hub.create):
+        with pytest.raises(StoreError, match=r"is missing or empty\. .*iphub rebuild-serving"):
+            way(settings)
+        assert not lost.exists()
+    lost.touch()  # what a file system that was repaired leaves of it
+    with pytest.raises(StoreError, match="is missing or empty"):
+        Hub.open(settings)
