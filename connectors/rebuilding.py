@@ -26,7 +26,7 @@ from connectors.schema import canonical_fields
 from connectors.served_rows import CLASSES, WORDS, serving_row
 from connectors.serving.gaps import forget_places, places
 from connectors.serving.rows import Publication, ServingRow, Space, view_of
-from connectors.serving.schema import connect
+from connectors.serving.schema import DAMAGED, connect
 from connectors.serving.spaces import prepare
 from connectors.serving.writing import publish
 from ipregister.authorizations import Grant
@@ -194,11 +194,14 @@ def _places_of(path: Path) -> list[tuple[object, ...]] | None:
 def _put_in_place(new: sqlite3.Connection, path: Path) -> None:
     """Copy the new store over the old one in one transaction of its file.
 
-    Readers that have the file open go on; one that is no database any more is removed.
+    Readers that have the file open go on; one that is no database any more is removed. A full
+    disk is told as an error of the database, too, and leaves the old store as it was.
     """
     try:
         _copy(new, path)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as exc:
+        if exc.sqlite_errorcode not in DAMAGED:
+            raise
         _remove(path)
         _copy(new, path)
 

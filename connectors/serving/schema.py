@@ -81,6 +81,10 @@ CREATE TABLE change (
 """
 
 
+DAMAGED = (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT)
+"""What SQLite says of a file that is no database of its, or no whole one."""
+
+
 def connect(path: Path, *, writer: bool, create: bool = False) -> sqlite3.Connection:
     """Open the store; only with ``create`` is one made where there is none.
 
@@ -105,7 +109,7 @@ def connect(path: Path, *, writer: bool, create: bool = False) -> sqlite3.Connec
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as exc:
         connection.close()
-        if exc.sqlite_errorcode not in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        if exc.sqlite_errorcode not in DAMAGED:
             raise
         raise ConfigurationError(f"{path.name} is damaged. {_rebuild_it(path)}") from exc
     # A delivery the ledger calls published must survive a power cut: one fsync per delivery.
