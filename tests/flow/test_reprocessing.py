@@ -265,6 +265,22 @@ def test_a_reversal_that_was_killed_is_carried_out_before_anything_is_read_again
     assert desk.hub.ledger.deliveries.get(newest.deliveryId).reversal is not None
 
 
+def test_a_delivery_is_taken_back_with_what_it_said_when_it_was_read_last(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer one found unchanged what the reading of today had made of it."""
+    marks = ipas.marks(ipas.mark(TWO, status="Dormant"))
+    first = desk.deliver(marks, names=("KH_20261101.xml",))
+    with changed_mapping(monkeypatch, Dormant="lapsed"):
+        assert [each.changes for each in again(desk)] == [1]
+        second = desk.deliver(f"{marks}<!-- again -->", names=("KH_20261102.xml",))
+        assert second.receipt.unchanged == 1
+        reverting.revert(desk.hub, first.deliveryId, by="test", reason="a test", at=desk.now)
+        receipt = desk.hub.ledger.deliveries.get(second.deliveryId).receipt
+        assert (receipt.unchanged, receipt.inserted, receipt.accepted) == (0, 1, 1)
+        assert desk.served()[TWO]["status"] == "lapsed"
+
+
 def test_while_a_delivery_is_half_published_nothing_is_read_again(
     full_desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
