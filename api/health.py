@@ -20,10 +20,14 @@ async def is_alive() -> Response:
 
 @router.get("/readyz", openapi_extra=openapi.READINESS)
 async def is_ready(request: Request) -> Response:
-    """Answer when the ledger and the serving store do; otherwise 503."""
+    """Answer when records can be handed out; otherwise 503.
+
+    Ledger and serving store answer, and there is room for access receipts.
+    """
     service = service_of(request)
     service.ledger.access(NOBODY, service.clock())
     service.serving.totals()
+    service.receipts.check()
     return _answer("ready")
 
 

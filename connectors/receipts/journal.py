@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import msgspec
 
@@ -25,6 +26,9 @@ from ipregister.errors import StoreError
 
 SYNC_SECONDS = 1.0
 """How long written receipts may wait for the disk; an fsync per answer would cost more than it."""
+
+PROBE_BYTES = 1 << 16
+"""Room for the receipts of a page of records, and some."""
 
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
@@ -90,6 +94,7 @@ class Journal:
         self._day = self._looked = -1
         self._descriptor = -1
         self._size = 0
+        self._failed = False
         self._sync: threading.Timer | None = None
 
     def append(self, *receipts: Receipt) -> None:
@@ -106,11 +111,30 @@ class Journal:
                 self._open(receipts[0].at)
                 self._write(data)
             except OSError as exc:
+                self._failed = True
                 raise StoreError(f"access receipts cannot be written: {exc.strerror}") from exc
+            self._failed = False
             if self._sync is None:
                 self._sync = threading.Timer(SYNC_SECONDS, self._synchronise)
                 self._sync.daemon = True
                 self._sync.start()
+
+    def check(self) -> None:
+        """Look again whether there is room, when a receipt could not be written.
+
+        Raises:
+            StoreError: there is none.
+        """
+        if not self._failed:
+            return
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with TemporaryFile(dir=self.root) as probe:
+                probe.write(bytes(PROBE_BYTES))
+                probe.flush()
+        except OSError as exc:
+            raise StoreError(f"access receipts cannot be written: {exc.strerror}") from exc
+        self._failed = False
 
     def close(self) -> None:
         """Bring everything to disk and close the file."""

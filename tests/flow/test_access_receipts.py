@@ -1,5 +1,6 @@
 """Who read what: every answer with records leaves a receipt, and the receipts are the reads."""
 
+import errno
 import json
 import random
 from collections import Counter
@@ -18,6 +19,7 @@ from api.app import create_app
 from api.service import Service
 from connectors.cursors import Cursors
 from connectors.ledger import Ledger
+from connectors.receipts import journal
 from connectors.receipts.journal import Journal, read_journal
 from connectors.receipts.reading import Asked, Receipts
 from connectors.receipts.sealing import open_journals
@@ -91,9 +93,9 @@ def _row(office: str, right: Right, name: str, change: int) -> ServingRow:
 def world(tmp_path: Path) -> Iterator[World]:
     ledger = Ledger.open(f"sqlite:///{tmp_path}/ledger.sqlite", pepper=b"p" * 32)
     serving = ServingStore(tmp_path / "serving.sqlite")
-    journal = Journal(tmp_path / "receipts")
+    written = Journal(tmp_path / "receipts")
     service = Service(
-        *(ledger, serving, Cursors(b"k" * 32), "http://hub.test", lambda: NOW), receipts=journal
+        *(ledger, serving, Cursors(b"k" * 32), "http://hub.test", lambda: NOW), receipts=written
     )
     with TestClient(create_app(service)) as http:
         tokens = {}
@@ -102,8 +104,8 @@ def world(tmp_path: Path) -> Iterator[World]:
             form = {"grant_type": "client_credentials", "client_id": client.clientId}
             answer = http.post("/oauth2/token", data=form | {"client_secret": str(secret)})
             tokens[party] = answer.json()["access_token"]
-        yield World(ledger, serving, journal.root, http, tokens)
-    journal.close()
+        yield World(ledger, serving, written.root, http, tokens)
+    written.close()
     serving.close()
     ledger.close()
 
@@ -249,3 +251,25 @@ def test_an_answer_that_cannot_be_written_down_is_not_given(world: World) -> Non
     answer = world.get("Acme", "/v1/offices/KH/trademarks/records/R1")
     assert answer.status_code == 503
     assert "Veldara" not in answer.text
+
+
+def test_the_hub_is_not_ready_while_no_receipt_can_be_written(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish("KH", Right.TRADEMARKS, "R1")
+    world.share("KH", "Acme")
+
+    def told() -> list[int]:
+        paths = ("/v1/offices/KH/trademarks/records", "/readyz")
+        return [world.get("Acme", path).status_code for path in paths]
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    assert told() == [200, 200]
+    with monkeypatch.context() as disk:
+        disk.setattr(Journal, "_write", full)
+        disk.setattr(journal, "TemporaryFile", full)
+        assert told() == [503, 503]
+    assert world.http.get("/readyz").status_code == 200  # which brings the readers back
+    assert told() == [200, 200]
