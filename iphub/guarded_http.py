@@ -11,6 +11,7 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from iphub.gathered_writes import GatheredWrites
+from iphub.plain_requests import PlainRequests, framing
 
 MAX_HEAD_BYTES = 65_536
 """Address and headers together: a token, a proof and a cursor take about 8,000."""
@@ -41,6 +42,11 @@ class GuardedHttp(HttpToolsProtocol):
     def __init__(self, *args: Any, **keywords: Any) -> None:
         """Start with nothing received."""
         super().__init__(*args, **keywords)
+        self.parser = PlainRequests(self)
+        # An answer is due although the request says `Connection: close` and more follows it.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        self._left_out = b""
+        self._again = False
         self._head_bytes = 0
         self._in_head = True
         self._refused = 400
@@ -77,18 +83,24 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        if self._again:
+            return
         super().on_message_begin()
         self._in_head, self._head_bytes = True, 0
         self._since = self._moved
 
     def on_url(self, url: bytes) -> None:
         """Take a part of the address."""
+        if self._again:
+            return
         super().on_url(url)
         if len(self.url) > MAX_URL_BYTES:
             self._refuse(414)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
+        if self._again:
+            return
         self._head_bytes += len(name) + len(value)
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse(431)
@@ -96,8 +108,24 @@ class GuardedHttp(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """End the head."""
+        if self._again:
+            self._again = False
+            return
         self._in_head, self._head_bytes = False, 0
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            self._left_out = framing(self.headers)
+
+    def on_message_complete(self) -> None:
+        """End a request, unless its body was left out and comes now."""
+        if not self._left_out:
+            super().on_message_complete()
+
+    def left_out(self) -> bytes:
+        """Return a head for the body that comes, and pass over what the parser says of it."""
+        head, self._left_out = self._left_out, b""
+        self._again = bool(head)
+        return head
 
     def on_response_complete(self) -> None:
         """Wait for the next request; how long is uvicorn's keep-alive."""

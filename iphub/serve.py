@@ -85,6 +85,7 @@ def run(host: str, port: int, workers: int) -> None:
         "workers": workers,
         "loop": "uvloop",
         "http": GuardedHttp,
+        "ws": "none",  # a WebSocket would leave the guards, and no route is one
         "lifespan": "off",
         # The ledger is the history; one line per request costs a tenth of it.
         "access_log": False,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from iphub import guarded_http
+from iphub import guarded_http, serve
 from iphub.guarded_http import GuardedHttp
 
 
@@ -118,3 +118,39 @@ def test_more_connections_than_a_worker_takes_are_told_to_come_back(port: int) -
     assert b"retry-after: 5" in refused
     for connection in opened:
         connection.close()
+
+
+@pytest.mark.parametrize("other", [b"h2c", b"websocket"])
+@pytest.mark.parametrize("piece", [1, 7, 1_000_000])
+@pytest.mark.parametrize(
+    "framed",
+    [
+        b"content-length: 5\r\n\r\nhello",
+        b"transfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    ],
+    ids=["length", "chunks"],
+)
+def test_a_request_that_asks_for_another_protocol_is_one_like_any_other(
+    port: int, framed: bytes, piece: int, other: bytes
+) -> None:
+    asks = b"host: x\r\nconnection: Upgrade\r\nupgrade: " + other + b"\r\n"
+    with_body = b"POST / HTTP/1.1\r\n" + asks + framed
+    without = b"GET / HTTP/1.1\r\n" + asks + b"\r\n"
+    last = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    data = with_body + with_body + without + with_body + last
+    with connect(port) as connection:
+        for start in range(0, len(data), piece):
+            connection.sendall(data[start : start + piece])
+        answers = answer(connection)
+    assert answers.count(b"HTTP/1.1 200") == 5
+    assert answers.count(b"\r\n5\r\nxxxxx\r\n") == 3, "each body is read to its end"
+
+
+def test_no_connection_leaves_the_guards_as_a_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(uvicorn, "run", lambda **options: told.update(options))
+    serve.run("127.0.0.1", 0, 1)
+    told["app"] = echo
+    config = uvicorn.Config(**told | {"factory": False})
+    config.load()
+    assert config.ws_protocol_class is None
