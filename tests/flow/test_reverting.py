@@ -28,6 +28,9 @@ FULL, UPDATE = Kind.FULL_EXTRACTION, Kind.UPDATE
 MARKS = Right.TRADEMARKS
 DAYS = ("20260901", "20260908", "20260915", "20260922", "20260929")
 
+CRITICAL = "HELD"
+"""The word of versions that are sent as another office's, and held for it."""
+
 Versions = dict[int, str]
 
 
@@ -40,7 +43,12 @@ def other_desk(tmp_path: Path, ipas: Any) -> Iterator[Any]:
 
 def send(desk: Any, ipas: Any, versions: Versions, kind: Kind, day: str, salt: int = 0) -> Any:
     """Deliver marks by number and word; ``day`` is the office's own date."""
-    marks = ipas.marks(*(ipas.mark(f"KH/{n}/2019", word) for n, word in versions.items()))
+    marks = ipas.marks(
+        *(
+            ipas.mark(f"KH/{n}/2019", word, office="VN" if word == CRITICAL else "KH")
+            for n, word in versions.items()
+        )
+    )
     done = desk.deliver(f"{marks}<!-- {salt} -->", kind=kind, names=(f"KH_{day}_{salt:04}.xml",))
     if done.state is State.HELD:
         desk.hub.ledger.deliveries.move(
@@ -129,7 +137,10 @@ def test_in_any_order_it_is_as_if_it_had_never_come(
     chance = random.Random(seed)
     plans = [
         (
-            {n: chance.choice("AB") for n in chance.sample(range(6), chance.randint(1, 5))},
+            {
+                n: chance.choice(["A", "B", CRITICAL])
+                for n in chance.sample(range(6), chance.randint(1, 5))
+            },
             FULL if chance.random() < 0.5 else UPDATE,
             day,
             salt,
@@ -149,6 +160,19 @@ def test_in_any_order_it_is_as_if_it_had_never_come(
                 desk.hub.register.fold(MARKS, "KH")
         if step + 1 >= moment:
             assert words(desk) == registered(desk) == words(other_desk), (seed, step, plans)
+
+
+def test_no_version_that_is_held_is_seen_because_one_before_it_is_taken_back(
+    desk: Any, ipas: Any
+) -> None:
+    """Neither one that came after it, nor one it had replaced."""
+    send(desk, ipas, {1: "A", 2: "A", 3: "A"}, FULL, DAYS[0])
+    send(desk, ipas, {2: CRITICAL, 3: "A", 4: CRITICAL}, UPDATE, DAYS[1])
+    victim = send(desk, ipas, {n: "B" for n in range(1, 5)}, UPDATE, DAYS[2])
+    send(desk, ipas, {1: CRITICAL, 3: "B"}, UPDATE, DAYS[3])
+    done = take_back(desk, victim)
+    assert words(desk) == registered(desk) == {1: "A", 2: "A", 3: "B"}
+    assert done.reversal == {"removed": 1, "restored": 0, "changedBack": 2, "kept": 1}
 
 
 @pytest.mark.parametrize("folded", [False, True])
