@@ -169,13 +169,16 @@ class Collector:
         files |= {alone.file.path: alone.file for alone in planned.quarantined if alone.file}
         seen = (file.listed for file in files.values())
         self._ledger.observations.see_all(office, seen, at)
-        by_sftp = [
+        recent = self._ledger.deliveries.list(office, limit=RECENT)
+        known = self._ledger.observations.known(office)
+        return _Memory(known, self._incomplete_of(office), recent)
+
+    def _incomplete_of(self, office: str) -> Sequence[Delivery]:
+        return [
             delivery
             for delivery in self._ledger.deliveries.list(office, states=[State.INCOMPLETE])
             if delivery.channel is Channel.SFTP
         ]
-        recent = self._ledger.deliveries.list(office, limit=RECENT)
-        return _Memory(self._ledger.observations.known(office), by_sftp, recent)
 
     def _take(
         self, office: str, group: Group, fetched: Fetched, memory: _Memory, at: datetime
@@ -199,8 +202,12 @@ class Collector:
                 office, key.right, key.kind, Channel.SFTP, files, at, COLLECTED_BY,
                 state=state, reason=reason, office_day=day,
             )  # fmt: skip
+            if delivery.state is State.DUPLICATE:
+                # Of what another process has found incomplete since this pass began.
+                incomplete = self._incomplete_of(office)
+                delivery = next((d for d in incomplete if d.identity == content), delivery)
             self._withdraw_older(delivery, memory.incomplete, at)
-        elif delivery.state is State.INCOMPLETE and state is State.RECEIVED:
+        if delivery.state is State.INCOMPLETE and state is State.RECEIVED:
             delivery = self._ledger.deliveries.move(delivery.deliveryId, state, at, COLLECTED_BY)
         reach("collect.recorded")
         taken = [member.listed for member in group.members]

@@ -7,7 +7,7 @@ import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -344,6 +344,31 @@ def test_a_file_replaced_while_another_process_looks_is_taken_too(
     assert len(collect().deliveries) == 1
     (second,) = collect().deliveries
     assert (second.state, second.files[0].sha256) == (State.RECEIVED, sha256(new))
+    assert collect().deliveries == []
+
+
+@pytest.mark.parametrize("first", ["wrong", "right"])
+def test_what_two_processes_take_is_not_incomplete_when_its_checksum_is_right(
+    first, updates, collect, opened, intake, zipped, monkeypatch
+):
+    """One of them has read the wrong checksum, and perhaps the other one the right one."""
+    data, record = zipped("a.xml"), intake.ledger.deliveries.record
+    texts = {"wrong": "0" * 32, "right": hashlib.md5(data, usedforsecurity=False).hexdigest()}
+    checksum = updates / f"KH_{DAY}.zip.md5"
+    (updates / f"KH_{DAY}.zip").write_bytes(data)
+    checksum.write_text(texts[first])
+
+    def meanwhile(*about, **more):
+        monkeypatch.undo()
+        checksum.write_text(texts["wrong"])
+        intake.visits(opened).one("KH", at=intake.now + timedelta(minutes=1), wait=True)
+        return record(*about, **more)
+
+    monkeypatch.setattr(intake.ledger.deliveries, "record", meanwhile)
+    collect()
+    checksum.write_text(texts["right"])
+    collect(minutes=5)
+    assert sorted(states(intake).values()) == [State.DUPLICATE, State.RECEIVED]
     assert collect().deliveries == []
 
 
