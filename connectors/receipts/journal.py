@@ -12,7 +12,6 @@ import struct
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from hashlib import blake2b
@@ -171,9 +170,15 @@ class Journal:
         self._size += written
 
     def _take_back(self) -> None:
-        """Cut off a receipt that is there in part: what follows must be readable."""
-        with suppress(OSError):
+        """Cut off a receipt that is there in part: what follows must be readable.
+
+        Where even that fails, nothing more is written into this file.
+        """
+        try:
             os.ftruncate(self._descriptor, self._size)
+        except OSError:
+            os.close(self._descriptor)
+            self._descriptor = self._day = -1
 
     def _synchronise(self) -> None:
         with self._lock:
