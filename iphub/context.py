@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager, suppress
 from getpass import getuser
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -153,6 +154,9 @@ def _log_for_people() -> None:
 def run(app: Callable[[], object]) -> None:
     """Run the command line; trouble becomes one sentence and an exit code."""
     _log_for_people()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal of another encoding (TIS-620) has no Khmer letter, and Python would end there.
+        sys.stdout.reconfigure(errors="backslashreplace")
     # Said at import by the installed Dagster about its own decorator; nothing for users.
     warnings.filterwarnings("ignore", message="Parameter `owners`")
     try:

@@ -8,6 +8,7 @@ import csv
 import sys
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,7 +79,11 @@ def missing(
         hub.ledger.deliveries.get(delivery_id)
         found = missing_batches(hub, delivery_id)
         if output is None:
-            _write_csv(found, sys.stdout)
+            sink = TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+            try:
+                _write_csv(found, sink)
+            finally:
+                sink.detach()
         else:
             with output.open("w", encoding="utf-8", newline="") as sink:
                 _write_csv(found, sink)

@@ -1,13 +1,16 @@
 """Who decides must be said; no hub is asked before that."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
 
 from connectors.hub import Hub
 from connectors.settings import Settings
+from iphub import decisions
 from iphub.cli import app
 from ipregister.model import Right
 
@@ -43,3 +46,15 @@ def test_an_announcement_that_ran_out_is_not_called_open(tmp_path: Path) -> None
     last = (now - timedelta(days=30)).date()
     assert f"(announced 60 days ago); ended unused on {last}" in told
     assert "(announced 1 days ago); open until" in told
+
+
+def test_a_list_of_missing_records_is_utf_8_whatever_the_terminal_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    row = {"applicationNumber": "ខ្មែរ/1", "recordId": "a", "applicationDate": None}
+    hub = SimpleNamespace(ledger=SimpleNamespace(deliveries={"KH-1": None}))
+    monkeypatch.setattr(decisions, "open_hub", lambda _: nullcontext(hub))
+    monkeypatch.setattr("connectors.missing_records.missing_batches", lambda *_: iter([[row]]))
+    told = CliRunner(charset="tis-620").invoke(decisions.app, ["missing", "KH-1"])
+    assert told.exit_code == 0, told.exception
+    assert "ខ្មែរ/1,a," in told.stdout_bytes.decode("utf-8")

@@ -60,6 +60,19 @@ def test_a_reader_that_went_away_is_no_finding() -> None:
     assert (ended.returncode, ended.stderr) == (2, b"")
 
 
+def test_a_terminal_of_another_encoding_is_told_what_it_has_no_letters_for() -> None:
+    code = "from rich.console import Console; from iphub.context import run; "
+    code += "run(lambda: Console().print('\u0e43\u0e1a\u0e1a\u0e31\u0e27 \u1780'))"
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONIOENCODING": "tis-620"},
+        capture_output=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, b"")
+    assert ended.stdout.decode("tis-620") == "\u0e43\u0e1a\u0e1a\u0e31\u0e27 \\u1780\n"
+
+
 FULL = "The disk is full or fails. Nothing is lost: make room"
 ANOTHERS = "A file of the hub may not be written: run commands as the user it belongs to"
 
