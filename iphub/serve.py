@@ -54,7 +54,7 @@ def serve(
     configured = settings(home)
     address = configured.public_url or f"http://{f'[{host}]' if ':' in host else host}:{port}"
     # Workers are new processes: the environment is how they learn where the hub is.
-    os.environ |= {"IPHUB_HOME": str(home.resolve()), "IPHUB_PUBLIC_URL": address}
+    os.environ |= {"IPHUB_HOME": str(home.absolute()), "IPHUB_PUBLIC_URL": address}
     # Refuse here, in one sentence, and not in every worker with a traceback.
     hub = Hub.open(configured)
     read_networks(configured.trusted_proxies)
@@ -127,6 +127,8 @@ def application() -> FastAPI:
 
 def service(hub: Hub, public_url: str) -> Service:
     """Return what the API needs of an open hub."""
+    # By the name it was given: that may be a link, which is turned to another home.
+    hub.ledger.watch(hub.settings.home.absolute() / hub.home.serving.name)
     return Service(
         ledger=hub.ledger,
         serving=hub.serving,

@@ -20,6 +20,7 @@ from connectors.faults import reach
 from connectors.ledger.commits import Commits
 from connectors.ledger.prepared import BUSY_TIMEOUT_MILLISECONDS, Lane
 from connectors.ledger.schema import HEAD
+from connectors.same_files import SameFiles
 from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
 
 DriverError = DBAPIError
@@ -41,18 +42,21 @@ class Database:
         self.engine = _engine(url)
         self._writer = self.engine.execution_options(ledger_writes=True)
         self.commits = _commits(self.engine)
-        self.reading = Lane(self.engine)
-        self.writing = Lane(self.engine, writes=True, commits=self.commits)
+        self.files = SameFiles()
+        self.reading = Lane(self.engine, self.files)
+        self.writing = Lane(self.engine, self.files, writes=True, commits=self.commits)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Run statements that see one state of the ledger and change nothing."""
+        self.files.check()
         with translated(), self.engine.begin() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """Run statements that all happen or none."""
+        self.files.check()
         with translated(), self._writer.begin() as connection:
             yield connection
             reach("ledger.written")
@@ -75,6 +79,13 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:n)"), {"n": _MIGRATION_LOCK})
             if _version(connection) != HEAD:
                 _upgrade(connection)
+
+    def watch(self, *files: Path) -> None:
+        """Answer nothing any more when one of these is replaced, or the ledger's own file."""
+        if self.engine.dialect.name == "sqlite":
+            files = (Path(str(self.engine.url.database)), *files)
+        for file in files:
+            self.files.watch(file)
 
     def close(self) -> None:
         """Close every connection."""

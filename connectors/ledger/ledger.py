@@ -105,6 +105,13 @@ class Ledger:
         """Return the first row of the audit chain that does not hold, or ``None``."""
         return self.audit.verify()
 
+    def watch(self, *files: Path) -> None:
+        """Let every use fail once the ledger's file, or one of these, is no longer the open one.
+
+        For a program that runs for months: it would go on with what was moved away or restored.
+        """
+        self._database.watch(*files)
+
     def close(self) -> None:
         """Close every connection."""
         self.proofs.close()

@@ -14,6 +14,7 @@ from sqlalchemy import Dialect, Engine, Executable
 
 from connectors.faults import reach
 from connectors.ledger.commits import Commits
+from connectors.same_files import SameFiles
 from ipregister.errors import LedgerConflict, StoreError
 
 SQLITE_PAGES = 2_000
@@ -65,10 +66,16 @@ class Lane:
     """Idle connections to one database, for prepared statements; safe to share between threads."""
 
     def __init__(
-        self, engine: Engine, *, writes: bool = False, commits: Commits | None = None
+        self,
+        engine: Engine,
+        files: SameFiles,
+        *,
+        writes: bool = False,
+        commits: Commits | None = None,
     ) -> None:
         """Prepare for reading, or for writing, which is counted; nothing is opened yet."""
         self._engine = engine
+        self._files = files
         self._writes = writes
         self._commits = commits
         # At most as many as there ever were requests at the same time.
@@ -122,6 +129,7 @@ class Lane:
 
     def _start(self, begin: Callable[[Any], Any]) -> tuple[Any, Any]:
         """Return a connection and what its first statement returned."""
+        self._files.check()
         for attempt in ("idle", "new"):
             try:
                 connection = self._idle.pop() if attempt == "idle" else self._connect()

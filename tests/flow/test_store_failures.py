@@ -1,17 +1,26 @@
 """A store that fails: every route says so, when to come back, and nothing about the store."""
 
 import io
+import secrets
+import shutil
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
+from fastapi.testclient import TestClient
 
+from api.app import create_app
 from connectors.hub import Hub
 from connectors.ledger import Ledger
 from connectors.ledger.clients import Clients
+from connectors.same_files import LOOK_SECONDS
 from connectors.serving_store import Filters
 from connectors.settings import Settings
+from iphub.serve import service
 from ipregister.authorizations import Grant
 from ipregister.errors import ConfigurationError, StoreError
 from ipregister.model import Right
@@ -96,3 +105,57 @@ def test_a_serving_store_that_is_lost_is_not_made_empty(tmp_path: Path) -> None:
     lost.touch()  # what a file system that was repaired leaves of it
     with pytest.raises(StoreError, match="is missing or empty"):
         Hub.open(settings)
+
+
+def restore_the_home(home: Path, link: Path) -> None:
+    home.rename(home.with_name("before"))
+    shutil.copytree(home.with_name("before"), home)
+
+
+def turn_the_link(home: Path, link: Path) -> None:
+    shutil.copytree(home, home.with_name("restored"))
+    link.unlink()
+    link.symlink_to(home.with_name("restored"))
+
+
+def replace_one(name: str) -> Callable[[Path, Path], None]:
+    def replace(home: Path, link: Path) -> None:
+        shutil.copy(home / name, home / "copy")
+        (home / "copy").replace(home / name)
+
+    return replace
+
+
+@pytest.mark.parametrize(
+    "happens",
+    [
+        restore_the_home,
+        turn_the_link,
+        replace_one("ledger.sqlite"),
+        replace_one("serving.sqlite"),
+        lambda home, link: home.rename(home.with_name("elsewhere")),
+    ],
+)
+def test_files_that_were_replaced_are_not_answered_from(
+    tmp_path: Path, happens: Callable[[Path, Path], None]
+) -> None:
+    """An office's next decision goes into what is there now, and this process would not see it."""
+    home, link, at = tmp_path / "hub", tmp_path / "link", datetime.now(UTC)
+    Hub.create(Settings(home=home)).close()
+    link.symlink_to(home)
+    hub = Hub.open(Settings(home=link))
+    client, secret = hub.ledger.clients.add(name="one", third_party="Ann", at=at, by="test")
+    token = secrets.token_urlsafe()
+    digest = sha256(token.encode()).digest()
+    hub.ledger.tokens.issue(client.clientId, digest, at + timedelta(minutes=10), at)
+    http = TestClient(create_app(service(hub, "http://hub.test")))
+    who = {"Authorization": f"Bearer {token}"}
+    assert http.get("/v1/me", headers=who).status_code == 200
+    happens(home, link)
+    sleep(2 * LOOK_SECONDS + 0.05)
+    for path in ("/readyz", "/v1/me", "/v1/changes"):
+        assert http.get(path, headers=who).status_code == 503
+    asked = {"client_id": client.clientId, "client_secret": secret}
+    issued = http.post("/oauth2/token", data=asked | {"grant_type": "client_credentials"})
+    assert issued.status_code == 503
+    hub.close()
