@@ -18,6 +18,7 @@ from iphub.context import FormatOption, HomeOption, open_hub
 from iphub.credentials import (
     ActorOption,
     PublicKeyOption,
+    as_documents,
     clients_table,
     emit_credentials,
     read_key,
@@ -55,9 +56,10 @@ def list_all(
 ) -> None:
     """List clients by time of adding."""
     with open_hub(home) as hub:
-        clients = hub.ledger.clients.list(third_party=third_party)
-    document = {"items": [client.document() for client in clients]}
-    emit(document, clients_table("Owner", clients), format)
+        clients, now = hub.ledger.clients.list(third_party=third_party), datetime.now(UTC)
+        with_secret = hub.ledger.clients.with_secret(now)
+    table = clients_table("Owner", clients, with_secret, now)
+    emit({"items": as_documents(clients, with_secret)}, table, format)
 
 
 @app.command()

@@ -1,7 +1,8 @@
 """What the commands that give out credentials share: who acts, keys in, secrets out once."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,18 +65,29 @@ def emit_credentials(client: Client, secret: str | None, format: Format) -> None
     emit(shown, text, format)
 
 
-def clients_table(heading: str, clients: list[Client]) -> Callable[[Console], None]:
+def as_documents(clients: list[Client], with_secret: Collection[str]) -> list[dict[str, Any]]:
+    """Return clients as JSON; ``with_secret`` are those a secret opens, beside keys or not."""
+    return [client.document() | {"hasSecret": client.clientId in with_secret} for client in clients]
+
+
+def clients_table(
+    heading: str, clients: list[Client], with_secret: Collection[str], at: datetime
+) -> Callable[[Console], None]:
     """Return what prints clients for people; ``heading`` is over their owners."""
+
+    def proofs(client: Client) -> str:
+        found = ["key"] * bool(client.live_keys(at))
+        found += ["secret"] * (client.clientId in with_secret)
+        return ", ".join(found) or "nothing"
 
     def text(out: Console) -> None:
         table = Table(
             heading, "Client", "Role", "Proves itself by", "State", "Last token", box=None
         )
         for client in clients:
-            proof = "key" if client.keys else "secret"
             state = "active" if client.is_active else "revoked"
             used = f"{client.lastUsedAt:%Y-%m-%d %H:%M}" if client.lastUsedAt else "never"
-            table.add_row(owner(client), client.clientId, client.role, proof, state, used)
+            table.add_row(owner(client), client.clientId, client.role, proofs(client), state, used)
         out.print(table, markup=False)
 
     return text

@@ -13,6 +13,7 @@ from iphub.context import AnyOfficeOption, FormatOption, HomeOption, OwnerOffice
 from iphub.credentials import (
     ActorOption,
     PublicKeyOption,
+    as_documents,
     clients_table,
     emit_credentials,
     read_key,
@@ -86,10 +87,11 @@ def list_all(
 ) -> None:
     """List the clients of offices and of the hub, by time of adding."""
     with open_hub(home) as hub:
-        known = hub.ledger.clients.list(office=office)
+        known, now = hub.ledger.clients.list(office=office), datetime.now(UTC)
+        with_secret = hub.ledger.clients.with_secret(now)
     clients = [client for client in known if client.role is not Role.THIRD_PARTY]
-    document = {"items": [client.document() for client in clients]}
-    emit(document, clients_table("Office", clients), format)
+    table = clients_table("Office", clients, with_secret, now)
+    emit({"items": as_documents(clients, with_secret)}, table, format)
 
 
 @app.command()

@@ -15,6 +15,7 @@ from iphub.context import FormatOption, HomeOption, open_hub
 from iphub.credentials import (
     ActorOption,
     PublicKeyOption,
+    as_documents,
     clients_table,
     emit_credentials,
     read_key,
@@ -73,17 +74,18 @@ def list_all(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT)
     """List third parties with their clients."""
     with open_hub(home) as hub:
         parties = hub.ledger.clients.third_parties()
-        clients = hub.ledger.clients.list()
+        clients, now = hub.ledger.clients.list(), datetime.now(UTC)
+        with_secret = hub.ledger.clients.with_secret(now)
+    theirs = [client for client in clients if client.thirdParty is not None]
+    documents = as_documents(theirs, with_secret)
     items = [
         {
             "name": party.name,
-            "clients": [client.document() for client in clients if client.thirdParty == party.name],
+            "clients": [client for client in documents if client["thirdParty"] == party.name],
         }
         for party in parties
     ]
-
-    theirs = [client for client in clients if client.thirdParty is not None]
-    emit({"items": items}, clients_table("Third party", theirs), format)
+    emit({"items": items}, clients_table("Third party", theirs, with_secret, now), format)
 
 
 @app.command()

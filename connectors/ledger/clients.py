@@ -143,6 +143,13 @@ class Clients:
             rows = connection.execute(select(c.name, c.added_at, c.added_by).order_by(c.folded))
             return [ThirdParty(*row) for row in rows]
 
+    def with_secret(self, at: datetime) -> set[str]:
+        """Return the identifiers of the clients that have a live secret, beside keys or not."""
+        c = client_secrets.c
+        live = or_(c.expires_at.is_(None), c.expires_at > at)
+        with self._database.read() as connection:
+            return set(connection.scalars(select(c.client_id).where(live)))
+
     def verify_secret(self, client_id: str, secret: str, at: datetime) -> Client | None:
         """Return the client whose live secret this is; the time taken tells nothing.
 

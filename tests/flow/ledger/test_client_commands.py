@@ -59,6 +59,23 @@ def test_a_known_third_party_gets_no_second_client_by_mistake(command: Command) 
     assert [client["name"] for client in clients] == ["Ann", "Ann", "Ann's crawler"]
 
 
+def test_a_list_of_clients_says_all_that_opens_each(command: Command, home: Path) -> None:
+    client_id = command("third-party", "add", "Ann")["clientId"]
+
+    def proofs() -> str:
+        arguments = ["client", "list", "--home", str(home)]
+        (line,) = CliRunner().invoke(app, arguments).stdout.splitlines()[1:]
+        return line.partition("third_party")[2].partition("active")[0].strip()
+
+    assert proofs() == "secret"
+    (key,) = command("client", "add-key", client_id, "--public-key", public_pem())["keys"]
+    assert proofs() == "key, secret"
+    (listed,) = command("client", "list")["items"]
+    assert (listed["hasSecret"], len(listed["keys"])) == (True, 1)
+    command("client", "retire-key", client_id, key["kid"])
+    assert proofs() == "secret"
+
+
 def test_a_rotated_secret_lives_beside_the_old_one_until_its_hour(
     command: Command, home: Path
 ) -> None:
