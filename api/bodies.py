@@ -5,6 +5,7 @@ something that is not so. Large bodies (packages, files) never come here.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TypeVar
@@ -22,6 +23,9 @@ MAX_DOCUMENT_BYTES = 65_536
 """A decision is a sentence, an intent a name and a digest; a thousand file ids are 40 kB."""
 
 T = TypeVar("T", bound=msgspec.Struct)
+
+_WRONG_MEMBER = re.compile(r" - at `\$\.(\w+)[^`]*`$")
+"""Where msgspec says that something is wrong; what it quotes may look the same."""
 
 
 class Document(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -62,9 +66,24 @@ async def read_document(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(body, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
-        members = ", ".join(kind.__struct_fields__)
         # Our own words only: what was sent is not repeated in an answer.
-        raise InvalidRequest(f"Send one JSON object with these members: {members}.") from exc
+        raise InvalidRequest(_what_is_taken(kind, str(exc))) from exc
+
+
+def _what_is_taken(kind: type[msgspec.Struct], wrong: str) -> str:
+    """Return in words which members there are, and which one has a value it cannot have."""
+    members = msgspec.structs.fields(kind)
+    needed = ", ".join(member.name for member in members if member.required)
+    others = ", ".join(member.name for member in members if not member.required)
+    taken = "; ".join(
+        said for said in (needed and f"it has {needed}", others and f"it may have {others}") if said
+    )
+    first = "".join(
+        f"{name}: not a value of this member. "
+        for name in _WRONG_MEMBER.findall(wrong)
+        if name in kind.__struct_fields__
+    )
+    return f"{first}Send one JSON object: {taken}."
 
 
 async def read_raw(request: Request) -> bytes:

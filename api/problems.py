@@ -55,7 +55,12 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Send a valid access token: Authorization: Bearer …. POST /oauth2/token gives a new one; "
         "WWW-Authenticate says what is wrong with the one sent.",
     ),
-    "forbidden": (403, "Forbidden", "This client may not do this."),
+    "forbidden": (
+        403,
+        "Forbidden",
+        "The role of this client, or the scope of its token, does not allow this. "
+        "GET /v1/me says what it may do or see.",
+    ),
     "not_found": (
         404,
         "Not found",
@@ -80,7 +85,8 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
     "field_not_available": (
         400,
         "Field not available",
-        "A parameter uses a field that is not available to this client.",
+        "A parameter uses a field that does not exist or is not shared with this client: leave it "
+        "out, or ask the office. GET /v1/me says which classes of fields are withheld.",
     ),
     "snapshot_expired": (410, "Expired", "This file is no longer kept. Ask for a new export."),
     "job_finished": (409, "Finished", "This job is finished: there is nothing left to cancel."),

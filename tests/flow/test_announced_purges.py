@@ -70,6 +70,18 @@ def test_a_purge_is_announced_with_everything_it_needs(callers: Any, changed: An
     assert callers.desk.hub.ledger.purges.list() == []
 
 
+def test_a_refused_announcement_is_told_what_is_wrong_with_it(callers: Any) -> None:
+    def told(body: Any) -> str:
+        return str(callers.post(PURGES, json=body).json()["detail"])
+
+    members = "Send one JSON object: it has right, upTo, reason; it may have until."
+    good = {"right": "trademarks", "upTo": 59, "reason": "expired marks"}
+    assert told(good | {"upTo": "many"}) == f"upTo: not a value of this member. {members}"
+    assert told({"right": "trademarks"}) == members
+    # What was sent is not repeated, however much it looks like words of the decoder.
+    assert told(good | {"a - at `$.evil": 1}) == members
+
+
 def test_a_purge_announced_twice_with_one_key_is_one(callers: Any) -> None:
     body = {"right": "trademarks", "upTo": 59, "reason": "expired marks"}
     key = {"Idempotency-Key": "k"}
