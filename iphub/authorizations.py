@@ -225,8 +225,9 @@ def say_what_is_shared(out: Console, said: Mapping[str, Any]) -> None:
         closed = [*right["withheld"], *(() if right["freeText"] else ("free text",))]
         out.out(f"  {right['right']}: everything{' but ' + ', '.join(closed) if closed else ''}")
         for name, value in right["rows"].items():
-            words = ", ".join(value) if isinstance(value, list) else value
-            out.out(f"    only records with {name} {words}")
+            # As `--rows` takes it, so that it can be said again.
+            words = "+".join(value) if isinstance(value, list) else value
+            out.out(f"    only records with {name}{'' if value is True else f'={words}'}")
     if said["revoked"]:
         out.out("  nothing: revoked")
     else:

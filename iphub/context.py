@@ -141,7 +141,7 @@ def _log_for_people() -> None:
     def render(_logger: object, _name: str, event: MutableMapping[str, Any]) -> str:
         if event["event"] == "delivery_finished":
             return f"  {event['delivery_id']} {event['state']}"
-        if event["event"] == "delivery_started":
+        if event["level"] == "info":  # the command itself says what it did
             raise structlog.DropEvent
         return msgspec.json.encode(event).decode()
 

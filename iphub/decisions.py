@@ -232,6 +232,8 @@ def _tell_hold(out: Console, delivery: Delivery, hold: Mapping[str, Any], at: da
     )
     if urgency:
         out.print(f"  {urgency.in_words}", markup=False)
+        decide_it = f"iphub delivery release|withdraw {delivery.deliveryId}"
+        out.print(f"  decide: {decide_it} --by NAME --reason WHY", markup=False)
     for field in hold["droppedFields"]:
         out.print(f"  {field['field']}: {field['from']:.0%} → {field['to']:.0%}", markup=False)
     for year in hold["years"]:

@@ -176,7 +176,7 @@ def test_the_command_line_says_every_condition_of_what_it_verified(
     said = CliRunner().invoke(app, ["certificate", "verify", str(made), "--jwks", str(keys)]).stdout
     for word in (
         *(f"until {decision.validUntil}", "trademarks: everything but free text"),
-        *("only records with publishedOnly True", "only records with kinds collective, word"),
+        *("only records with publishedOnly\n", "only records with kinds=collective+word\n"),
         *("from 192.0.2.0/24 only", "terms of use: internal_use", "It was in force"),
     ):
         assert word in said, said

@@ -433,6 +433,7 @@ def test_the_report_and_the_commands_show_what_a_person_decides_by(
     assert (document["hold"], document["purgeApproval"]) == (held.hold, None)
     text = run.invoke(decisions.app, ["show", held.deliveryId, *where]).stdout
     assert "had 100 · in this file 40 · would disappear 60" in text
+    assert f"iphub delivery release|withdraw {held.deliveryId} --by NAME" in text
     withdrawn = ["withdraw", held.deliveryId, "--by", "Som", "--reason", "wrong file"]
     assert run.invoke(decisions.app, [*withdrawn, *where]).exit_code == 0
     approved = ["approve-purge", "--office", "KH", "--right", "trademarks", "--up-to", "60"]

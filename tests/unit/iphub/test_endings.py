@@ -10,12 +10,32 @@ from types import SimpleNamespace
 
 import duckdb
 import pytest
+import structlog
 from deltalake.exceptions import DeltaError
 from typer.testing import CliRunner
 
 from iphub.cli import app
 from iphub.context import run
 from ipregister.errors import StoreError
+
+
+def test_people_are_told_how_deliveries_end_and_what_is_wrong_and_no_other_log(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def command() -> None:
+        log = structlog.get_logger()
+        log.info("delivery_started", delivery_id="KH-1")
+        log.info("delivery_finished", delivery_id="KH-1", state="published")
+        log.info("delivery_reverted", delivery_id="KH-1")
+        log.warning("guard_failed", delivery_id="KH-2")
+
+    try:
+        run(command)
+    finally:
+        structlog.reset_defaults()
+    finished, wrong = capsys.readouterr().err.splitlines()
+    assert finished == "  KH-1 published"
+    assert json.loads(wrong)["event"] == "guard_failed"
 
 
 def test_a_fault_of_ours_is_a_failed_operation_and_no_finding(
