@@ -146,7 +146,10 @@ FILE_CONTENT = operation(
     }
 }
 JOB = operation(
-    json_answer(reference("Job"), "Where it stands"),
+    json_answer(
+        {"anyOf": [reference("Job"), reference("ExportJob")]},
+        "Where it stands: a package of an office, or a third party's export",
+    ),
     *("400", "401", "403", "404", "406"),
     parameters=[path_parameter("jobId", "The job", STRING)],
 )
@@ -185,6 +188,10 @@ SCHEMAS: Document = {
             "type": ["object", "null"],
             "description": "Why it is or was held: code, had, inThisFile, wouldDisappear, "
             "shareChanged, droppedFields, idChurn, samples, years, suggestion",
+        },
+        purgeApproval={
+            "anyOf": [reference("PurgeApproval"), {"type": "null"}],
+            "description": "The announced purge it used up; of one delivery only",
         },
         heldAt=_NULLABLE,
         escalation={"type": ["object", "null"], "description": "level 0 to 3, days, inWords"},

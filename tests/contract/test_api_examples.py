@@ -40,6 +40,28 @@ def test_examples_are_of_routes_there_are() -> None:
     assert load().keys() == ROUTES.keys()
 
 
+def members(schema: dict[str, Any]) -> set[str]:
+    """Return the names of the members a schema describes."""
+    if "$ref" in schema:
+        schema = DESCRIBED["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    parts = [*schema.get("allOf", ()), *schema.get("anyOf", ())]
+    return set(schema.get("properties", ())).union(*map(members, parts))
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_no_example_has_a_member_that_is_not_described(route: str) -> None:
+    for form, content in contents(ROUTES[route]):
+        if form in JSON and (told := members(content["schema"])):
+            assert set(content.get("example", ())) <= told
+
+
+def test_a_job_is_described_whichever_it_is_of() -> None:
+    ((_, content),) = contents(ROUTES["GET /v1/jobs/{jobId}"])
+    examples = load()
+    for route in ("GET /v1/jobs/{jobId}", "POST /v1/exports"):
+        assert fits(content["schema"], examples[route]["answer"]) == []
+
+
 @pytest.mark.parametrize("route", ROUTES)
 def test_every_example_is_what_its_schema_says(route: str) -> None:
     operation = ROUTES[route]
