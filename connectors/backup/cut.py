@@ -19,6 +19,7 @@ from connectors.faults import reach
 from connectors.home import Home
 from connectors.hub import Hub
 from connectors.ledger.copying import pinned_ledger
+from connectors.receipts.journal import journals
 from connectors.register.cutting import files_now
 from connectors.sqlite_copies import copy_to, pinned
 
@@ -101,8 +102,12 @@ def _entries(held: _Cut) -> Iterator[Entry]:
     for path in map(held.home.findings, sorted(kept)):
         if path.exists():
             yield Entry(str(path.relative_to(root)), path)
+    for path in _link_journals(held.home, held.scratch):
+        yield Entry(str(path.relative_to(held.scratch)), path, required=False)
     for path in _others(root):
         name = path.relative_to(root)
+        if path.parent == journals(held.home.receipts):
+            continue
         yield Entry(str(name), path, required=name.parts[0] in ("landing", "keys"))
 
 
@@ -119,6 +124,19 @@ def _link_decided(home: Home, scratch: Path) -> list[Path]:
                     _link(path, target / path.name)
                     linked.append(target / path.name)
     return sorted(linked)
+
+
+def _link_journals(home: Home, scratch: Path) -> list[Path]:
+    """Link the journals of receipts: sealed meanwhile, they would go before they are copied.
+
+    One that has gone already is in a seal, and those are only listed after this.
+    """
+    target = journals(scratch / home.receipts.relative_to(home.root))
+    target.mkdir(parents=True)
+    for path in sorted(journals(home.receipts).glob("*")):
+        with suppress(FileNotFoundError):
+            _link(path, target / path.name)
+    return sorted(target.iterdir())
 
 
 def _link(path: Path, target: Path) -> None:

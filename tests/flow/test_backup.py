@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from time import sleep
@@ -22,12 +22,16 @@ from typer.testing import CliRunner
 import pipelines.ingest as ingest
 from connectors.arriving import locked
 from connectors.backup.archive import UNFINISHED
+from connectors.backup.cut import cut
 from connectors.backup.homes import back_up, restore
 from connectors.digest import digest_of
 from connectors.home import Home
 from connectors.hub import Hub
+from connectors.ledger.columns import microseconds
 from connectors.ledger.environments import check_copy
 from connectors.rebuilding import rebuild_serving
+from connectors.receipts.journal import Journal, Receipt, Route
+from connectors.receipts.sealing import open_journals, seal_days, seals
 from connectors.serving_store import Mark, PlaceUnknown
 from connectors.settings import Settings
 from iphub.cli import app
@@ -218,6 +222,25 @@ def test_a_backup_that_is_being_written_stays_and_one_of_a_killed_process_goes(
         assert list(tmp_path.glob(".*")) == [living]
     back_up(worked.hub, tmp_path / "living.tar", at=NOW)
     assert [path.name for path in tmp_path.iterdir()] == ["living.tar"]
+
+
+def test_receipts_that_are_sealed_while_they_are_copied_are_in_the_backup(
+    desk: Any, tmp_path: Path
+) -> None:
+    root, copied = desk.hub.home.receipts, tmp_path / "copied"
+    day = microseconds(NOW - timedelta(days=1))
+    journal = Journal(root)
+    journal.append(Receipt(day, "r1", "tp", "Acme", "KH", "trademarks", Route.RECORD, 1, 1, ["A"]))
+    journal.close()
+    with cut(desk.hub) as entries:
+        for entry in entries:
+            if entry.name.startswith("receipts/"):
+                seal_days(root, desk.hub.ledger, at=NOW, by="test")
+            if entry.required or entry.path.exists():
+                (copied / entry.name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(entry.path, copied / entry.name)
+    assert len(seals(root)) == 1
+    assert len(seals(copied / "receipts")) + len(open_journals(copied / "receipts")) == 1
 
 
 @pytest.mark.parametrize("step", ["append_to_register", "publish_to_serving", "move"])
