@@ -82,7 +82,7 @@ def collect_offices(
     except ExchangeError as exc:
         if not due:
             return [visits.fail(office, at, exc, refused=False) for office in offices()]
-        return visits.all(due, at=at, insist=insist)
+        return visits.all(due, at=at, wait=wait, insist=insist)
     # An office whose folder was there before and is not any more is visited, and fails.
     found |= {contact.office for contact in known if contact.succeededAt is not None}
     for contact in known:

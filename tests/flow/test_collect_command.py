@@ -7,12 +7,15 @@ import dagster as dg
 import pytest
 from typer.testing import CliRunner
 
+from connectors.collection import collecting
 from connectors.collection.collecting import collect_offices
 from connectors.collection.pacing import Patience
 from connectors.hub import Hub
 from connectors.settings import Settings
 from connectors.sftp.server import embedded
+from connectors.sftp.source import open_source
 from iphub.cli import app
+from ipregister.errors import OfficeUnreachable
 from pipelines.resources import HubResource
 from pipelines.sensors import sftp_arrivals
 
@@ -66,6 +69,23 @@ def test_a_server_that_is_down_is_left_alone_and_not_asked_again_at_once(hub, se
         assert named["KH"].error is None
         later = collect(hub, AT + timedelta(minutes=5))
     assert [(report.visited, report.error) for report in later.values()] == [(True, None)] * 2
+
+
+def test_who_waits_waits_also_where_the_first_connection_failed(hub, server, monkeypatch):
+    with server:
+        collect(hub)
+        drop = server.server.root / "ipob_kh" / "Trademarks" / "Updates" / "KH_20261121_0001.xml"
+        drop.write_text("<Transaction/>")
+        failures = [OfficeUnreachable("lost")]
+
+        def flaky(*args, **options):
+            if failures:
+                raise failures.pop()
+            return open_source(*args, **options)
+
+        monkeypatch.setattr(collecting, "open_source", flaky)
+        report = collect(hub, AT + timedelta(minutes=1), wait=True)["KH"]
+    assert (report.error, len(report.deliveries)) == (None, 1)
 
 
 def test_a_hub_that_never_reached_its_server_does_not_hammer_it(hub, server):
