@@ -1,6 +1,7 @@
 """The description of the routes by which an office decides who sees what."""
 
 from api.openapi_parts import (
+    DATE,
     OFFICE,
     RIGHT,
     STRING,
@@ -11,6 +12,7 @@ from api.openapi_parts import (
     operation,
     path_parameter,
     reference,
+    words,
 )
 from api.previews import DEFAULT_RECORDS, MAX_RECORDS
 from connectors.exports.formats import MEDIA_TYPES
@@ -24,12 +26,7 @@ _THIRD_PARTY = path_parameter("thirdParty", "Name of the third party", STRING)
 _IF_MATCH = header_parameter(
     "If-Match", '`ETag` of the version you decide about; `"0"` where there is none yet'
 ) | {"required": True}
-_DATE = STRING | {"format": "date"}
 _TEXT = STRING | {"minLength": 1, "maxLength": MAX_TEXT}
-
-
-def _words(words: object) -> Document:
-    return STRING | {"enum": [str(word) for word in words]}  # type: ignore[attr-defined]
 
 
 def _nullable(schema: Document) -> Document:
@@ -91,16 +88,16 @@ PREVIEW = operation(
     }
 )
 
-_TERMS = _words(TermsOfUse)
+_TERMS = words(TermsOfUse)
 _ROWS = object_schema(
     "",
     publishedOnly={"type": "boolean"},
-    **dict.fromkeys(DATES, _DATE),
+    **dict.fromkeys(DATES, DATE),
     **dict.fromkeys(LISTS, _list(STRING) | {"minItems": 1}),
 )
 _SHARED: Document = {
     "right": RIGHT["schema"],
-    "withheld": _list(_words(WITHHOLDABLE)),
+    "withheld": _list(words(WITHHOLDABLE)),
     "rows": _ROWS | {"description": "Which records; without a member, all"},
     "freeText": {
         "type": "boolean",
@@ -110,8 +107,8 @@ _SHARED: Document = {
 }
 _DECISION: Document = {
     "rights": _list(object_schema("right", **_SHARED)) | {"minItems": 1},
-    "validFrom": _nullable(_DATE),
-    "validUntil": _nullable(_DATE),
+    "validFrom": _nullable(DATE),
+    "validUntil": _nullable(DATE),
     "termsOfUse": _nullable(_TERMS) | {"default": str(TermsOfUse.INTERNAL_USE)},
     "purpose": _nullable(_TEXT),
     "allowedAddresses": _list(STRING) | {"description": "Networks (CIDR); none for anywhere"},
@@ -121,7 +118,7 @@ _ELEMENT = object_schema(
     "element inid because",
     element=STRING,
     inid={"type": ["string", "null"]},
-    because=_words([*Disclosure, "freeText"]),
+    because=words([*Disclosure, "freeText"]),
 )
 
 
@@ -130,8 +127,8 @@ _VERSION = object_schema(
     office=STRING,
     thirdParty=STRING,
     version={"type": "integer"},
-    rights=_list(object_schema("right", **_SHARED, allowed=_list(_words(Disclosure)))),
-    **{name: _nullable(_DATE) for name in ("validFrom", "validUntil")},
+    rights=_list(object_schema("right", **_SHARED, allowed=_list(words(Disclosure)))),
+    **{name: _nullable(DATE) for name in ("validFrom", "validUntil")},
     termsOfUse=_TERMS,
     purpose=_nullable(STRING),
     allowedAddresses=_list(STRING),
@@ -153,8 +150,8 @@ SCHEMAS: Document = {
     "Decision": object_schema("rights", **_DECISION),
     "PreviewSample": object_schema(
         "",
-        format=_words(MEDIA_TYPES.values()),
-        choose=_words(Choice),
+        format=words(MEDIA_TYPES.values()),
+        choose=words(Choice),
         limit={
             "type": "integer",
             "minimum": 0,

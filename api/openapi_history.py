@@ -3,7 +3,9 @@
 from typing import Any
 
 from api.openapi_parts import (
+    INSTANT,
     LIMIT,
+    NULLABLE,
     OFFICE,
     RIGHT,
     STRING,
@@ -15,8 +17,6 @@ from api.openapi_parts import (
     reference,
 )
 
-_INSTANT = STRING | {"format": "date-time"}
-_NULLABLE: Document = {"type": ["string", "null"]}
 _OBJECT: Document = {"type": "object"}
 _OBJECTS: Document = {"type": "array", "items": _OBJECT}
 _A_POINT = "a published delivery, a date (its end, UTC) or an instant"
@@ -70,15 +70,15 @@ SCHEMAS: Document = {
     "RecordVersions": object_schema("recordId items", recordId=STRING, items=_OBJECTS),
     "HistoryChanges": object_schema(
         "from to counts items",
-        **{"from": _INSTANT},
-        to=_INSTANT,
+        **{"from": INSTANT},
+        to=INSTANT,
         counts=_OBJECT,
         items=_OBJECTS,
-        after=_NULLABLE,
+        after=NULLABLE,
     ),
     "HistoryState": object_schema(
         "at",
-        at=_INSTANT,
+        at=INSTANT,
         records={"type": "integer"},
         items=_OBJECTS,
         more={"type": "boolean"},
@@ -98,8 +98,8 @@ SCHEMAS: Document = {
         "recordId deliveryId file sha256 member line text",
         **dict.fromkeys(("recordId", "deliveryId", "file", "sha256", "member", "text"), STRING),
         line={"type": "integer"},
-        field=_NULLABLE,
-        elementPath=_NULLABLE,
+        field=NULLABLE,
+        elementPath=NULLABLE,
         value={},
     ),
 }

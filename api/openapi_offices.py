@@ -2,8 +2,11 @@
 
 from api.openapi_parts import (
     CURSOR,
+    DATE,
     IDEMPOTENCY_KEY,
+    INSTANT,
     LIMIT,
+    NULLABLE,
     OFFICE,
     PROGRESS,
     REASON,
@@ -17,22 +20,17 @@ from api.openapi_parts import (
     path_parameter,
     query_parameter,
     reference,
+    words,
 )
 from connectors.ledger import UploadState
 from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 from ipregister.quality import Severity
 
-_DATE = STRING | {"format": "date"}
-_INSTANT = STRING | {"format": "date-time"}
 _DELIVERY = path_parameter("deliveryId", "The delivery", STRING)
 
 
-def _words(words: object) -> Document:
-    return STRING | {"enum": [str(word) for word in words]}  # type: ignore[attr-defined]
-
-
-_RIGHT = query_parameter("right", "Only this right", _words(Right))
+_RIGHT = query_parameter("right", "Only this right", words(Right))
 
 DELIVERIES = operation(
     json_answer(reference("DeliveryPage"), "A page of the exchange history"),
@@ -40,10 +38,10 @@ DELIVERIES = operation(
     parameters=[
         OFFICE,
         _RIGHT,
-        query_parameter("kind", "Only this kind", _words(Kind)),
+        query_parameter("kind", "Only this kind", words(Kind)),
         query_parameter("state", "Only in these states, separated by commas", STRING),
-        query_parameter("receivedFrom", "Arrived on this day (UTC) or later", _DATE),
-        query_parameter("receivedTo", "Arrived on this day (UTC) or before", _DATE),
+        query_parameter("receivedFrom", "Arrived on this day (UTC) or later", DATE),
+        query_parameter("receivedTo", "Arrived on this day (UTC) or before", DATE),
         LIMIT,
         CURSOR,
     ],
@@ -94,7 +92,7 @@ PACKAGE = operation(
     parameters=[
         OFFICE,
         RIGHT,
-        query_parameter("kind", "What it is", _words(Kind)) | {"required": True},
+        query_parameter("kind", "What it is", words(Kind)) | {"required": True},
         query_parameter("name", "The file's name; or use `Content-Disposition`", STRING),
         IDEMPOTENCY_KEY,
         header_parameter("Content-Digest", "`sha-256=:…:` of the body (RFC 9530)"),
@@ -161,24 +159,23 @@ CANCEL_JOB = operation(
 )
 
 _OBJECT: Document = {"type": "object"}
-_NULLABLE = {"type": ["string", "null"]}
 
 _FILE_MEMBERS: Document = {
     **dict.fromkeys(("fileId", "office", "name", "sha256"), STRING),
     **dict.fromkeys(("bytes", "offset"), {"type": "integer"}),  # noqa: RUF024 - only read
-    "reason": _NULLABLE,
+    "reason": NULLABLE,
 }
 
 SCHEMAS: Document = {
     "Delivery": object_schema(
         "deliveryId office right kind channel state receivedAt files",
         **dict.fromkeys(("deliveryId", "office", "channel", "receivedBy", "identity"), STRING),
-        right=_words(Right),
-        kind=_words(Kind),
-        state=_words(State),
-        reason=_NULLABLE,
-        receivedAt=_INSTANT,
-        officeDate=_NULLABLE,
+        right=words(Right),
+        kind=words(Kind),
+        state=words(State),
+        reason=NULLABLE,
+        receivedAt=INSTANT,
+        officeDate=NULLABLE,
         officeSequence={"type": ["integer", "null"], "description": "Number within the day"},
         files={"type": "array", "items": reference("DeliveredFile")},
         receipt={"type": ["object", "null"], "description": "Counts of records; they add up"},
@@ -193,15 +190,15 @@ SCHEMAS: Document = {
             "anyOf": [reference("PurgeApproval"), {"type": "null"}],
             "description": "The announced purge it used up; of one delivery only",
         },
-        heldAt=_NULLABLE,
+        heldAt=NULLABLE,
         escalation={"type": ["object", "null"], "description": "level 0 to 3, days, inWords"},
-        revertedAt=_NULLABLE,
-        revertedBy=_NULLABLE,
+        revertedAt=NULLABLE,
+        revertedBy=NULLABLE,
         reversal={"type": ["object", "null"], "description": "What a revert did, in records"},
         events={"type": "array", "items": reference("DeliveryEvent")},
     ),
     "DeliveryEvent": object_schema(
-        "state at actor", state=_words(State), at=_INSTANT, actor=STRING, reason=_NULLABLE
+        "state at actor", state=words(State), at=INSTANT, actor=STRING, reason=NULLABLE
     ),
     "DeliveryPage": object_schema(
         "items",
@@ -213,7 +210,7 @@ SCHEMAS: Document = {
     "FolderVisit": object_schema(
         "office visitedAt total items",
         office=STRING,
-        visitedAt=_INSTANT,
+        visitedAt=INSTANT,
         total={"type": "integer", "description": "Files in the folder that are in no delivery"},
         items={"type": "array", "items": reference("NotTaken"), "description": "At most 100"},
     ),
@@ -222,19 +219,19 @@ SCHEMAS: Document = {
         path=STRING,
         reason=STRING,
         waits={"type": "boolean", "description": "A later visit takes it, or may"},
-        since=_NULLABLE,
+        since=NULLABLE,
     ),
     "Finding": object_schema(
         "ruleCode severity message state",
         **dict.fromkeys(
-            ("recordId", "applicationNumber", "field", "elementPath", "file", "value"), _NULLABLE
+            ("recordId", "applicationNumber", "field", "elementPath", "file", "value"), NULLABLE
         ),
         ruleCode=STRING,
-        severity=_words(Severity),
+        severity=words(Severity),
         line={"type": ["integer", "null"]},
         message=STRING,
-        remedy=_NULLABLE,
-        suggestedValue=_NULLABLE,
+        remedy=NULLABLE,
+        suggestedValue=NULLABLE,
         state=STRING,
     ),
     "FindingPage": object_schema(
@@ -249,22 +246,22 @@ SCHEMAS: Document = {
         "name sha256 bytes", name=STRING, sha256=STRING, bytes={"type": "integer"}
     ),
     "File": object_schema(
-        "fileId name sha256 bytes offset state", **_FILE_MEMBERS, state=_words(UploadState)
+        "fileId name sha256 bytes offset state", **_FILE_MEMBERS, state=words(UploadState)
     ),
     "UploadUrl": object_schema(
         "fileId uploadUrl expiresAt state",
         **_FILE_MEMBERS,
-        state=_words(UploadState),
+        state=words(UploadState),
         uploadUrl=STRING | {"format": "uri"},
-        expiresAt=_INSTANT,
+        expiresAt=INSTANT,
     ),
     "Job": object_schema(
         "jobId status progress createdDateTime updatedDateTime links",
         **dict.fromkeys(("jobId", "deliveryId", "status", "state"), STRING),
         progress=PROGRESS,
-        reason=_NULLABLE,
-        createdDateTime=_INSTANT,
-        updatedDateTime=_INSTANT,
+        reason=NULLABLE,
+        createdDateTime=INSTANT,
+        updatedDateTime=INSTANT,
         receipt={"type": ["object", "null"]},
         errors={"type": "array", "items": _OBJECT},
         links=_OBJECT,

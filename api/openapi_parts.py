@@ -3,6 +3,7 @@
 Standard: OpenAPI 3.1.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from api.parameters import DEFAULT_LIMIT, MAX_LIMIT
@@ -13,6 +14,9 @@ Document = dict[str, Any]
 
 BEARER: list[Document] = [{"bearer": []}]
 STRING: Document = {"type": "string"}
+DATE: Document = STRING | {"format": "date"}
+INSTANT: Document = STRING | {"format": "date-time"}
+NULLABLE: Document = {"type": ["string", "null"]}
 
 PROBLEMS = {
     "400": "A parameter is unknown, repeated, not valid, or uses a field you may not see",
@@ -63,6 +67,11 @@ HEADERS: dict[str, Document] = {
     "503": _RETRY_AFTER,
 }
 """Of answers with these statuses, beside those of every answer."""
+
+
+def words(allowed: Iterable[object]) -> Document:
+    """Describe a text that is one of these."""
+    return STRING | {"enum": [str(word) for word in allowed]}
 
 
 def reference(name: str) -> Document:

@@ -2,6 +2,8 @@
 
 from api.openapi_parts import (
     CURSOR,
+    DATE,
+    INSTANT,
     LIMIT,
     OFFICE,
     STRING,
@@ -16,8 +18,6 @@ from api.openapi_parts import (
 from connectors.receipts.journal import Route
 from ipregister.model import Disclosure, Right
 
-_DATE = STRING | {"format": "date"}
-_INSTANT = STRING | {"format": "date-time"}
 _NUMBER: Document = {"type": "integer"}
 _RIGHT: Document = STRING | {"enum": [str(right) for right in Right]}
 _NAMES: Document = {"type": "array", "items": STRING}
@@ -25,8 +25,8 @@ _NAMES: Document = {"type": "array", "items": STRING}
 _PERIOD = [
     query_parameter("right", "Only of this right", _RIGHT),
     query_parameter("thirdParty", "Only of this third party", STRING),
-    query_parameter("readFrom", "Read on this day (UTC) or later", _DATE),
-    query_parameter("readTo", "Read on this day (UTC) or before", _DATE),
+    query_parameter("readFrom", "Read on this day (UTC) or later", DATE),
+    query_parameter("readTo", "Read on this day (UTC) or before", DATE),
 ]
 RECEIPTS = operation(
     json_answer(
@@ -66,7 +66,7 @@ USAGE = operation(
 SCHEMAS: Document = {
     "AccessReceipt": object_schema(
         "at requestId thirdParty clientId officeCode right route authorizationVersion records",
-        at=_INSTANT,
+        at=INSTANT,
         **dict.fromkeys(("requestId", "thirdParty", "clientId", "officeCode"), STRING),
         right=_RIGHT,
         route=STRING | {"enum": [str(route) for route in Route]},
@@ -86,7 +86,7 @@ SCHEMAS: Document = {
         thirdParty=STRING,
         right=_RIGHT,
         **dict.fromkeys(("answers", "records", "retractionsOpen"), _NUMBER),
-        firstAt=_INSTANT,
-        lastAt=_INSTANT,
+        firstAt=INSTANT,
+        lastAt=INSTANT,
     ),
 }

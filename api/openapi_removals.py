@@ -2,8 +2,11 @@
 
 from api.openapi_parts import (
     CURSOR,
+    DATE,
     IDEMPOTENCY_KEY,
+    INSTANT,
     LIMIT,
+    NULLABLE,
     OFFICE,
     REASON,
     STRING,
@@ -17,9 +20,6 @@ from api.openapi_parts import (
 )
 from ipregister.model import Right
 
-_DATE = STRING | {"format": "date"}
-_INSTANT = STRING | {"format": "date-time"}
-_NULLABLE: Document = {"type": ["string", "null"]}
 _COUNT: Document = {"type": "integer", "minimum": 1}
 _RIGHT = STRING | {"enum": [str(right) for right in Right]}
 
@@ -53,7 +53,7 @@ APPROVE_PURGE = operation(
                     upTo=_COUNT | {"description": "Records that may disappear"},
                     reason=STRING,
                     until={
-                        "anyOf": [_DATE, {"type": "null"}],
+                        "anyOf": [DATE, {"type": "null"}],
                         "description": "Last day (UTC); 30 days from now without it",
                     },
                 )
@@ -73,9 +73,9 @@ WITHDRAW_PURGE = (
 SCHEMAS: Document = {
     "MissingRecord": object_schema(
         "applicationNumber recordId applicationDate",
-        applicationNumber=_NULLABLE,
+        applicationNumber=NULLABLE,
         recordId=STRING,
-        applicationDate=_NULLABLE,
+        applicationDate=NULLABLE,
     ),
     "MissingPage": object_schema(
         "items", items={"type": "array", "items": reference("MissingRecord")}, nextCursor=STRING
@@ -87,14 +87,14 @@ SCHEMAS: Document = {
         office=STRING,
         right=_RIGHT,
         upTo=_COUNT,
-        until=_DATE,
+        until=DATE,
         reason=STRING,
-        approvedAt=_INSTANT,
+        approvedAt=INSTANT,
         approvedBy=STRING,
-        usedAt=_NULLABLE,
-        usedBy=_NULLABLE | {"description": "The delivery that used it up"},
-        withdrawnAt=_NULLABLE,
-        withdrawnBy=_NULLABLE,
+        usedAt=NULLABLE,
+        usedBy=NULLABLE | {"description": "The delivery that used it up"},
+        withdrawnAt=NULLABLE,
+        withdrawnBy=NULLABLE,
     ),
     "PurgeApprovalPage": object_schema(
         "items", items={"type": "array", "items": reference("PurgeApproval")}, nextCursor=STRING

@@ -1,6 +1,8 @@
 """The description of the routes about webhooks."""
 
 from api.openapi_parts import (
+    INSTANT,
+    NULLABLE,
     STRING,
     Document,
     json_answer,
@@ -10,8 +12,6 @@ from api.openapi_parts import (
     reference,
 )
 
-_INSTANT = STRING | {"format": "date-time"}
-_NULLABLE: Document = {"type": ["string", "null"]}
 _HOOK = path_parameter("webhookId", "The webhook", STRING)
 _BODY: Document = {
     "requestBody": {
@@ -53,7 +53,7 @@ ROTATE = operation(
 )
 TEST = operation(
     json_answer(
-        object_schema("delivered", delivered={"type": "boolean"}, trouble=_NULLABLE),
+        object_schema("delivered", delivered={"type": "boolean"}, trouble=NULLABLE),
         "How it went",
     ),
     *("400", "401", "403", "404"),
@@ -63,9 +63,9 @@ TEST = operation(
 _WEBHOOK: Document = {
     "webhookId": STRING,
     "url": STRING,
-    "addedAt": _INSTANT,
-    "endedAt": _NULLABLE,
-    "endedBecause": _NULLABLE,
+    "addedAt": INSTANT,
+    "endedAt": NULLABLE,
+    "endedBecause": NULLABLE,
 }
 _NOTIFICATION = object_schema(
     "notificationId body attempts",
@@ -73,8 +73,8 @@ _NOTIFICATION = object_schema(
     webhookId=STRING,
     body={"type": "object"},
     attempts={"type": "integer"},
-    noticedAt=_INSTANT,
-    **dict.fromkeys(("nextAttemptAt", "deliveredAt", "givenUpAt", "trouble"), _NULLABLE),
+    noticedAt=INSTANT,
+    **dict.fromkeys(("nextAttemptAt", "deliveredAt", "givenUpAt", "trouble"), NULLABLE),
 )
 
 SCHEMAS: Document = {
