@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from connectors.ledger.public_keys import Jwk, read_public_key
 from ipregister.errors import ConfigurationError
+from ipregister.instants import instant
 
 ALGORITHM = "ES256"
 
@@ -48,8 +49,8 @@ class SigningKey:
         return {
             "kid": self.kid,
             "alg": ALGORITHM,
-            "createdAt": self.createdAt.isoformat(),
-            "publishedUntil": None if until is None else until.isoformat(),
+            "createdAt": instant(self.createdAt),
+            "publishedUntil": None if until is None else instant(until),
         }
 
 

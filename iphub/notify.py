@@ -20,5 +20,5 @@ def notify(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -
             inside=read_networks(hub.settings.notify_inside),
         )
     told = f"{done.noticed:,} new, {done.delivered:,} delivered, {done.failed:,} failed"
-    ended = f", {done.given_up:,} given up" if done.given_up else ""
+    ended = f", {done.givenUp:,} given up" if done.givenUp else ""
     emit(asdict(done), lambda out: out.print(f"Notifications: {told}{ended}."), format)

@@ -19,6 +19,6 @@ def notifications(context: dg.SensorEvaluationContext, hub: HubResource) -> dg.S
     with hub.open() as stores:
         inside = read_networks(stores.settings.notify_inside)
         done = dispatch(stores.ledger, stores.serving, clock=now, inside=inside)
-    if done.given_up:
-        context.log.warning(f"{done.given_up} notifications were given up after three days.")
+    if done.givenUp:
+        context.log.warning(f"{done.givenUp} notifications were given up after three days.")
     return dg.SkipReason(f"{done.delivered} delivered, {done.failed} to be tried again.")

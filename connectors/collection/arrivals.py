@@ -18,6 +18,7 @@ from connectors.sftp.files import RemoteFile
 from connectors.sftp.listing import Problem
 from ipregister.errors import OfficeUnreachable
 from ipregister.folders import FolderVisit, NotTaken
+from ipregister.instants import instant
 
 UNFINISHED_FOR = timedelta(hours=1)
 """How long an unchanged temporary file still counts as an upload under way."""
@@ -74,9 +75,9 @@ class CollectReport:
             "quarantined": [{"path": p.path, "reason": p.reason} for p in self.quarantined],
             "error": self.error,
             "visited": self.visited,
-            "failingSince": since.isoformat() if since else None,
+            "failingSince": instant(since) if since else None,
             "failures": contact.failures,
-            "nextAttemptAt": again.isoformat() if again else None,
+            "nextAttemptAt": instant(again) if again else None,
         }
 
     def left(self, known: Mapping[str, Observation], at: datetime) -> FolderVisit:

@@ -37,7 +37,7 @@ class Pass:
     noticed: int = 0
     delivered: int = 0
     failed: int = 0
-    given_up: int = 0
+    givenUp: int = 0
 
 
 def dispatch(

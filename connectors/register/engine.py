@@ -35,6 +35,8 @@ def connect(
     )
     # Footers of 400 columns: reading them again for every query took half of its time.
     con.execute("SET GLOBAL parquet_metadata_cache = true")
+    # Instants come back as they are everywhere else, whatever zone the machine is in.
+    con.execute("SET GLOBAL TimeZone = 'UTC'")
     return con
 
 

@@ -168,6 +168,8 @@ def test_the_command_says_since_when_an_office_fails_and_when_it_is_tried_next(
     items = {item["office"]: item for item in json.loads(asked.stdout)["items"]}
     assert (items["TH"]["visited"], items["TH"]["failures"]) == (False, 1)
     assert items["TH"]["nextAttemptAt"] > items["TH"]["failingSince"]
+    assert items["TH"]["nextAttemptAt"].endswith("Z")
+    assert items["TH"]["failingSince"].endswith("Z")
     assert (items["KH"]["visited"], items["KH"]["nextAttemptAt"]) == (True, None)
 
 

@@ -313,7 +313,7 @@ def test_after_three_days_a_notification_is_given_up_and_the_next_has_its_turn(
     total = world.dispatch()
     for wait in WAITS:
         total = world.dispatch(later=wait)
-    assert (total.given_up, world.now - NOW > timedelta(days=3)) == (1, True)
+    assert (total.givenUp, world.now - NOW > timedelta(days=3)) == (1, True)
     (dead,) = world.ledger.webhooks.sent(world.webhook.webhookId)
     assert (dead.trouble, dead.givenUpAt) == ("the receiver answered 503", world.now)
     world.publish(word="SERUNI")
@@ -324,7 +324,7 @@ def test_a_receiver_that_is_gone_ends_its_webhook(world: World, inbox: Inbox) ->
     world.share()
     world.publish()
     inbox.answers = [410]
-    assert world.dispatch() == Pass(noticed=1, failed=1, given_up=1)
+    assert world.dispatch() == Pass(noticed=1, failed=1, givenUp=1)
     assert world.ledger.webhooks.list() == []
     world.publish(word="SERUNI")
     assert world.dispatch() == Pass()

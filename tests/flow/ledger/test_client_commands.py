@@ -157,6 +157,8 @@ def test_signing_keys_rotate_with_overlap(command: Command, home: Path) -> None:
     (first,) = command("signing-key", "list")["items"]
     before, after = command("signing-key", "rotate", "--keep-days", "30")["items"]
     assert (before["kid"], after["publishedUntil"]) == (first["kid"], None)
+    assert before["createdAt"].endswith("Z")
+    assert before["publishedUntil"].endswith("Z")
     hub = Hub.open(Settings(home=home))
     keys, now = hub.signing_keys(), datetime.now(UTC)
     assert keys.current(now).kid == after["kid"]
