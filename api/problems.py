@@ -172,7 +172,9 @@ async def answer_http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return _canonical(request) or refuse(request, "not_found")
     status = HTTPStatus(error.status_code)
-    headers = {"Allow": ", ".join(_methods(request))} if status == 405 else error.headers
+    headers = error.headers
+    if status == 405 and (methods := _methods(request)):
+        headers = {"Allow": ", ".join(methods)}
     code = status.phrase.lower().replace(" ", "_").replace("-", "_")
     return problem(request, status, code, status.phrase, status.description, headers=headers)
 

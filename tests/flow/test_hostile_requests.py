@@ -191,6 +191,8 @@ def test_a_method_a_route_does_not_have_is_405_and_the_answer_says_which_it_has(
         assert answer.status_code == 405
         allowed = {name.strip() for name in answer.headers["allow"].split(",")} - {"HEAD"}
         assert allowed == {name.upper() for name in operations}, template
+    description = attacked.http.request(method, "/openapi.json")
+    assert (description.status_code, "GET" in description.headers["allow"]) == (405, True)
 
 
 def test_head_is_get_without_the_body(attacked: Any) -> None:
