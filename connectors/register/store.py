@@ -208,11 +208,15 @@ class RegisterStore:
         """
         with self.connect() as con:
             reach("fold.begun")
-            define = self.define_log if afresh else self.define_history
-            define(con, right, office, "history")
+            if afresh:
+                self.define_log(con, right, office, "history")
+                before = 0
+            else:
+                before = self.define_history(con, right, office, "history")
             # The base has no more than the last row of a record that is gone.
             rows = ever_there("history") if afresh else "history"
-            through = number(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
+            newest = number(con, "SELECT coalesce(max(changeSeq), 0) FROM history")
+            through = max(before, newest)  # the row of the newest change need not be kept
             con.execute(
                 f"""
                 CREATE TEMP TABLE kept AS

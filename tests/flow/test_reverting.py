@@ -195,6 +195,18 @@ def test_a_record_only_the_reverted_delivery_had_is_new_when_it_comes(
     assert words(desk) == registered(desk) == words(other_desk) == {0: "B", 1: "A"}
 
 
+def test_a_record_nobody_has_brought_stays_forgotten_however_often_the_log_is_folded(
+    desk: Any, ipas: Any
+) -> None:
+    send(desk, ipas, {1: "A"}, FULL, DAYS[0])
+    victim = send(desk, ipas, {0: "A"}, UPDATE, DAYS[1])
+    send(desk, ipas, {1: "A"}, FULL, DAYS[2], salt=1)  # the newest row says that 0 is gone
+    take_back(desk, victim)
+    desk.hub.register.fold(MARKS, "KH")
+    receipt = send(desk, ipas, {0: "B"}, UPDATE, DAYS[3]).receipt
+    assert (receipt.inserted, receipt.restored) == (1, 0)
+
+
 def test_what_two_late_deliveries_brought_about_stays_when_one_is_taken_back(
     desk: Any, other_desk: Any, ipas: Any
 ) -> None:
