@@ -59,8 +59,7 @@ def define_effects(
     _define_timeline(con, "without_it", "place <> 0")
     _define_timeline(con, "with_it", "TRUE")
     con.execute(
-        "INSERT INTO overtaken SELECT DISTINCT recordId FROM events "
-        "WHERE place > 0 AND (gone OR NOT held)"
+        "INSERT INTO overtaken SELECT DISTINCT recordId FROM events WHERE place > 0 AND NOT held"
     )
     after, before = ("without_it", "with_it") if removing else ("with_it", "without_it")
     _find_corrections(con, arriving, after, before)
