@@ -33,7 +33,7 @@ LEFTOVERS = (
     "staging/reprocessing-*",
     "staging/ahead-*",
     "register/.spill/*",
-    "register/*/.*-empty.*[0-9]",
+    "register/*/.*/office=*/nothing.[0-9a-f]*[0-9a-f]",
     ".backup-*",
     ".serving.sqlite.rebuilt*",
 )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import CommitProperties, Transaction, write_deltalake
 
 from connectors.faults import reach
@@ -25,6 +24,7 @@ from connectors.register.tables import (
     WRITER,
     Part,
     files_of,
+    nothing,
     open_table,
     schema_of,
 )
@@ -263,9 +263,7 @@ class RegisterStore:
     def _select(
         self, right: Right, part: Part, office: str, but: Collection[str] | None = None
     ) -> str:
-        files = self._files(right, part, office)
-        if not files:
-            return self._select_nothing(right, part)
+        files = [*self._files(right, part, office), nothing(self.root, right, part, office)]
         source = parquet(files, "hive_partitioning = TRUE", "union_by_name = TRUE")
         left_out = ", ".join(map(literal, self.reverted(right, office) if but is None else but))
         if part is Part.BASE or not left_out:
@@ -274,15 +272,6 @@ class RegisterStore:
             SELECT * FROM {source}
             WHERE deliveryId NOT IN ({left_out}) AND coalesce(amendedBy, '') NOT IN ({left_out})
         """
-
-    def _select_nothing(self, right: Right, part: Part) -> str:
-        empty = self.root / right / f".{part}-empty.parquet"
-        if not empty.exists():
-            schema = schema_of(right, part)
-            fresh = empty.with_suffix(f".{id(self)}")
-            pq.write_table(schema.empty_table(), fresh)
-            fresh.replace(empty)
-        return f"SELECT * FROM {parquet([empty])}"
 
     def _folded_through(self, con: duckdb.DuckDBPyConnection, right: Right, office: str) -> int:
         # A fold writes all of an office's rows anew: the first says what a million say.

@@ -7,9 +7,12 @@ something else than the table. What stands in them is ``store``.
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
+from secrets import token_hex
 from urllib.parse import unquote
+from zlib import crc32
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import ColumnProperties, DeltaTable, WriterProperties
 
 from connectors.schema import log_schema
@@ -88,6 +91,23 @@ def files_of(table: DeltaTable, office: str | None = None) -> list[str]:
     """
     of_it = None if office is None else [("office", "=", office)]
     return [unquote(path) for path in table.file_uris(file_pruning_predicate=of_it)]
+
+
+def nothing(root: Path, right: Right, part: Part, office: str) -> Path:
+    """Return a file of an office without rows, but with every column.
+
+    It is read with the others: those from before a field was added do not have it.
+    """
+    schema = schema_of(right, part)
+    columns = f"{crc32(schema.serialize()):08x}"
+    path = root / right / f".{part}-{columns}" / f"office={office}" / "nothing.parquet"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_suffix(f".{token_hex(4)}")
+        place = schema.get_field_index("office")  # the folder says it, as in the table's files
+        pq.write_table(schema.remove(place).empty_table(), fresh)
+        fresh.replace(path)
+    return path
 
 
 def _refuse_unreadable(table: DeltaTable) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from deltalake.exceptions import DeltaError
 
@@ -16,6 +17,7 @@ import connectors.changes as changes
 import connectors.log_rows as log_rows
 import pipelines.ingest as ingest
 from connectors.between_steps import is_decided
+from connectors.register import tables
 from connectors.register.cutting import files_now
 from connectors.register.difference import Difference, difference
 from ipregister.deliveries import Kind, Receipt, State
@@ -446,3 +448,23 @@ def test_a_hub_works_in_a_folder_of_any_name(folder: str, tmp_path: Path, ipas: 
     assert [path for path in kept if not path.is_file()] == []
     assert set(register.rglob("*.zstd.parquet")) <= set(kept)
     assert [path.name for path in tmp_path.iterdir()] == [folder], "nothing is written elsewhere"
+
+
+def test_a_field_that_is_new_is_empty_in_what_an_older_program_wrote(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(desk, ipas, [Version("KH/T/2020/1")], FULL, 0)
+    store = desk.hub.register
+    with store.connect() as con:  # of what has no rows, too
+        store.define_visible(con, Right.DESIGNS, "before")
+    wider = {
+        right: tables.log_schema(right).append(pa.field("new", pa.string())) for right in Right
+    }
+    monkeypatch.setattr(tables, "log_schema", wider.__getitem__)
+    with store.connect() as con:
+        for right in (Right.TRADEMARKS, Right.DESIGNS):
+            store.define_visible(con, right, str(right))
+            assert con.execute(f"SELECT count(new) FROM {right}").fetchall() == [(0,)]
+        assert con.execute("SELECT office FROM trademarks").fetchall() == [("KH",)]
+        store.define_log(con, Right.TRADEMARKS, "KH", "log")
+        assert con.execute("SELECT count(new), count(*) FROM log").fetchall() == [(0, 1)]
