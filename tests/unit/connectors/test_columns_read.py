@@ -57,8 +57,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
             columns.add(column)
         return sqlite3.SQLITE_OK
 
-    def connect(path: Path, *, writer: bool) -> sqlite3.Connection:
-        connection = plain(path, writer=writer)
+    def connect(path: Path, *, writer: bool, create: bool = False) -> sqlite3.Connection:
+        connection = plain(path, writer=writer, create=create)
         connection.set_authorizer(note)
         return connection
 
