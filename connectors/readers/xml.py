@@ -21,6 +21,7 @@ from connectors.readers.unread import (
     translated,
 )
 from connectors.readers.xml_guards import (
+    PARSER_SETTINGS,
     Metered,
     has_doctype,
     has_too_much_markup,
@@ -117,13 +118,7 @@ def _of_large(source: BinaryIO, format: Format) -> Iterator[Found]:
         metered,
         events=("end",),
         tag=_wanted(format),
-        remove_comments=True,
-        remove_pis=True,
-        remove_blank_text=True,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-        huge_tree=False,
+        **PARSER_SETTINGS,
     )
     reading = _Reading(format)
     for _, element in events:
