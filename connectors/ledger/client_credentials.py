@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, insert
 
+from connectors.home import PEPPER_BYTES
 from connectors.ledger.schema import client_keys, client_secrets, tokens
 from ipregister.errors import ConfigurationError
 
 SECRET_BYTES = 32
-PEPPER_BYTES = 32
 
 
 def read_key(public_jwk: Mapping[str, Any] | str) -> dict[str, str]:

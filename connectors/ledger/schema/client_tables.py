@@ -1,5 +1,7 @@
 """Tables of who asks: third parties, clients and their credentials, authorizations, webhooks."""
 
+from typing import Any
+
 from sqlalchemy import (
     Boolean,
     Column,
@@ -69,24 +71,34 @@ client_keys = Table(
     Column("expires_at", Instant),
 )
 
+
+def _decided() -> list[Column[Any]]:
+    """Return columns of what an office decided, as it is now and in every version.
+
+    Classes allowed, not withheld: a class invented later stays closed until an office opens it.
+    ``views`` has rows, free text and since when, per right.
+    """
+    return [
+        Column("allowed", Document, nullable=False),
+        Column("views", Document),
+        Column("valid_from", Date),
+        Column("valid_until", Date),
+        Column("terms_of_use", String(32)),
+        Column("purpose", Words),
+        Column("addresses", Document),
+        Column("reason", Words),
+        Column("set_at", Instant, nullable=False),
+        Column("set_by", Words, nullable=False),
+    ]
+
+
 authorizations = Table(
     "authorizations",
     METADATA,
     Column("third_party", ForeignKey("third_parties.name"), primary_key=True),
     Column("office", String(2), primary_key=True),
     Column("version", Integer, nullable=False),
-    # Classes allowed, not withheld: a class invented later stays closed until an office opens it.
-    # ``views`` has rows, free text and since when, per right.
-    Column("allowed", Document, nullable=False),
-    Column("views", Document),
-    Column("valid_from", Date),
-    Column("valid_until", Date),
-    Column("terms_of_use", String(32)),
-    Column("purpose", Words),
-    Column("addresses", Document),
-    Column("reason", Words),
-    Column("set_at", Instant, nullable=False),
-    Column("set_by", Words, nullable=False),
+    *_decided(),
 )
 
 authorization_versions = Table(
@@ -95,16 +107,7 @@ authorization_versions = Table(
     Column("third_party", Text, primary_key=True),
     Column("office", String(2), primary_key=True),
     Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("allowed", Document, nullable=False),
-    Column("views", Document),
-    Column("valid_from", Date),
-    Column("valid_until", Date),
-    Column("terms_of_use", String(32)),
-    Column("purpose", Words),
-    Column("addresses", Document),
-    Column("reason", Words),
-    Column("set_at", Instant, nullable=False),
-    Column("set_by", Words, nullable=False),
+    *_decided(),
 )
 
 # Expiry of tokens and assertions is only ever compared: microseconds since 1970.
