@@ -3,10 +3,12 @@
 import datetime as dt
 import json
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 import uvicorn
 
 from api.app import create_app
@@ -22,6 +24,7 @@ from connectors.serving_store import Publication, ServingRow, ServingStore
 from ipregister.model import Disclosure, Right, load_tables
 
 TM = Right.TRADEMARKS
+NO_PERSONS = frozenset({Disclosure.STAKEHOLDER})
 TABLE = "/delta-sharing/shares/KH/schemas/register/tables/trademarks"
 
 
@@ -108,3 +111,19 @@ def query(client: httpx.Client) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     lines = [json.loads(line) for line in answer.text.splitlines()]
     return lines[2]["file"] | {"headers": answer.headers, "schema": lines[1]["metaData"]}
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[Running]:
+    running = Running(tmp_path)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def acme(hub: Running) -> Iterator[httpx.Client]:
+    """A client that may see trademarks of KH without persons, 30 of them."""
+    hub.publish(*[mark(number) for number in range(30)])
+    with hub.client() as client:
+        hub.share(NO_PERSONS)
+        yield client

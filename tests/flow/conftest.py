@@ -1,6 +1,7 @@
 """What the flow tests share: OpenSSH's own server, and a hub's stores in a fresh directory."""
 
 import io
+import os
 import runpy
 import time
 import zipfile
@@ -48,6 +49,15 @@ def openssh_logging(sshd_path: str, tmp_path: Path) -> Iterator[Any]:
     server = start_sshd(tmp_path / "sshd", sshd_path, log_requests=True)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def delta_sharing_python() -> str:
+    """Interpreter with the delta-sharing connector; ``.ci/third_party_clients`` makes it."""
+    python = os.environ.get("IPHUB_TEST_DELTA_SHARING_PYTHON")
+    if not python:
+        pytest.skip("IPHUB_TEST_DELTA_SHARING_PYTHON names no environment with delta-sharing")
+    return python
 
 
 @pytest.fixture(scope="session")

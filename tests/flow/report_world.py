@@ -1,15 +1,18 @@
 """A hub with a history and hostile findings, for the reports an office reads of it."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from connectors.findings import FindingBook
 from connectors.hub import Hub
 from connectors.ledger import DeliveredFile, Delivery
 from connectors.reports.pages import FINDINGS_SHOWN
+from connectors.reports.sources import ReportSource, office_report
 from connectors.schema import FINDINGS
 from connectors.settings import Settings
 from ipregister.deliveries import Kind, Receipt, State
@@ -109,3 +112,17 @@ def deliver(
         findings=findings,
         worker="test",
     )
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("hub")
+    delivered(made)
+    return made
+
+
+@pytest.fixture
+def source(home: Path, tmp_path: Path) -> Iterator[ReportSource]:
+    hub = Hub.open(Settings(home=home))
+    yield office_report(hub, "KH", None, at=NOW, temporary=tmp_path / "spill")
+    hub.close()

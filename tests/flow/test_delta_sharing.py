@@ -1,10 +1,8 @@
 """Delta Sharing: tables of what their reader may see, to others' programs and by hand."""
 
 import json
-import os
 import runpy
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,32 +16,7 @@ Running, mark = _WORLD["Running"], _WORLD["mark"]
 TABLE, query = _WORLD["TABLE"], _WORLD["query"]
 TM = Right.TRADEMARKS
 EVERYTHING: frozenset[Disclosure] = frozenset()
-NO_PERSONS = frozenset({Disclosure.STAKEHOLDER})
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.stop()
-
-
-@pytest.fixture
-def acme(hub: Running) -> Iterator[httpx.Client]:
-    """A client that may see trademarks of KH without persons, 30 of them."""
-    hub.publish(*[mark(number) for number in range(30)])
-    with hub.client() as client:
-        hub.share(NO_PERSONS)
-        yield client
-
-
-@pytest.fixture(scope="session")
-def delta_sharing_python() -> str:
-    """Interpreter with the delta-sharing connector; ``.ci/third_party_clients`` makes it."""
-    python = os.environ.get("IPHUB_TEST_DELTA_SHARING_PYTHON")
-    if not python:
-        pytest.skip("IPHUB_TEST_DELTA_SHARING_PYTHON names no environment with delta-sharing")
-    return python
+NO_PERSONS, hub, acme = _WORLD["NO_PERSONS"], _WORLD["hub"], _WORLD["acme"]
 
 
 READ = """

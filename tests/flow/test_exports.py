@@ -30,14 +30,7 @@ Running, mark, now = _WORLD["Running"], _WORLD["mark"], _WORLD["now"]
 query = _WORLD["query"]
 TM = Right.TRADEMARKS
 EVERYTHING: frozenset[Disclosure] = frozenset()
-NO_PERSONS = frozenset({Disclosure.STAKEHOLDER})
-
-
-@pytest.fixture
-def hub(tmp_path: Path) -> Iterator[Running]:
-    running = Running(tmp_path)
-    yield running
-    running.stop()
+NO_PERSONS, hub, acme = _WORLD["NO_PERSONS"], _WORLD["hub"], _WORLD["acme"]
 
 
 @pytest.fixture
@@ -46,15 +39,6 @@ def hub_with_builder(tmp_path: Path) -> Iterator[Running]:
     running = Running(tmp_path, Exports)
     yield running
     running.stop()
-
-
-@pytest.fixture
-def acme(hub: Running) -> Iterator[httpx.Client]:
-    """A client that may see trademarks of KH without persons, 30 of them."""
-    hub.publish(*[mark(number) for number in range(30)])
-    with hub.client() as client:
-        hub.share(NO_PERSONS)
-        yield client
 
 
 def export(client: httpx.Client, **asked: Any) -> dict[str, Any]:

@@ -64,15 +64,6 @@ def openid_client() -> str:
     return folder
 
 
-@pytest.fixture(scope="session")
-def delta_sharing_python() -> str:
-    """Interpreter with the delta-sharing connector; ``.ci/third_party_clients`` makes it."""
-    python = os.environ.get("IPHUB_TEST_DELTA_SHARING_PYTHON")
-    if not python:
-        pytest.skip("IPHUB_TEST_DELTA_SHARING_PYTHON names no environment with delta-sharing")
-    return python
-
-
 def run(*command: str | Path) -> Any:
     """Run somebody else's program; return the JSON it prints."""
     done = subprocess.run(

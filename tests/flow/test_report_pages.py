@@ -4,7 +4,6 @@ import base64
 import hashlib
 import re
 import runpy
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,20 +20,7 @@ from ipregister.model import Right
 from ipregister.report_words import receipt_sum
 
 world: Any = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("report_world.py"))))
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("hub")
-    world.delivered(made)
-    return made
-
-
-@pytest.fixture
-def source(home: Path, tmp_path: Path) -> Iterator[ReportSource]:
-    hub = Hub.open(Settings(home=home))
-    yield office_report(hub, "KH", None, at=world.NOW, temporary=tmp_path / "spill")
-    hub.close()
+home, source = world.home, world.source
 
 
 class Page(HTMLParser):

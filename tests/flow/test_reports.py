@@ -6,7 +6,6 @@ import re
 import runpy
 import tracemalloc
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,33 +17,18 @@ import pytest
 from lxml import etree
 from typer.testing import CliRunner
 
-from connectors.hub import Hub
 from connectors.reports.documents import write_json
 from connectors.reports.findings import FindingsFile
 from connectors.reports.pages import write_html
-from connectors.reports.sources import ReportSource, office_report
+from connectors.reports.sources import ReportSource
 from connectors.reports.tables import write_csv, write_xlsx
 from connectors.schema import FINDINGS
-from connectors.settings import Settings
 from iphub.cli import app
 from ipregister.errors import StoreError
 from ipregister.report_words import receipt_sum
 
 world: Any = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("report_world.py"))))
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("hub")
-    world.delivered(made)
-    return made
-
-
-@pytest.fixture
-def source(home: Path, tmp_path: Path) -> Iterator[ReportSource]:
-    hub = Hub.open(Settings(home=home))
-    yield office_report(hub, "KH", None, at=world.NOW, temporary=tmp_path / "spill")
-    hub.close()
+home, source = world.home, world.source
 
 
 @pytest.fixture
