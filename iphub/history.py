@@ -67,6 +67,8 @@ def changes(
     def text(out: Console) -> None:
         out.print(", ".join(f"{count:,} {name}" for name, count in found["counts"].items()))
         _table(out, found["items"])
+        if found["after"]:
+            out.print(f"There are more: add --after {found['after']}, or a higher --limit.")
 
     emit(found, text, format)
 
@@ -103,6 +105,9 @@ def as_of(
             return
         out.print(f"{found['records']:,} records at {found['at']:%Y-%m-%d %H:%M:%S} UTC")
         _table(out, found["items"])
+        if found["more"]:
+            listed = len(found["items"])
+            out.print(f"These are the first {listed:,}: --limit lists more, --output writes all.")
 
     emit(found, text, format)
 

@@ -290,6 +290,19 @@ def test_the_command_line_answers_in_text_and_json(past: Any) -> None:
     assert "in/marks.xml, line 3" in run("lineage", ONE, "--field", "applicants[0].names").stdout
 
 
+def test_a_list_that_is_not_whole_says_so(past: Any) -> None:
+    def run(*command: str) -> str:
+        where = ("--office", "KH", "--right", "trademarks", "--home", str(past.hub.home.root))
+        return CliRunner().invoke(app, ["history", *command, *where]).stdout
+
+    as_of = ("as-of", past.first, "--limit")
+    assert "These are the first 2: --limit lists more" in run(*as_of, "2")
+    assert "--limit" not in run(*as_of, "3")
+    changes = ("changes", "--from", "2026-01-01", "--to", past.first, "--limit")
+    assert "There are more: add --after" in run(*changes, "2")
+    assert "--after" not in run(*changes, "3")
+
+
 def test_an_office_asks_the_same_over_http(past: Any, tmp_path: Path) -> None:
     hub, at = past.hub, past.desk.now
     service = Service(
