@@ -45,7 +45,7 @@ class Preview:
 
     def __exit__(self, *_: object) -> None:
         """Forget everything."""
-        self._connection.execute("ROLLBACK")
+        self._connection.rollback()
         self._connection.close()
 
     def count(self, grant: Grant | None) -> int:

@@ -72,7 +72,7 @@ def prepare(connection: sqlite3.Connection, space: Space, view: str) -> None:
             fill(connection, whole, int(made.lastrowid or 0), space[1], view)
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        connection.rollback()
         raise
 
 
@@ -145,7 +145,7 @@ def forget_unused(
             connection.execute("UPDATE space SET idle_since = ? WHERE id = ?", (since, space))
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        connection.rollback()
         raise
     return removed
 

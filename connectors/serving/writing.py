@@ -83,7 +83,7 @@ def publish(
         connection.execute("COMMIT")
         reach("serving.committed")
     except BaseException:
-        connection.execute("ROLLBACK")
+        connection.rollback()  # nothing, where SQLite has done so as a disk is full
         raise
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+import resource
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -100,6 +101,22 @@ def test_a_publication_that_fails_leaves_nothing(store: ServingStore) -> None:
     assert store.is_gone("KH", TM, "a", ALL)
     assert not store.is_gone("KH", TM, "b", ALL)
     assert not store.is_gone("KH", TM, "never", ALL)
+
+
+def test_a_publication_that_has_no_room_at_its_commit_says_so(store: ServingStore) -> None:
+    store.publish(delivery(1, row("a")))
+    most, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(sqlite3.OperationalError, match=r"disk I/O error|disk is full"):
+            store.publish(
+                delivery(2, row("b")),
+                lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard)),
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    assert store.totals() == {("KH", TM): 1}
+    store.publish(delivery(2, row("b")))
+    assert store.totals() == {("KH", TM): 2}
 
 
 def test_a_record_of_another_space_is_not_found(store: ServingStore) -> None:
