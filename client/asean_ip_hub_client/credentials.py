@@ -69,7 +69,7 @@ class PrivateKey:
         try:
             jwt: Any = import_module("jwt")
         except ImportError as exc:
-            raise HubError("pip install 'asean-ip-hub-client[keys]' to sign in with a key") from exc
+            raise HubError("pip install 'pyjwt[crypto]' to sign in with a key") from exc
         now = int(time.time())
         claims = {
             "iss": self.client_id,

@@ -27,7 +27,7 @@ def verify_notification(
     try:
         library: Any = import_module("standardwebhooks.webhooks")
     except ImportError as exc:
-        raise HubError("pip install 'asean-ip-hub-client[notifications]'") from exc
+        raise HubError("pip install standardwebhooks to check notifications") from exc
     lowered = {name.lower(): value for name, value in headers.items()}
     try:
         document: dict[str, Any] = library.Webhook(secret).verify(body, lowered)

@@ -1,7 +1,7 @@
 """Requests to the hub: tokens kept until they expire, temporary refusals waited out.
 
-One place for both, so that no caller sees an expired token, a restart of the hub or a rate
-limit that ends within a minute. What is asked does not belong here.
+One place for both, so that no caller sees an expired token, a restart of the hub or the
+quota of a minute. What is asked does not belong here.
 """
 
 import random

@@ -1,6 +1,7 @@
 """The third parties' Python client against a server that misbehaves."""
 
 import json
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,7 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from asean_ip_hub_client import Hub, HubError, HubProblem, HubUnreachable
+from asean_ip_hub_client import (
+    Hub,
+    HubError,
+    HubProblem,
+    HubUnreachable,
+    PrivateKey,
+    verify_notification,
+)
 from asean_ip_hub_client.credentials import Secret
 from asean_ip_hub_client.transport import Transport
 
@@ -141,3 +149,17 @@ def test_a_hub_that_is_away_is_unreachable() -> None:
         transport.get("/v1/me")
     assert len(slept) == 4
     transport.close()
+
+
+def test_what_is_missing_is_named_by_a_distribution_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The client itself is on no index: whoever took its name there would be installed instead.
+    for missing in ("jwt", "standardwebhooks.webhooks", "pandas"):
+        monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(HubError, match=r"^pip install 'pyjwt\[crypto\]' "):
+        PrivateKey("tp-1", "a key").prove("https://hub.example")
+    with pytest.raises(HubError, match=r"^pip install standardwebhooks "):
+        verify_notification(b"{}", {}, "whsec_c2VjcmV0")
+    with pytest.raises(HubError, match=r"^pip install pandas "):
+        Hub("https://hub.example", "tp-1", "x").records("KH", "patents").to_pandas()
