@@ -143,10 +143,13 @@ def read_env_file() -> None:
 
 
 def _refuse_unknown(names: Iterable[str], alike: float) -> None:
-    """Refuse a name that is no setting, where it is as much like one as ``alike``."""
+    """Refuse a name that is no setting, where it is as much like one as ``alike``.
+
+    One in small letters is none: options do not see it, and it could win over theirs in workers.
+    """
     known = [PREFIX + field.upper() for field in Settings.model_fields]
     for name in names:
-        if not name.upper().startswith(PREFIX) or name.upper() in known:
+        if not name.upper().startswith(PREFIX) or name in known:
             continue
         if meant := get_close_matches(name.upper(), known, 1, alike):
             raise ConfigurationError(

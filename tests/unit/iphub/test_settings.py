@@ -87,10 +87,15 @@ def test_a_misspelt_variable_is_refused_and_one_of_others_is_not(
     monkeypatch.setenv("IPHUB_TRUSTED_PROXYS", "127.0.0.1")
     with pytest.raises(ConfigurationError, match="IPHUB_TRUSTED_PROXIES may be meant"):
         read_env_file()
+    monkeypatch.delenv("IPHUB_TRUSTED_PROXYS")
+    monkeypatch.setenv("Iphub_Home", "of another hub")
+    with pytest.raises(ConfigurationError, match="IPHUB_HOME may be meant"):
+        read_env_file()
 
 
 BAD_FILES = {
     "IPHUB_PROXY=127.0.0.1\n": "IPHUB_PROXY is no setting",
+    "iphub_home=hub\n": "iphub_home is no setting: IPHUB_HOME may be meant",
     "IPHUB_WORKERS=2\nIPHUB_WORKERS=3\n": "has IPHUB_WORKERS twice",
     'IPHUB_ENVIRONMENT="acceptance\n': "cannot be read at IPHUB_ENVIRONMENT",
     "IPHUB_ENVIRONMENT acceptance\n": "cannot be read at IPHUB_ENVIRONMENT",
