@@ -189,7 +189,11 @@ class Webhooks:
         given_up_at: datetime | None = None,
         trouble: str | None = None,
     ) -> None:
-        """Note how an attempt went: delivered, to be tried again, or given up."""
+        """Note how an attempt went: delivered, to be tried again, or given up.
+
+        One that failed changes nothing of what is over: another process may have delivered it
+        meanwhile, or its webhook may have ended.
+        """
         values = {
             "attempts": notification.attempts + 1,
             "delivered_at": delivered_at,
@@ -197,9 +201,13 @@ class Webhooks:
             "given_up_at": given_up_at,
             "trouble": trouble,
         }
-        mine = notifications.c.notification_id == notification.notificationId
+        mine = update(notifications).where(
+            notifications.c.notification_id == notification.notificationId
+        )
+        if delivered_at is None:
+            mine = mine.where(_waits())
         with self._database.write() as connection:
-            connection.execute(update(notifications).where(mine).values(values))
+            connection.execute(mine.values(values))
 
     def sent(self, webhook_id: str, *, limit: int = 100) -> builtins.list[Notification]:
         """Return the notifications of a webhook, newest first."""

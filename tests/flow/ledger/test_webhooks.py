@@ -70,6 +70,33 @@ def test_what_waits_is_given_up_with_its_webhook(ledger: Ledger, webhook: Webhoo
     assert (waiting.givenUpAt, waiting.trouble) == (NOW, "moved")
 
 
+def test_a_late_failure_leaves_what_is_over_as_it_is(ledger: Ledger, webhook: Webhook) -> None:
+    bodies: list[Any] = [{"type": "arrived"}, {"type": "ended"}]
+    ledger.webhooks.tell(webhook, {}, bodies, at=NOW)
+    ((_, first),) = ledger.webhooks.due(NOW, MINUTE)
+    # Its process stood still for so long that another one sent it again.
+    ((_, again),) = ledger.webhooks.due(NOW + MINUTE, MINUTE)
+    ledger.webhooks.settle(again, delivered_at=NOW + MINUTE)
+    ledger.webhooks.settle(first, next_attempt_at=NOW + 2 * MINUTE, trouble="no answer")
+    ((_, second),) = ledger.webhooks.due(NOW + 2 * MINUTE, MINUTE)
+    assert second.body == {"type": "ended"}
+    ledger.webhooks.end(webhook.webhookId, at=NOW + 2 * MINUTE, by="test", because="moved")
+    ledger.webhooks.settle(second, next_attempt_at=NOW + 3 * MINUTE, trouble="no answer")
+    ended, arrived = ledger.webhooks.sent(webhook.webhookId)
+    assert (arrived.deliveredAt, arrived.trouble) == (NOW + MINUTE, None)
+    assert (ended.givenUpAt, ended.nextAttemptAt) == (NOW + 2 * MINUTE, None)
+    assert ended.trouble == "moved"
+
+
+def test_what_arrives_while_its_webhook_ends_has_arrived(ledger: Ledger, webhook: Webhook) -> None:
+    ledger.webhooks.tell(webhook, {}, [{"type": "one"}], at=NOW)
+    ((_, one),) = ledger.webhooks.due(NOW, MINUTE)
+    ledger.webhooks.end(webhook.webhookId, at=NOW, by="test", because="moved")
+    ledger.webhooks.settle(one, delivered_at=NOW)
+    (arrived,) = ledger.webhooks.sent(webhook.webhookId)
+    assert (arrived.deliveredAt, arrived.givenUpAt) == (NOW, None)
+
+
 def test_what_is_over_is_forgotten_and_what_waits_is_not(ledger: Ledger, webhook: Webhook) -> None:
     bodies: list[Any] = [{"type": "arrived"}, {"type": "given up"}, {"type": "waits"}]
     ledger.webhooks.tell(webhook, {}, bodies, at=NOW)
