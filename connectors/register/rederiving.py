@@ -105,14 +105,17 @@ def write_manifest_of(store: RegisterStore, again: Arriving, target: Path) -> No
 def _define_current(
     con: duckdb.DuckDBPyConnection, store: RegisterStore, office: str, right: Right, said: Path
 ) -> None:
-    """Make ``state``, and ``current``: what is there now, and which deliveries said so."""
+    """Make ``state``, and ``current``: what is there now, and which deliveries said so.
+
+    Of a record that nobody could read before ``said`` and ``good`` are not known.
+    """
     store.define_history(con, right, office, "history")
     define_state(con, "history")
     con.execute(
         f"""
         CREATE TEMP TABLE current AS
         SELECT s.*, w.said, w.good
-        FROM state s JOIN {parquet([said])} w USING (recordId)
+        FROM state s LEFT JOIN {parquet([said])} w USING (recordId)
         WHERE s.op <> 'vanish'
         """
     )
@@ -121,7 +124,8 @@ def _define_current(
 def _plan_of(again: Arriving, place: int, *, is_last: bool) -> str:
     """Return the SELECT of the changes, columns as a plan has them.
 
-    A record of a new number is new only if no later extraction lets it vanish again.
+    A record of a new number is new only if no later extraction lets it vanish again. A version
+    that could not be read before counts as all do: unless a newer delivery speaks of its record.
     """
     changed = classes_where("i.classHashes.{name} IS DISTINCT FROM c.visibleHashes.{name}")
     was_visible = "coalesce(c.visibleOp <> 'vanish', FALSE)"
@@ -135,8 +139,9 @@ def _plan_of(again: Arriving, place: int, *, is_last: bool) -> str:
                    coalesce(i.isHeld, FALSE) AS held, coalesce(NOT i.isHeld, TRUE) AS shown,
                    {was_visible} AS wasVisible, {changed} AS changedClasses, i.contentHash
             FROM current c LEFT JOIN (SELECT * FROM incoming WHERE NOT removed) i USING (recordId)
-            WHERE (c.said = {place} AND (i.recordId IS NULL
-                    OR i.contentHash <> c.contentHash OR i.isHeld <> c.held))
+            WHERE (c.said = {place} AND i.recordId IS NULL)
+               OR (coalesce(c.said, 0) <= {place}
+                    AND (i.contentHash <> c.contentHash OR i.isHeld <> c.held))
                OR (c.said <> {place} AND c.held AND c.good = {place} AND {was_visible}
                     AND NOT i.isHeld AND i.contentHash <> c.visibleContent)
             UNION ALL BY NAME

@@ -1,8 +1,8 @@
 """Everything derived again: the same mapping changes nothing, another one says why it changes."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,17 @@ def everything(desk: Any) -> tuple[Any, ...]:
 
 
 @contextmanager
-def changed_mapping(monkeypatch: pytest.MonkeyPatch, **words: str) -> Iterator[None]:
-    """Let Cambodia's profile know more words for the status, for a while."""
+def changed_profile(
+    monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], object]
+) -> Iterator[None]:
+    """Let Cambodia's profile be another one, for a while."""
     caches = (profiles.load_profile, mapping.mapping_for, processing.processing_version)
     load = profiles._load
 
     def changed(*path: str) -> dict[str, Any]:
         document = load(*path)
         if path == ("kh.yaml",):
-            document["rights"]["trademarks"]["vocabularies"]["status"] = words
+            change(document)
         return document
 
     with monkeypatch.context() as patched:
@@ -84,6 +86,23 @@ def changed_mapping(monkeypatch: pytest.MonkeyPatch, **words: str) -> Iterator[N
         finally:
             for cache in caches:
                 cache.cache_clear()
+
+
+def changed_mapping(monkeypatch: pytest.MonkeyPatch, **words: str) -> AbstractContextManager[None]:
+    """Let Cambodia's profile know more words for the status, for a while."""
+    vocabulary = {"status": words}
+    return changed_profile(
+        monkeypatch,
+        lambda profile: profile["rights"]["trademarks"]["vocabularies"].update(vocabulary),
+    )
+
+
+def unread(monkeypatch: pytest.MonkeyPatch, number: str) -> AbstractContextManager[None]:
+    """Let a number be none to Cambodia's profile, so that its record cannot be read."""
+    return changed_profile(
+        monkeypatch,
+        lambda profile: profile["rights"]["trademarks"]["placeholders"].append(number),
+    )
 
 
 @pytest.fixture
@@ -306,3 +325,98 @@ def test_a_hub_without_manifests_gets_them(full_desk: Any) -> None:
         path.unlink()
     again(full_desk)
     assert everything(full_desk) == before
+
+
+def test_the_version_that_is_seen_is_read_again_though_a_newer_one_is_held(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.deliver(
+        ipas.marks(*(ipas.mark(number, status="Dormant") for number in (ONE, TWO))),
+        kind=FULL, names=("KH_20261101.xml",),
+    )  # fmt: skip
+    desk.deliver(
+        ipas.marks(ipas.mark(ONE, "HELD", office="VN", status="Dormant"), ipas.mark(TWO, "NEW")),
+        names=("KH_20261110.xml",),
+    )
+    with changed_mapping(monkeypatch, Dormant="lapsed"):
+        assert [each.changes for each in again(desk)] == [1, 1]
+        served = desk.served()
+        assert (served[ONE]["status"], served[TWO]["status"]) == ("lapsed", "filed")
+        assert served[ONE]["markVerbalElements"][0]["text"] == "LUMATIVA"
+        once = everything(desk)
+        assert [each.changes for each in again(desk)] == [0, 0]
+        assert everything(desk) == once
+
+
+def test_what_rules_held_is_shown_when_they_do_not_any_more(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = {"ALL.CMP.014": {"severity": "critical", "reason": "for this test", "owner": "a test"}}
+    withdrawn = ipas.marks(ipas.mark(ONE, status="Withdrawn"), ipas.mark(TWO))
+    with changed_profile(monkeypatch, lambda profile: profile.update(rules=strict)):
+        desk.deliver(withdrawn, names=("KH_20261101.xml",))
+        assert set(desk.served()) == {TWO}
+    assert [each.changes for each in again(desk)] == [1]
+    assert set(desk.served()) == {ONE, TWO}
+
+
+def test_a_record_is_there_from_when_it_can_be_read_until_it_cannot(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unread(monkeypatch, ONE):
+        desk.deliver(
+            ipas.marks(ipas.mark(ONE), ipas.mark(TWO)), kind=FULL, names=("KH_20261101.xml",)
+        )
+        assert set(desk.served()) == {TWO}
+    assert [each.changes for each in again(desk)] == [1]
+    assert set(desk.served()) == {ONE, TWO}
+    marks = desk.hub.serving.changes(EVERYTHING, None, 99).marks
+    with unread(monkeypatch, ONE):
+        assert [each.changes for each in again(desk)] == [1]
+    assert set(desk.served()) == {TWO}
+    (told,) = map(json.loads, desk.hub.serving.changes(EVERYTHING, marks, 99).items)
+    assert (told["changeType"], told["cause"]) == ("delete", "processing")
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_newer_version_that_can_be_read_now_counts_at_once(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch, both: bool
+) -> None:
+    older, newer = (
+        (ipas.marks(ipas.mark(ONE, word), ipas.mark(other)), (f"KH_202611{day}.xml",))
+        for word, other, day in (("OLD", TWO, "01"), ("NEW", THREE, "10"))
+    )
+    if not both:
+        desk.deliver(older[0], names=older[1])
+    with unread(monkeypatch, ONE):
+        if both:
+            desk.deliver(older[0], names=older[1])
+        desk.deliver(newer[0], names=newer[1])
+    assert [each.changes for each in again(desk)] == [int(both), 1]
+    assert desk.served()[ONE]["markVerbalElements"][0]["text"] == "NEW"
+    once = everything(desk)
+    assert [each.changes for each in again(desk)] == [0, 0]
+    assert everything(desk) == once
+
+
+def test_what_a_later_extraction_does_not_have_is_not_new_when_it_can_be_read(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with unread(monkeypatch, ONE):
+        desk.deliver(ipas.marks(ipas.mark(ONE), ipas.mark(TWO)), names=("KH_20261101.xml",))
+    held = ipas.marks(ipas.mark(TWO, "HELD", office="VN"), ipas.mark(THREE))
+    desk.deliver(held, kind=FULL, names=("KH_20261110.xml",))
+    assert [each.changes for each in again(desk)] == [0, 0]
+    assert set(desk.served()) == {TWO, THREE}
+
+
+def test_a_removal_that_is_held_says_nothing_of_its_record(desk: Any, ipas: Any) -> None:
+    desk.deliver(ipas.marks(ipas.mark(ONE), ipas.mark(TWO)), names=("KH_20261101.xml",))
+    removal = ipas.mark(ONE, office="VN").replace(
+        "<TradeMark>", '<TradeMark operationCode="Delete">'
+    )
+    desk.deliver(ipas.marks(removal, ipas.mark(THREE)), names=("KH_20261110.xml",))
+    before = everything(desk)
+    assert set(desk.served()) == {ONE, TWO, THREE}
+    assert [each.changes for each in again(desk)] == [0, 0]
+    assert everything(desk) == before
