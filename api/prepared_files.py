@@ -61,22 +61,14 @@ def send_file(
     ``token`` is the hash of the token that it came with, or that its address was given to.
     Every part leaves a receipt that names the file; what is in it was kept when it was made.
     """
-    headers, etag = _headers(found), f'"{found.sha256}"'
-    space = (found.office, found.right)
-    if service.accel_prefix is not None:
-        try:
-            seen = (folder / found.file).stat()
-        except FileNotFoundError:  # removed since its manifest was read
-            return refuse(request, "snapshot_expired")
-        note(request, service, access, route, space, snapshot=found.sha256)
-        # To any other validator than its own nginx answers with the whole file.
-        own = f'"{seen.st_mtime_ns // 10**9:x}-{seen.st_size:x}"'
-        _count(request, found, _part(request, found, own))
-        accel = {"X-Accel-Redirect": f"{service.accel_prefix}{found.file}"}
-        return Response(None, 200, headers | accel)
-    headers |= {"ETag": etag, "Accept-Ranges": "bytes"}  # nginx says the second itself
+    headers, space = _headers(found), (found.office, found.right)
+    try:
+        etag = _etag(found, folder if service.accel_prefix is not None else None)
+    except FileNotFoundError:  # removed since its manifest was read
+        return refuse(request, "snapshot_expired")
+    own = {"ETag": etag, "Accept-Ranges": "bytes"}
     if (known := request.headers.get("if-none-match")) and matches(known, etag):
-        return Response(None, 304, headers)
+        return Response(None, 304, headers | own)
     part = _part(request, found, etag)
     if part is None:
         return problem(
@@ -84,6 +76,12 @@ def send_file(
             f"The file has {found.bytes} bytes.",
             headers={"Content-Range": f"bytes */{found.bytes}"},
         )
+    if service.accel_prefix is not None:
+        note(request, service, access, route, space, snapshot=found.sha256)
+        _count(request, found, part)
+        accel = {"X-Accel-Redirect": f"{service.accel_prefix}{found.file}"}
+        return Response(None, 200, headers | accel)  # nginx says the others itself
+    headers |= own
     headers["Content-Length"] = str(part.end - part.start)
     whole = part == Part(0, found.bytes)
     if not whole:
@@ -107,9 +105,21 @@ def send_file(
     )
 
 
-def _count(request: Request, found: Snapshot, part: Part | None) -> None:
+def _etag(found: Snapshot, handed_over: Path | None) -> str:
+    """Return the file's validator: of one that nginx sends from a folder, the one nginx makes.
+
+    Raises:
+        FileNotFoundError: it is not in the folder.
+    """
+    if handed_over is None:
+        return f'"{found.sha256}"'
+    seen = (handed_over / found.file).stat()
+    return f'"{seen.st_mtime_ns // 10**9:x}-{seen.st_size:x}"'
+
+
+def _count(request: Request, found: Snapshot, part: Part) -> None:
     """Count the rows of a part: its share, so that parts cost what the whole does."""
-    if part is not None and found.bytes and not goes_without_body(request.scope):
+    if found.bytes and not goes_without_body(request.scope):
         count_rows(request, ceil(found.records * (part.end - part.start) / found.bytes))
 
 

@@ -147,6 +147,25 @@ def test_who_asks_how_long_a_file_is_has_read_nothing(
     assert (rows_left(acme), journaled(hub)) == (40, [])
 
 
+def test_who_has_a_file_or_asks_beyond_its_end_has_read_nothing(
+    hub: Running, acme: httpx.Client, tmp_path: Path
+) -> None:
+    job = export(acme)
+    metered(hub, tmp_path)
+    (file,) = hub.exports.store.files.glob("*.parquet")
+    seen = file.stat()
+    nginx = f'"{int(seen.st_mtime):x}-{seen.st_size:x}"'
+    for prefix, etag in ((None, f'"{file.stem}"'), ("/_prepared/", nginx)):
+        hub.app.state.service = replace(hub.app.state.service, accel_prefix=prefix)
+        known = fetch(acme, job, **{"If-None-Match": f'"another", {etag}', "Range": "bytes=0-9"})
+        assert (known.status_code, known.headers["etag"], known.content) == (304, etag, b"")
+        beyond = fetch(acme, job, Range=f"bytes={seen.st_size}-")
+        assert (beyond.status_code, beyond.json()["code"]) == (416, "range_not_satisfiable")
+        assert beyond.headers["content-range"] == f"bytes */{seen.st_size}"
+        assert not {"x-accel-redirect"} & (known.headers.keys() | beyond.headers.keys())
+    assert (rows_left(acme), journaled(hub)) == (40, [])
+
+
 def test_a_file_that_is_gone_before_it_is_opened_was_not_read(
     hub: Running, acme: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

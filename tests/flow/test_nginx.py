@@ -7,6 +7,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from email.utils import formatdate
 from pathlib import Path
 
 import httpx
@@ -108,6 +109,13 @@ def test_nginx_sends_what_the_api_hands_over(nginx_server: tuple[str, Path]) -> 
         path, headers=good | {"Range": "bytes=1000-", "If-Range": whole.headers["etag"]}
     )
     assert (rest.status_code, rest.content) == (206, content[1000:])
+    # Of days it says and takes nothing: the API would count what is not sent, or the reverse.
+    assert "last-modified" not in whole.headers
+    day = formatdate(seen.st_mtime, usegmt=True)
+    again = httpx.get(path, headers=good | {"If-Modified-Since": day})
+    assert (again.status_code, again.content) == (200, content)
+    part = httpx.get(path, headers=good | {"Range": "bytes=1000-", "If-Range": day})
+    assert (part.status_code, part.content) == (200, content)
     # Every range asks the API again, and the files have no address of their own.
     assert httpx.get(path, headers={"Range": "bytes=1000-"}).status_code == 404
     assert httpx.get(f"{url}/_prepared/abc.parquet", headers=good).status_code == 404
