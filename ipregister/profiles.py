@@ -9,7 +9,7 @@ executed; how entries are applied to a record is ``mapping``.
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -37,6 +37,9 @@ Step = Literal[
     "cpc",
     "verbatim",
 ]
+
+ElementName = Annotated[str, Field(pattern=r"^[^/@:]+$")]
+"""Of an element wherever it stands: a path or a prefix would be a name no element has."""
 
 
 class _Strict(BaseModel):
@@ -137,12 +140,12 @@ class Format(_Strict):
     """
 
     format: str
-    reader: str
+    reader: Literal["xml"]
     right: Right
-    record: str | tuple[str, ...]
-    envelope: str | None = None
-    header: dict[str, str] = Field(default_factory=dict)
-    beside: tuple[str, ...] = ()
+    record: ElementName | tuple[ElementName, ...]
+    envelope: ElementName | None = None
+    header: dict[ElementName, str] = Field(default_factory=dict)
+    beside: tuple[ElementName, ...] = ()
     placeholders: tuple[str, ...] = ()
     elements: dict[str, tuple[Entry, ...]]
     vocabularies: dict[str, dict[str, str]] = Field(default_factory=dict)

@@ -220,7 +220,7 @@ def test_every_code_of_the_quickstart_is_one_the_api_has() -> None:
 def test_the_profiles_of_the_guide_load_and_its_limits_are_the_defaults() -> None:
     guide = (ROOT / "docs/guides/add-an-office.md").read_text("utf-8")
     shown = [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
-    first, ways, rules, guards, header = shown
+    first, ways, rules, guards, header, new_format = shown
     trademarks = {"format": "ipas_trademarks"} | header
     made = {}
     for number, right in enumerate((ways["rights"], guards["rights"], {"trademarks": trademarks})):
@@ -229,6 +229,8 @@ def test_the_profiles_of_the_guide_load_and_its_limits_are_the_defaults() -> Non
     profiles.Profile.model_validate(first | rules)
     for rights in made.values():
         profiles.Profile.model_validate(first | {"rights": rights})
+    of_new_format = profiles._merge(new_format, {"format": new_format["format"]})
+    profiles.Profile.model_validate(first | {"rights": {"trademarks": of_new_format}})
     limits = guards["rights"]["trademarks"]["guards"]
     assert limits == GuardLimits().model_dump(by_alias=True)
     assert rules["rules"].keys() <= {rule.code for rule in load_rules()}

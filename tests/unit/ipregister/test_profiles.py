@@ -88,6 +88,16 @@ def test_an_office_has_quiet_times_without_asking(written: dict[str, Any]) -> No
         {"rights": {"trademarks": {}}},
         {"rights": {"trademarks": {"format": "plain", "elements": {"A": {"feild": "x"}}}}},
         {"rights": {"trademarks": {"format": "plain", "elements": {"A": {"as": "guess"}}}}},
+        {
+            "rights": {
+                "trademarks": {"format": "plain", "header": {"Batch/Count": "declaredRecords"}}
+            }
+        },
+        {"rights": {"trademarks": {"format": "plain", "header": {"wo:Count": "declaredRecords"}}}},
+        {"rights": {"trademarks": {"format": "plain", "beside": ["Batch/Sender"]}}},
+        {"rights": {"trademarks": {"format": "plain", "record": "Marks/Mark"}}},
+        {"rights": {"trademarks": {"format": "plain", "envelope": "@batch"}}},
+        {"rights": {"trademarks": {"format": "plain", "reader": "csv"}}},
         {"rights": None},
     ],
 )
