@@ -40,6 +40,8 @@ def reprocess(
 ) -> list[Reprocessed]:
     """Read again every delivery that says what the register has of one office and right.
 
+    And those with records nobody could read.
+
     Args:
         hub: the stores.
         office: whose records.
@@ -77,7 +79,9 @@ def _reprocess(
             work.read(each)
     sources = find_sources(hub.register, office, right, effective, work.said)
     reach("reprocess.sources")
-    wanted = {each.delivery_id for each in sources}
+    wanted = {each.delivery_id for each in sources} | {
+        each.deliveryId for each in deliveries if each.receipt and each.receipt.rejected
+    }
     done = [work.rederive(each) for each in deliveries if each.deliveryId in wanted]
     shutil.rmtree(directory, ignore_errors=True)
     work.said.unlink(missing_ok=True)

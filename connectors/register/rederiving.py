@@ -35,8 +35,9 @@ def find_sources(
         office: whose records.
         right: of which right.
         effective: deliveries that took effect, in the office's order.
-        target: where is written who said what: ``recordId, said, good``, numbers of
-            deliveries from 1; ``good`` is the last one whose version was not held.
+        target: where is written who said what: ``recordId, said, good, gone``, numbers of
+            deliveries from 1; ``good`` is the last one whose version was not held, ``gone`` the
+            last one that removed the record.
     """
     if not effective:
         return []
@@ -45,9 +46,10 @@ def find_sources(
         con.execute(
             f"""
             COPY (
-                SELECT recordId, max(place) AS said, max(place) FILTER (WHERE NOT held) AS good
+                SELECT recordId, max(place) FILTER (WHERE NOT removed) AS said,
+                       max(place) FILTER (WHERE NOT removed AND NOT held) AS good,
+                       max(place) FILTER (WHERE removed AND NOT held) AS gone
                 FROM mentions
-                WHERE NOT removed
                 GROUP BY recordId
             ) TO {literal(target)} (FORMAT parquet)
             """
@@ -105,7 +107,7 @@ def write_manifest_of(store: RegisterStore, again: Arriving, target: Path) -> No
 def _define_current(
     con: duckdb.DuckDBPyConnection, store: RegisterStore, office: str, right: Right, said: Path
 ) -> None:
-    """Make ``state``, and ``current``: what is there now, and which deliveries said so.
+    """Make ``state``, ``said``, and ``current``: what is there now, which deliveries said so.
 
     Of a record that nobody could read before ``said`` and ``good`` are not known.
     """
@@ -113,9 +115,10 @@ def _define_current(
     define_state(con, "history")
     con.execute(
         f"""
+        CREATE TEMP VIEW said AS SELECT * FROM {parquet([said])};
         CREATE TEMP TABLE current AS
         SELECT s.*, w.said, w.good
-        FROM state s LEFT JOIN {parquet([said])} w USING (recordId)
+        FROM state s LEFT JOIN said w USING (recordId)
         WHERE s.op <> 'vanish'
         """
     )
@@ -140,6 +143,8 @@ def _plan_of(again: Arriving, place: int, *, is_last: bool) -> str:
                    {was_visible} AS wasVisible, {changed} AS changedClasses, i.contentHash
             FROM current c LEFT JOIN (SELECT * FROM incoming WHERE NOT removed) i USING (recordId)
             WHERE (c.said = {place} AND i.recordId IS NULL)
+               OR (coalesce(c.said, 0) < {place} AND i.recordId IS NULL AND c.recordId IN (
+                    SELECT recordId FROM incoming WHERE removed AND NOT isHeld))
                OR (coalesce(c.said, 0) <= {place}
                     AND (i.contentHash <> c.contentHash OR i.isHeld <> c.held))
                OR (c.said <> {place} AND c.held AND c.good = {place} AND {was_visible}
@@ -148,7 +153,7 @@ def _plan_of(again: Arriving, place: int, *, is_last: bool) -> str:
             SELECT i.recordId, i.recordKey, i.part, i.sequence, 'insert' AS op,
                    i.isHeld AS held, NOT i.isHeld AS shown, FALSE AS wasVisible,
                    [{EVERY_CLASS}] AS changedClasses, i.contentHash
-            FROM incoming i ANTI JOIN state USING (recordId)
-            WHERE NOT i.removed AND {str(is_last).upper()}
+            FROM incoming i ANTI JOIN state USING (recordId) LEFT JOIN said w USING (recordId)
+            WHERE NOT i.removed AND {str(is_last).upper()} AND coalesce(w.gone, 0) < {place}
         )
     """

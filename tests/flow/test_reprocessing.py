@@ -43,6 +43,10 @@ def again(desk: Any) -> list[Any]:
     return reprocessing.reprocess(desk.hub, "KH", MARKS, by="test", clock=lambda: desk.now)
 
 
+def words(record: dict[str, Any]) -> str:
+    return str(record["markVerbalElements"][0]["text"])
+
+
 def logged(desk: Any) -> list[tuple[Any, ...]]:
     with desk.hub.register.connect() as con:
         desk.hub.register.define_log(con, MARKS, "KH", "log")
@@ -394,6 +398,41 @@ def test_a_newer_version_that_can_be_read_now_counts_at_once(
         desk.deliver(newer[0], names=newer[1])
     assert [each.changes for each in again(desk)] == [int(both), 1]
     assert desk.served()[ONE]["markVerbalElements"][0]["text"] == "NEW"
+    once = everything(desk)
+    assert [each.changes for each in again(desk)] == [0, 0]
+    assert everything(desk) == once
+
+
+def test_what_nobody_could_read_is_read_where_all_else_was_said_again_since(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = ipas.mark(THREE).replace("<TradeMark>", '<TradeMark operationCode="Delete">')
+    with unread(monkeypatch, ONE), unread(monkeypatch, THREE):
+        unreadable = ipas.marks(ipas.mark(ONE), ipas.mark(TWO), ipas.mark(THREE))
+        desk.deliver(unreadable, names=("KH_20261101.xml",))
+        desk.deliver(ipas.marks(ipas.mark(TWO, "NEW")), names=("KH_20261110.xml",))
+    desk.deliver(ipas.marks(gone), names=("KH_20261120.xml",))
+    assert set(desk.served()) == {TWO}
+    assert [each.changes for each in again(desk)] == [1, 0]
+    assert {key: words(record) for key, record in desk.served().items()} == {
+        ONE: "LUMATIVA",
+        TWO: "NEW",
+    }
+    once = everything(desk)
+    assert [each.changes for each in again(desk)] == [0, 0]
+    assert everything(desk) == once
+
+
+def test_a_removal_that_can_be_read_now_removes(
+    desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = ipas.mark(ONE).replace("<TradeMark>", '<TradeMark operationCode="Delete">')
+    desk.deliver(ipas.marks(ipas.mark(ONE), ipas.mark(TWO)), names=("KH_20261101.xml",))
+    with unread(monkeypatch, ONE):
+        desk.deliver(ipas.marks(gone, ipas.mark(THREE)), names=("KH_20261110.xml",))
+    assert set(desk.served()) == {ONE, TWO, THREE}
+    assert [each.changes for each in again(desk)] == [0, 1]
+    assert set(desk.served()) == {TWO, THREE}
     once = everything(desk)
     assert [each.changes for each in again(desk)] == [0, 0]
     assert everything(desk) == once
