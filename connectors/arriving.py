@@ -161,7 +161,7 @@ def storing() -> Iterator[None]:
     except OSError as exc:
         raise StoreError(
             f"the landing zone cannot be written: {exc.strerror}. Nothing is lost: make room on"
-            " the hub's disk, then collect or submit again."
+            " the hub's disk, or let the hub's user write there, then collect or submit again."
         ) from exc
 
 

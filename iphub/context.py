@@ -1,5 +1,6 @@
 """What every command shares: the home, the answer's format, and how trouble is told."""
 
+import errno
 import os
 import sys
 import traceback
@@ -109,11 +110,20 @@ TOO_LITTLE = "Out of Memory Error"
 
 _MORE_MEMORY = "Give a query more memory: raise IPHUB_MEMORY_LIMIT, then try again"
 
+_AS_ITS_USER = "Run commands as the user the hub belongs to, who must be allowed to do this"
+
 _ANOTHERS = (
     "A file of the hub may not be written: run commands as the user it belongs to, and let that "
     "user write all of them, also those that end in -wal and -shm"
 )
 """SQLite makes these two as its database is: they stay read-only when it alone is made writable."""
+
+_THEN = {
+    errno.EROFS: "Mount it for writing: every command writes in the hub's home",
+    errno.EACCES: _AS_ITS_USER,
+    errno.EPERM: _AS_ITS_USER,
+}
+"""What to do where the system's own words name the place, which may be the hub's or another."""
 
 BEHIND_READERS = 10
 """Nice value of processes that publish: readers share the cores with them, and wait for nobody
@@ -183,7 +193,8 @@ def run(app: Callable[[], object]) -> None:
         # Those of Delta and Arrow have no number, only words of their own.
         said = f"{exc.strerror or str(exc) or type(exc).__name__}{where}"
         full = any(words in str(exc) for words in NO_ROOM)
-        _tell("file_system", f"{_NOT_WRITTEN} ({said})" if full else said, {})
+        then = f"{said}. {_THEN[exc.errno]}" if exc.errno in _THEN else said
+        _tell("file_system", f"{_NOT_WRITTEN} ({said})" if full else then, {})
         raise SystemExit(FAILED) from exc
     except Exception as exc:  # Python's own end is 1, which says that there are findings
         if what_to_do := _surroundings(exc):

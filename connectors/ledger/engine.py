@@ -116,6 +116,12 @@ def _engine(url: str) -> Engine:
             raise ConfigurationError(
                 "the ledger's SQLite URL names no file: several processes share it"
             )
+        folder = Path(str(parsed.database)).parent.absolute()
+        if not folder.is_dir():
+            raise ConfigurationError(
+                f"the ledger's URL names a file in {folder}, which is no folder: make it, or mend "
+                "the URL. One from the root has four slashes, sqlite:////srv/hub/ledger.sqlite"
+            )
         try:
             float(str(parsed.query.get("timeout", 0)))
         except ValueError as exc:
@@ -126,9 +132,7 @@ def _engine(url: str) -> Engine:
     # With a ping we survive a restart of the server; on SQLite it costs next to nothing.
     engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
     if parsed.drivername == "sqlite":
-        path = Path(str(parsed.database))
-        if path.parent.is_dir():
-            path.touch(mode=0o600)
+        Path(str(parsed.database)).touch(mode=0o600)
         if "timeout" not in parsed.query:  # the driver's own, in seconds
             event.listen(engine, "connect", _wait_for_locks)
         event.listen(engine, "connect", _prepare_sqlite)
@@ -140,8 +144,7 @@ def _commits(engine: Engine) -> Commits | None:
     """Return the commits of a ledger on this host; those of a server are counted by nobody."""
     if engine.dialect.name != "sqlite":
         return None
-    path = Path(str(engine.url.database))
-    return Commits(path) if path.parent.is_dir() else None
+    return Commits(Path(str(engine.url.database)))
 
 
 def _wait_for_locks(connection: SqliteConnection, _record: object) -> None:

@@ -20,7 +20,7 @@ from connectors.ledger.engine import WAL_ATTEMPTS, write_ahead
 from connectors.ledger.schema import APPEND_ONLY, HEAD, METADATA
 from ipregister.authorization_forms import parse_withheld
 from ipregister.deliveries import Kind, State
-from ipregister.errors import ConfigurationError, LedgerConflict, StoreError
+from ipregister.errors import ConfigurationError, LedgerConflict
 from ipregister.model import Right
 
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
@@ -255,8 +255,8 @@ def test_other_urls_are_refused(wrong: str) -> None:
         Ledger.open(wrong)
 
 
-def test_a_database_that_is_not_there_is_our_error(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="the ledger's database failed"):
+def test_a_folder_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="missing, which is no folder: make it"):
         Ledger.open(f"sqlite:///{tmp_path}/missing/ledger.sqlite")
 
 

@@ -1,5 +1,6 @@
 """How commands end: at a fault of the hub itself, and where there is nothing to do."""
 
+import errno
 import json
 import os
 import sqlite3
@@ -129,6 +130,32 @@ def test_a_disk_or_file_not_to_be_written_is_no_fault_of_ours_whoever_says_so(
     assert (ended.value.code, error["code"]) == (2, "file_system")
     assert error["detail"].startswith(begins)
     assert "Traceback" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.EROFS, "Read-only file system (/hub/ledger.sqlite). Mount it for writing"),
+        (errno.EACCES, "Permission denied (/hub/ledger.sqlite). Run commands as the user"),
+        (errno.EPERM, "Operation not permitted (/hub/ledger.sqlite). Run commands as the user"),
+    ],
+)
+def test_a_place_that_may_not_be_written_says_what_to_do(
+    number: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refused() -> None:
+        raise OSError(number, os.strerror(number), "/hub/ledger.sqlite")
+
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["iphub", "deliveries", "--format", "json"])
+    with pytest.raises(SystemExit) as ended:
+        run(refused)
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (ended.value.code, error["code"]) == (2, "file_system")
+    assert error["detail"].startswith(told)
 
 
 @pytest.mark.parametrize(
