@@ -6,6 +6,9 @@ from typing import Any
 RESYNC_REQUIRED = "resync_required"
 """Code of the answer to a cursor the hub no longer knows: begin again without one."""
 
+NOT_FOUND = "not_found"
+"""Code of the answer about what is not there, or not shared."""
+
 
 class HubError(Exception):
     """Base of every error of this package."""

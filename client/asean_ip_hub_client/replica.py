@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from asean_ip_hub_client.changes import Change, Page
-from asean_ip_hub_client.errors import RESYNC_REQUIRED, HubError, HubProblem
+from asean_ip_hub_client.errors import NOT_FOUND, RESYNC_REQUIRED, HubError, HubProblem
 from asean_ip_hub_client.hub import Hub
 from asean_ip_hub_client.records import Record
 
@@ -92,12 +92,20 @@ class Replica:
     def _follow(self, hub: Hub, *, restarted: bool) -> Synced:
         counts = {"upsert": 0, "delete": 0, "retract": 0}
         with closing(self._connect()) as connection:
-            cursor, number = connection.execute("SELECT cursor, round FROM state").fetchone()
-            for page in hub.changes(cursor, office=self._office, right=self._right).pages():
-                self._apply(connection, page, number, cursor)
-                cursor = page.cursor
-                for change in page.changes:
-                    counts[change.type] += 1
+            cursor, number, starting_again = connection.execute(
+                "SELECT cursor, round, is_starting_again FROM state"
+            ).fetchone()
+            try:
+                for page in hub.changes(cursor, office=self._office, right=self._right).pages():
+                    self._apply(connection, page, number, cursor)
+                    cursor = page.cursor
+                    for change in page.changes:
+                        counts[change.type] += 1
+            except HubProblem as exc:
+                # What was shared before it had to begin again is not shared any more: none of it
+                # comes again, and it must not be held.
+                if exc.code != NOT_FOUND or not starting_again:
+                    raise
             with connection:
                 connection.execute(
                     "DELETE FROM record WHERE round < ?1 "

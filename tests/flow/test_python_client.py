@@ -57,6 +57,11 @@ class Office:
     serving: ServingStore
     deliveries: int = 0
 
+    def rebuild(self) -> None:
+        """Let publications be others than before, as in a store rebuilt from the register."""
+        self.serving._reader().execute("PRAGMA query_only = OFF")
+        self.serving._reader().execute("UPDATE publication SET n_core = n_core + 40")
+
     def share(self, *withheld: Disclosure) -> None:
         rights: dict[Right, frozenset[Disclosure]] = {TM: frozenset(withheld)}
         self.ledger.authorizations.set("KH", "Acme", rights, None, datetime.now(UTC), "test")
@@ -240,13 +245,28 @@ def test_a_replica_begins_again_when_the_hub_asks_for_it(
     office.publish("A", "B")
     office.publish("C")
     replica.sync(hub)
-    # A store that was rebuilt from the register knows other publications than before.
-    office.serving._reader().execute("PRAGMA query_only = OFF")
-    office.serving._reader().execute("UPDATE publication SET n_core = n_core + 40")
+    office.rebuild()
     office.publish(gone=("A",))
     assert replica.sync(hub).restarted
     assert [record["recordId"] for record in replica.records()] == ["B", "C"]
     assert replica.sync(hub) == Synced()
+
+
+def test_a_replica_of_one_office_that_must_begin_again_with_nothing_keeps_nothing(
+    office: Office, hub: Hub, tmp_path: Path
+) -> None:
+    replica = Replica(tmp_path / "copy.sqlite", office="KH")
+    with pytest.raises(HubProblem, match="not_found"):
+        replica.sync(hub)
+    office.share()
+    office.publish("A", "B")
+    replica.sync(hub)
+    office.rebuild()
+    office.ledger.authorizations.revoke("KH", "Acme", datetime.now(UTC), "test")
+    assert replica.sync(hub) == Synced(restarted=True)
+    assert list(replica.records()) == []
+    with pytest.raises(HubProblem, match="not_found"):
+        replica.sync(hub)
 
 
 def test_who_reads_a_replica_keeps_nobody_from_synchronising_it(
