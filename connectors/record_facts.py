@@ -2,7 +2,8 @@
 
 A publication with a day after the delivery is announced, not published, and does not count, nor
 does one without a day: perhaps it could not be read. The record counts as published from the
-delivery on that says it was. What the rules do with these facts is ``ipregister.row_rules``.
+next delivery on that changes it: what comes unchanged is not filed again. What the rules do with
+these facts is ``ipregister.row_rules``.
 """
 
 from datetime import timedelta
