@@ -18,10 +18,11 @@ def refuse_between_steps(hub: Hub, office: str, right: Right) -> None:
     """Refuse while a delivery waits that was decided against what the register says now.
 
     Raises:
-        LedgerConflict: there is one; its worker died before it was published.
+        LedgerConflict: there is one; it is just being published, or its worker died before.
     """
     for other in hub.ledger.deliveries.list(office=office, right=right, states=UNFINISHED):
         if is_decided(hub, other.deliveryId):
             raise LedgerConflict(
-                f"delivery {other.deliveryId} is half published; run `iphub process` first"
+                f"delivery {other.deliveryId} is half published; try again when it is through "
+                "(the next run of `iphub process` or Dagster ends it if nobody works on it)"
             )

@@ -315,7 +315,7 @@ def test_while_a_delivery_is_half_published_nothing_is_read_again(
         with pytest.raises(KeyboardInterrupt):
             desk.process(half)
     desk.now += timedelta(days=1)  # the lease of the worker that was killed has ended
-    with pytest.raises(LedgerConflict, match=f"{half.deliveryId} is half published"):
+    with pytest.raises(LedgerConflict, match=f"{half.deliveryId} is half published; try again"):
         again(desk)
     desk.process(half)
     before = everything(desk)
