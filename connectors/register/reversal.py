@@ -91,7 +91,7 @@ def plan_reversal(
             f"""
             COPY (
                 SELECT recordId, max(changeSeq) AS changeSeq FROM log
-                WHERE deliveryId = {mine} OR amendedBy = {mine}
+                WHERE deliveryId = {mine}
                 GROUP BY recordId ORDER BY recordId
             ) TO {literal(plan.with_name(TOUCHED))} (FORMAT parquet)
             """
