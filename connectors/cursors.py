@@ -6,7 +6,6 @@ an answer does not change because it was asked twice. What a place is belongs to
 Standard: RFC 5297 (AES-SIV), RFC 5869 (HKDF).
 """
 
-import binascii
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 
@@ -48,7 +47,7 @@ class Cursors:
                 raise ValueError
             sealed = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
             place = self._cipher.decrypt(sealed, [part.encode() for part in bound_to])
-        except (ValueError, binascii.Error, InvalidTag) as exc:
+        except (ValueError, InvalidTag) as exc:
             raise InvalidRequest(
                 "This cursor does not belong to this query: cursors are valid for the client "
                 "and the parameters they were given for. Start again without it."
