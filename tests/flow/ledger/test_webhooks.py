@@ -62,6 +62,14 @@ def test_notifications_of_one_address_come_one_after_the_other(
     assert [one.document()["deliveredAt"] for one in newest] == [None, "2026-11-26T09:01:00Z"]
 
 
+def test_what_is_noticed_later_waits_for_what_was_before(ledger: Ledger, webhook: Webhook) -> None:
+    for number in range(2):
+        (now,) = ledger.webhooks.list(webhook.clientId)
+        assert ledger.webhooks.tell(now, {"KH.trademarks": str(number)}, [{"n": number}], at=NOW)
+    ((_, first),) = ledger.webhooks.due(NOW, MINUTE)
+    assert first.body == {"n": 0}
+
+
 def test_what_waits_is_given_up_with_its_webhook(ledger: Ledger, webhook: Webhook) -> None:
     ledger.webhooks.tell(webhook, {}, [{"type": "one"}], at=NOW)
     ledger.webhooks.end(webhook.webhookId, at=NOW, by="test", because="moved")
@@ -120,3 +128,38 @@ def test_a_rotation_is_made_once_and_the_database_holds_no_secret(
     assert ledger.webhooks.secrets(rotated, NOW + OVERLAP) == [new]
     every = str([entry.document() for entry in ledger.audit.entries()]) + str(rotated)
     assert not {old, new} & set(every.split("'"))
+
+
+def test_what_one_client_has_and_ends_is_nothing_to_another(
+    ledger: Ledger, webhook: Webhook
+) -> None:
+    client, _ = ledger.clients.add(name="two", third_party="Bee", at=NOW, by="test")
+    for number in range(MAX_WEBHOOKS - 1):
+        url = f"https://b{number}.example/"
+        ledger.webhooks.add(client.clientId, url, at=NOW + MINUTE, by="test")
+    ledger.webhooks.add(webhook.clientId, "https://a1.example/", at=NOW + 2 * MINUTE, by="test")
+    other, last = ledger.webhooks.list(client.clientId)
+    assert {other.clientId, last.clientId} == {client.clientId}
+    bodies: list[Any] = [{"type": "one"}, {"type": "two"}]
+    for each in (webhook, other):
+        assert ledger.webhooks.tell(each, {"KH.trademarks": "a 1"}, bodies, at=NOW)
+    assert ledger.webhooks.get(client.clientId, last.webhookId) == last
+    assert len(ledger.webhooks.due(NOW, MINUTE)) == 2
+    ledger.webhooks.end(webhook.webhookId, at=NOW, by="test", because="moved")
+    waiting = ledger.webhooks.sent(other.webhookId)
+    assert [one.givenUpAt for one in waiting] == [None, None]
+
+
+def test_an_ended_webhook_gets_no_secret_and_no_word_and_keeps_what_arrived(
+    ledger: Ledger, webhook: Webhook
+) -> None:
+    ledger.webhooks.tell(webhook, {}, [{"type": "one"}], at=NOW)
+    ((_, one),) = ledger.webhooks.due(NOW, MINUTE)
+    ledger.webhooks.settle(one, delivered_at=NOW)
+    (before,) = ledger.webhooks.list(webhook.clientId)
+    ledger.webhooks.end(webhook.webhookId, at=NOW, by="test", because="moved")
+    with pytest.raises(LedgerConflict, match="changed meanwhile"):
+        ledger.webhooks.rotate(before, at=NOW, by="test")
+    assert not ledger.webhooks.tell(before, {"KH.trademarks": "a 1"}, [{"type": "two"}], at=NOW)
+    (arrived,) = ledger.webhooks.sent(webhook.webhookId)
+    assert (arrived.deliveredAt, arrived.givenUpAt) == (NOW, None)
