@@ -66,7 +66,9 @@ def bodies(sent: Sent) -> list[bytes]:
 
 def test_a_stream_sends_every_piece_and_an_end() -> None:
     produced = Produced(b"a", b"", b"b")
-    assert bodies(run(produced)) == [b"a", b"b", b""]
+    sent = run(produced)
+    assert bodies(sent) == [b"a", b"b", b""]
+    assert [message.get("more_body", False) for message in sent[1:]] == [True, True, False]
     assert produced.closed == 1
 
 
@@ -176,4 +178,4 @@ def test_slots_run_out_and_come_back() -> None:
     slots = Slots(2)
     assert [slots.take() for _ in range(3)] == [True, True, False]
     slots.give_back()
-    assert slots.take()
+    assert [slots.take() for _ in range(2)] == [True, False]
