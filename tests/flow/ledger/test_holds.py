@@ -68,9 +68,9 @@ def test_an_approval_is_for_one_delivery_of_its_size_and_time(ledger: Ledger) ->
     assert take(ledger, "d1").approvalId == soon.approvalId
     assert take(ledger, "d1").usedAt == AT  # again for the same delivery
     assert take(ledger, "d1", 61) is None  # which it covered as it was, and no more
-    # The small one has ended.
-    assert take(ledger, "d2", 59, AT + 2 * DAY).approvalId == last.approvalId
-    assert take(ledger, "d3", 1, AT + 2 * DAY) is None
+    # The small one has ended; this is the last day of the other.
+    assert take(ledger, "d2", 59, AT + 30 * DAY).approvalId == last.approvalId
+    assert take(ledger, "d3", 1, AT + 30 * DAY) is None
     assert [each.usedBy for each in ledger.purges.list("KH", MARKS)] == [None, "d1", "d2"]
     assert ledger.purges.list("VN") == ledger.purges.list("KH", Right.DESIGNS) == []
     assert small.approvalId == 3
@@ -95,7 +95,7 @@ def test_an_approval_needs_a_number_a_reason_and_a_day_to_come(
 
 
 def test_an_approval_that_is_taken_back_covers_nothing(ledger: Ledger) -> None:
-    wrong, right = approve(ledger, 600, until=date(2026, 3, 20)), approve(ledger)
+    wrong, right = approve(ledger, 600, until=AT.date()), approve(ledger)
     told = {"at": AT, "by": "Lim", "reason": "one nought too many"}
     gone = ledger.purges.withdraw("KH", wrong.approvalId, **told)
     assert (gone.withdrawnAt, gone.withdrawnBy, gone.usedBy) == (AT, "Lim", None)
