@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from connectors.hub import Hub
 from connectors.settings import Settings, read_env_file
-from iphub.output import FAILED, USAGE, Format, progress
+from iphub.output import FAILED, USAGE, Format, Log, progress
 from ipregister.errors import ConfigurationError, HubError, InvalidRequest
 from ipregister.model import Right
 from ipregister.profiles import offices
@@ -157,7 +157,7 @@ def _log_for_people() -> None:
 
     structlog.configure(
         processors=[structlog.processors.add_log_level, render],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(Log()),
     )
 
 
@@ -226,4 +226,5 @@ def _answer(code: str, detail: str, context: Mapping[str, str]) -> None:
 
 def _tell(code: str, detail: str, context: Mapping[str, str]) -> None:
     _answer(code, detail, context)
-    progress.print(f"{code}: {detail}", style="red", markup=False)
+    with suppress(OSError, SystemExit):  # the code says it, where people cannot be told
+        progress.print(f"{code}: {detail}", style="red", markup=False)

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import StrEnum
+from io import StringIO
 from typing import Any
 
 import msgspec
@@ -25,6 +27,26 @@ class Format(StrEnum):
 
 progress = Console(stderr=True, highlight=False, emoji=False)
 """Progress and errors for people; standard output carries the answer alone."""
+
+
+class Log(StringIO):
+    """Standard error as what the log is written to: its full disk or ended reader stops nothing."""
+
+    def __init__(self) -> None:
+        """Keep the one there is now: Rich puts its own in that place for a while."""
+        super().__init__()
+        self._written = sys.stderr
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with suppress(OSError):
+            self._written.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Let it be seen, where it can be."""
+        with suppress(OSError):
+            self._written.flush()
 
 
 def emit(document: Mapping[str, Any], text: Callable[[Console], None], format: Format) -> None:

@@ -31,7 +31,7 @@ from connectors.settings import Settings
 from connectors.views import prepare_views
 from iphub.context import HomeOption, settings
 from iphub.guarded_http import GuardedHttp
-from iphub.output import DONE, FAILED, Format, emit, progress
+from iphub.output import DONE, FAILED, Format, Log, emit, progress
 from iphub.stopping import Stopped, take_your_time
 from ipregister.model import load_tables
 
@@ -168,5 +168,5 @@ def _log_for_operators() -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(Log()),
     )

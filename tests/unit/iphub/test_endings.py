@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 from types import SimpleNamespace
 
 import duckdb
@@ -70,6 +71,23 @@ def test_too_little_memory_for_a_query_is_the_operators_to_change(
     error = json.loads(capsys.readouterr().out)["error"]
     assert (ended.value.code, error["code"]) == (2, "memory")
     assert error["detail"].startswith("Give a query more memory: raise IPHUB_MEMORY_LIMIT")
+
+
+@pytest.mark.parametrize("configure", ["context._log_for_people", "serve._log_for_operators"])
+def test_a_log_that_cannot_be_written_stops_nothing(configure: str) -> None:
+    module, function = configure.split(".")
+    code = f"import structlog; from iphub.{module} import {function} as log; log(); "
+    code += "structlog.get_logger().error('store_failed'); print('answered')"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", code]
+        ended = subprocess.run(command, stdout=subprocess.PIPE, stderr=full, check=False)
+    assert ended.stdout == b"answered\n"
+
+
+def test_a_failure_that_cannot_be_told_is_no_finding(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "iphub", "deliveries", "--home", str(tmp_path)]
+    with Path("/dev/full").open("w") as full:
+        assert subprocess.run(command, stderr=full, check=False).returncode == 2
 
 
 def test_a_reader_that_went_away_is_no_finding() -> None:
