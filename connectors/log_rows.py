@@ -1,6 +1,6 @@
 """Rows of the register's log for what one delivery changes: what was staged, or is in the log."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import duckdb
 import pyarrow as pa
@@ -17,7 +17,7 @@ PIECE_RECORDS = 25_000
 
 
 def log_batches(
-    con: duckdb.DuckDBPyConnection, queries: Sequence[str], schema: pa.Schema
+    con: duckdb.DuckDBPyConnection, queries: Iterable[str], schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
     """Yield what the queries say, as ``schema``.
 
@@ -41,23 +41,35 @@ def log_batches(
 def log_queries(
     con: duckdb.DuckDBPyConnection, store: RegisterStore, changes: Changes
 ) -> Iterator[str]:
-    """Yield the SELECTs of the log's new rows: what was staged, what is gone, what is copied."""
-    for planned, rows in pieces(con, changes):
-        staged = f"(SELECT * FROM {planned} WHERE NOT copied AND op <> 'vanish')"
-        content = f"JOIN {rows} r USING (part, sequence)"
-        yield _log_rows(changes, f"{staged} p {content}", "r.source")
+    """Return the SELECTs of the log's new rows: what was staged, what is gone, what is copied.
+
+    Each is to be read before the next one is asked for. Delta's tables are opened here, and not
+    when they are: that cannot be done while one is written from what the queries say.
+    """
     kinds = con.execute("SELECT DISTINCT copied, op = 'vanish' FROM plan").fetchall()
-    if (False, True) in kinds:
+    copied = _define_copies(con, store, changes) if (True, False) in kinds else []
+    return _queries(con, changes, copied, has_gone=(False, True) in kinds)
+
+
+def _queries(
+    con: duckdb.DuckDBPyConnection,
+    changes: Changes,
+    copied: Sequence[tuple[int, int]],
+    *,
+    has_gone: bool,
+) -> Iterator[str]:
+    for joined in pieces(con, changes, "*", "NOT copied AND op <> 'vanish'"):
+        yield _log_rows(changes, joined, "r.source")
+    if has_gone:
         con.register("nothing", staged_schema(changes.right).empty_table())
         gone = "(SELECT * FROM plan WHERE NOT copied AND op = 'vanish')"
         content = "LEFT JOIN nothing r USING (part, sequence)"
         yield _log_rows(changes, f"{gone} p {content}", "r.source")
-    if (True, False) in kinds:
-        for first, last in _define_copies(con, store, changes):
-            copies = f"(SELECT * FROM copies WHERE original BETWEEN {first} AND {last})"
-            known = f"(SELECT * FROM log WHERE changeSeq BETWEEN {first} AND {last})"
-            content = f"JOIN {known} r ON r.changeSeq = p.original"
-            yield _log_rows(changes, f"{copies} p {content}", "p.source")
+    for first, last in copied:
+        copies = f"(SELECT * FROM copies WHERE original BETWEEN {first} AND {last})"
+        known = f"(SELECT * FROM log WHERE changeSeq BETWEEN {first} AND {last})"
+        content = f"JOIN {known} r ON r.changeSeq = p.original"
+        yield _log_rows(changes, f"{copies} p {content}", "p.source")
 
 
 def _define_copies(

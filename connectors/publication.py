@@ -26,8 +26,7 @@ def append_to_register(store: RegisterStore, changes: Changes) -> None:
     """
     with store.connect() as con:
         define_plan(con, changes)
-        # All of them now: Delta cannot open a table while it writes one from what we yield.
-        queries = list(log_queries(con, store, changes))
+        queries = log_queries(con, store, changes)
         batches = log_batches(con, queries, log_schema(changes.right))
         reader = pa.RecordBatchReader.from_batches(log_schema(changes.right), batches)
         store.append(changes.right, reader, changes.delivery_id)

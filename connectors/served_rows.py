@@ -40,15 +40,15 @@ def _staged_batches(con: duckdb.DuckDBPyConnection, changes: Changes) -> Iterato
     right, today = changes.right, load_profile(changes.office).day_of(changes.at)
     day = f"DATE {literal(today.isoformat())}"
     fragments = ", ".join(f"r.{fragment_column(name)}" for name in Disclosure)
-    for planned, rows in pieces(con, changes):
+    served = "NOT held AND op <> 'vanish' AND shown"
+    for joined in pieces(con, changes, "recordId, place, part, sequence", served):
         query = con.sql(
             f"""
             SELECT p.recordId, {changes.first_change} + p.place AS changeSeq, r.recordKey,
                    r.applicationNumber, r.applicationDate, r.registrationNumber, r.status,
                    {row_facts(right, day)},
                    {CLASSES[right]} AS classes, {WORDS[right]} AS words, {fragments}
-            FROM {planned} p JOIN {rows} r USING (part, sequence)
-            WHERE NOT p.held AND p.op <> 'vanish' AND p.shown
+            FROM {joined}
             """
         )
         yield from query.to_arrow_reader(BATCH_ROWS)

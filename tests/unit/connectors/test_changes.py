@@ -1,5 +1,6 @@
 """What a delivery changes is taken up in pieces that memory can hold."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,7 +30,31 @@ def test_a_piece_is_joined_with_its_own_part_of_the_plan(
     with duckdb.connect() as con:
         define_plan(con, delivery)
         found = [
-            (con.sql(f"SELECT part FROM {planned}").fetchall(), len(con.sql(f"FROM {own}")))
-            for planned, own in pieces(con, delivery)
+            (con.sql("SELECT part FROM piece").fetchall(), len(con.sql(f"FROM {joined}")))
+            for joined in pieces(con, delivery, "*", "sequence < 2")
         ]
-    assert found == [([(1,)], 1), ([(2,)] * 2, 2), ([(3,)] * 3, 3)]
+    assert found == [([(1,)], 1), ([(2,)] * 2, 2), ([(3,)] * 2, 2)]
+
+
+def test_the_side_in_memory_is_the_plan_however_large_it_is(tmp_path: Path) -> None:
+    """As a file, only its size is known: a fifth of it was taken for a piece."""
+    tenths = "(i // 10)::INT AS part, (i % 10)::INT AS sequence"
+    plan = f"SELECT {tenths} FROM range(100000) t(i)"
+    words = f"SELECT {tenths}, repeat('word', 99) AS words FROM range(30) t(i)"
+    with duckdb.connect() as con:
+        for name, rows in (("plan", plan), ("rows", words)):
+            con.execute(f"COPY ({rows}) TO '{tmp_path / name}.parquet' (FORMAT parquet)")
+        delivery = Changes(
+            *("KH-1", "KH", Right.DESIGNS, tmp_path / "plan.parquet"),
+            *([tmp_path / "rows.parquet"], 1, datetime.now(UTC)),
+        )
+        define_plan(con, delivery)
+        for joined in pieces(con, delivery, "*", "TRUE"):
+            (explained,) = con.execute(
+                f"EXPLAIN (FORMAT json) SELECT words FROM {joined}"
+            ).fetchall()
+    (top,) = json.loads(explained[1])
+    while top["name"].strip() != "HASH_JOIN":
+        (top,) = top["children"]
+    streamed, held = top["children"]
+    assert ("words" in str(streamed), "words" in str(held)) == (True, False)
