@@ -26,6 +26,12 @@ _FILED = ("application_number", "registration_number", *FACTS, "postings", "sear
 
 _FACTS = ", ".join(f"r.{name}" for name in FACTS)
 
+_Where = tuple[str, str, bytes]
+"""Office, right and key of a view."""
+
+_REMOVED = -1
+"""No space has this number: here stands how far views had counted that were removed."""
+
 
 def locate(connection: sqlite3.Connection, space: Space, view: str) -> int | None:
     """Return the number of a view's space, or nothing when it is not prepared.
@@ -69,7 +75,9 @@ def prepare(connection: sqlite3.Connection, space: Space, view: str) -> None:
                 "INSERT INTO space (office, ip_right, key, view) VALUES (?, ?, ?, ?)",
                 (*where, view),
             )
-            fill(connection, whole, int(made.lastrowid or 0), space[1], view)
+            number = int(made.lastrowid or 0)
+            fill(connection, whole, number, space[1], view)
+            _count_on(connection, number, where)
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
@@ -140,7 +148,7 @@ def forget_unused(
             elif since is None:
                 since = at
             elif at - since > keep / timedelta(microseconds=1):
-                _remove(connection, space, view)
+                _remove(connection, space, view, tuple(name))
                 removed += 1
             connection.execute("UPDATE space SET idle_since = ? WHERE id = ?", (since, space))
         connection.execute("COMMIT")
@@ -221,11 +229,38 @@ def _without_free_text(remover: FreeTextRemover, rows: Sequence[tuple[Any, ...]]
     return Batch(Ready(records, postings), remover.strip_columns(columns))
 
 
-def _remove(connection: sqlite3.Connection, space: int, view: str) -> None:
+def _remove(connection: sqlite3.Connection, space: int, view: str, where: _Where) -> None:
     if not read_view(view)[1]:  # it has fragments of its own
         connection.execute(
             "DELETE FROM fragment WHERE id IN (SELECT id FROM record WHERE space = ?)", (space,)
         )
+    counts = ", ".join(COUNTS)
+    latest = ", ".join(f"max({name})" for name in COUNTS)
+    connection.execute(
+        f"INSERT OR REPLACE INTO publication (delivery_id, space, at, cause, {counts}) "
+        f"SELECT ?, {_REMOVED}, 0, 'source', {latest} FROM publication WHERE space = ?",
+        (_removed(where), space),
+    )
     for table in ("posting", "change", "life", "record", "publication"):
         connection.execute(f"DELETE FROM {table} WHERE space = ?", (space,))
     connection.execute("DELETE FROM space WHERE id = ?", (space,))
+
+
+def _count_on(connection: sqlite3.Connection, space: int, where: _Where) -> None:
+    """Let a view that was removed before, and is made again, count on from where it ended.
+
+    A reader that comes back with a place of the first one has what nothing here tells of: the
+    same counts would take it for one of this view, and it would keep what left meanwhile.
+    """
+    counts = connection.execute(
+        f"SELECT {', '.join(COUNTS)} FROM publication WHERE space = {_REMOVED} AND delivery_id = ?",
+        (_removed(where),),
+    ).fetchone()
+    if counts is not None:
+        moved = ", ".join(f"{name} = {name} + 1 + ?" for name in COUNTS)
+        connection.execute(f"UPDATE publication SET {moved} WHERE space = ?", (*counts, space))
+
+
+def _removed(where: _Where) -> str:
+    office, right, key = where
+    return f"removed:{office}:{right}:{key.hex()}"

@@ -376,6 +376,19 @@ def test_unused_views_disappear_when_cursors_had_time_to_leave_them(store: Servi
     assert visible(store, {KH: ALL}).keys() == {("KH", str(TM), "a"), ("KH", str(TM), "b")}
 
 
+def test_a_view_that_is_made_again_knows_no_place_of_the_first(store: ServingStore) -> None:
+    publish(store, 1, row("a", published=True), row("b", published=True))
+    reader = Reader(store)
+    reader.catch_up(shared(store, KH, PUBLISHED))
+    for days in (0, 31):
+        store.forget_unused([], AT + dt.timedelta(days=days), dt.timedelta(days=30))
+    publish(store, 2, row("a"))  # leaves a view that is not there
+    again = shared(store, KH, replace(PUBLISHED, since=9))
+    with pytest.raises(PlaceUnknown):
+        reader.step(again)
+    assert Reader(store).catch_up(again) == [{"type": "upsert", "cause": "source"}]
+
+
 def test_free_text_left_out_is_a_view_of_its_own(store: ServingStore) -> None:
     publish(store, 1, row("a", text="by Dara"), row("b"))
     reader = Reader(store)
