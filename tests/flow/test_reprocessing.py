@@ -67,6 +67,18 @@ def everything(desk: Any) -> tuple[Any, ...]:
     )
 
 
+def settled(desk: Any) -> list[int]:
+    """Return how many changes a further reading makes, which must change nothing."""
+    before = everything(desk)
+    changes = [each.changes for each in again(desk)]
+    assert everything(desk) == before
+    return changes
+
+
+def deleted(mark: str) -> str:
+    return mark.replace("<TradeMark>", '<TradeMark operationCode="Delete">')
+
+
 @contextmanager
 def changed_profile(
     monkeypatch: pytest.MonkeyPatch, change: Callable[[dict[str, Any]], object]
@@ -347,9 +359,7 @@ def test_the_version_that_is_seen_is_read_again_though_a_newer_one_is_held(
         served = desk.served()
         assert (served[ONE]["status"], served[TWO]["status"]) == ("lapsed", "filed")
         assert served[ONE]["markVerbalElements"][0]["text"] == "LUMATIVA"
-        once = everything(desk)
-        assert [each.changes for each in again(desk)] == [0, 0]
-        assert everything(desk) == once
+        assert settled(desk) == [0, 0]
 
 
 def test_what_rules_held_is_shown_when_they_do_not_any_more(
@@ -398,15 +408,13 @@ def test_a_newer_version_that_can_be_read_now_counts_at_once(
         desk.deliver(newer[0], names=newer[1])
     assert [each.changes for each in again(desk)] == [int(both), 1]
     assert desk.served()[ONE]["markVerbalElements"][0]["text"] == "NEW"
-    once = everything(desk)
-    assert [each.changes for each in again(desk)] == [0, 0]
-    assert everything(desk) == once
+    assert settled(desk) == [0, 0]
 
 
 def test_what_nobody_could_read_is_read_where_all_else_was_said_again_since(
     desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = ipas.mark(THREE).replace("<TradeMark>", '<TradeMark operationCode="Delete">')
+    gone = deleted(ipas.mark(THREE))
     with unread(monkeypatch, ONE), unread(monkeypatch, THREE):
         unreadable = ipas.marks(ipas.mark(ONE), ipas.mark(TWO), ipas.mark(THREE))
         desk.deliver(unreadable, names=("KH_20261101.xml",))
@@ -418,24 +426,20 @@ def test_what_nobody_could_read_is_read_where_all_else_was_said_again_since(
         ONE: "LUMATIVA",
         TWO: "NEW",
     }
-    once = everything(desk)
-    assert [each.changes for each in again(desk)] == [0, 0]
-    assert everything(desk) == once
+    assert settled(desk) == [0, 0]
 
 
 def test_a_removal_that_can_be_read_now_removes(
     desk: Any, ipas: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = ipas.mark(ONE).replace("<TradeMark>", '<TradeMark operationCode="Delete">')
+    gone = deleted(ipas.mark(ONE))
     desk.deliver(ipas.marks(ipas.mark(ONE), ipas.mark(TWO)), names=("KH_20261101.xml",))
     with unread(monkeypatch, ONE):
         desk.deliver(ipas.marks(gone, ipas.mark(THREE)), names=("KH_20261110.xml",))
     assert set(desk.served()) == {ONE, TWO, THREE}
     assert [each.changes for each in again(desk)] == [0, 1]
     assert set(desk.served()) == {TWO, THREE}
-    once = everything(desk)
-    assert [each.changes for each in again(desk)] == [0, 0]
-    assert everything(desk) == once
+    assert settled(desk) == [0, 0]
 
 
 def test_what_a_later_extraction_does_not_have_is_not_new_when_it_can_be_read(
@@ -451,11 +455,7 @@ def test_what_a_later_extraction_does_not_have_is_not_new_when_it_can_be_read(
 
 def test_a_removal_that_is_held_says_nothing_of_its_record(desk: Any, ipas: Any) -> None:
     desk.deliver(ipas.marks(ipas.mark(ONE), ipas.mark(TWO)), names=("KH_20261101.xml",))
-    removal = ipas.mark(ONE, office="VN").replace(
-        "<TradeMark>", '<TradeMark operationCode="Delete">'
-    )
+    removal = deleted(ipas.mark(ONE, office="VN"))
     desk.deliver(ipas.marks(removal, ipas.mark(THREE)), names=("KH_20261110.xml",))
-    before = everything(desk)
     assert set(desk.served()) == {ONE, TWO, THREE}
-    assert [each.changes for each in again(desk)] == [0, 0]
-    assert everything(desk) == before
+    assert settled(desk) == [0, 0]

@@ -116,6 +116,10 @@ FULL = "The disk is full or fails. Nothing is lost: make room"
 ANOTHERS = "A file of the hub may not be written: run commands as the user it belongs to"
 
 
+def refused(number: int) -> OSError:
+    return OSError(number, os.strerror(number), "/hub/ledger.sqlite")
+
+
 @pytest.mark.parametrize(
     ("said", "begins"),
     [
@@ -128,6 +132,12 @@ ANOTHERS = "A file of the hub may not be written: run commands as the user it be
         (sqlite3.OperationalError("attempt to write a readonly database"), ANOTHERS),
         (sqlite3.OperationalError("unable to open database file"), ANOTHERS),
         (DeltaError('Os { code: 13, message: "Permission denied" }'), ANOTHERS),
+        (refused(errno.EROFS), "Read-only file system (/hub/ledger.sqlite). Mount it for writing"),
+        (refused(errno.EACCES), "Permission denied (/hub/ledger.sqlite). Run commands as the user"),
+        (
+            refused(errno.EPERM),
+            "Operation not permitted (/hub/ledger.sqlite). Run commands as the user",
+        ),
     ],
 )
 def test_a_disk_or_file_not_to_be_written_is_no_fault_of_ours_whoever_says_so(
@@ -148,32 +158,6 @@ def test_a_disk_or_file_not_to_be_written_is_no_fault_of_ours_whoever_says_so(
     assert (ended.value.code, error["code"]) == (2, "file_system")
     assert error["detail"].startswith(begins)
     assert "Traceback" not in told.err
-
-
-@pytest.mark.parametrize(
-    ("number", "told"),
-    [
-        (errno.EROFS, "Read-only file system (/hub/ledger.sqlite). Mount it for writing"),
-        (errno.EACCES, "Permission denied (/hub/ledger.sqlite). Run commands as the user"),
-        (errno.EPERM, "Operation not permitted (/hub/ledger.sqlite). Run commands as the user"),
-    ],
-)
-def test_a_place_that_may_not_be_written_says_what_to_do(
-    number: int,
-    told: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    def refused() -> None:
-        raise OSError(number, os.strerror(number), "/hub/ledger.sqlite")
-
-    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["iphub", "deliveries", "--format", "json"])
-    with pytest.raises(SystemExit) as ended:
-        run(refused)
-    error = json.loads(capsys.readouterr().out)["error"]
-    assert (ended.value.code, error["code"]) == (2, "file_system")
-    assert error["detail"].startswith(told)
 
 
 @pytest.mark.parametrize(
