@@ -3,6 +3,7 @@
 The outcome is a directory: staged rows, and every finding as one Parquet file.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -30,6 +31,8 @@ from ipregister.quality import Severity, load_rules, rules_for
 
 SAME_NUMBER_TWICE, SUPERSEDED_IN_UPDATE = "ALL.UNQ.001", "ALL.UNQ.006"
 OUTDATED, UNKNOWN_REMOVAL = "ALL.CNS.019", "ALL.CNS.020"
+
+_INDEX = re.compile(r"\[([0-9]+)\]")
 
 
 @dataclass(slots=True)
@@ -236,15 +239,20 @@ def _located(batches: Iterator[pa.RecordBatch], mapping: RecordMapping) -> Itera
     place = FINDINGS.get_field_index("elementPath")
     for batch in batches:
         fields = batch.column("field").to_pylist()
-        openers = batch.column("elementPath").to_pylist()
-        column = pa.array(map(path, fields, openers), pa.string())
+        places = batch.column("elementPath").to_pylist()
+        column = pa.array(map(path, fields, places), pa.string())
         yield batch.set_column(place, FINDINGS.field(place), column)
 
 
-def _nearest_path(mapping: RecordMapping, field: str | None, opener: str | None) -> str | None:
+def _nearest_path(mapping: RecordMapping, field: str | None, place: str | None) -> str | None:
     """Return the element of a field, or of what contains it, or where it should stand."""
+    opener = 0
+    if field and place:
+        opener, *passed = (int(number or 0) for number in place.split(" "))
+        for index, more in zip(reversed(list(_INDEX.finditer(field))), passed, strict=False):
+            field = f"{field[: index.start(1)]}{int(index[1]) + more}{field[index.end(1) :]}"
     while field:
-        if path := mapping.element_path(field, int(opener or 0)):
+        if path := mapping.element_path(field, opener):
             return path
         field = field.rpartition(".")[0]
     return None

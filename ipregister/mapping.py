@@ -18,7 +18,7 @@ from ipregister.format_tree import FormatTree
 from ipregister.identifiers import derive_st13, likely_number, record_key
 from ipregister.model import Right, load_tables
 from ipregister.profiles import Format, Route, load_profile
-from ipregister.record_tree import OPENER, ROUTED, Issue, Level, Row, Unknown, Walk
+from ipregister.record_tree import OPENER, PASSED, ROUTED, Issue, Level, Row, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 
@@ -120,7 +120,8 @@ class RecordMapping:
                 if len(names) > len({name.get("languageCode") for name in names}):
                     value = " / ".join(name["text"] for name in names)
                     field, lines = f"{role}[{index}].names", mapped.lines[role][index]
-                    source = self.element_path(field, lines.get(OPENER, 0))
+                    place = f"{role}[{index + lines.get(PASSED, 0)}].names"
+                    source = self.element_path(place, lines.get(OPENER, 0))
                     issue = Issue(FLATTENED_PARTIES, field, value, lines["names"][0], source=source)
                     mapped.issues.append(issue)
 

@@ -23,6 +23,9 @@ Unknown = dict[str, list[Any]]
 OPENER = "@"
 """Where the lines of an item say which element opened it, if not the list's first one."""
 
+PASSED = "#"
+"""Where they say how many elements before this one were empty, and are no items."""
+
 ROUTED = -1
 """Says so where the last element that opens items of the pseudo list did."""
 
@@ -115,7 +118,8 @@ class Walk:
 
     Issues, unknown elements, and what ``waiting`` says of single values where nothing else does.
     ``attribute`` is set while a setter takes one of an element: its name behind ``/@``;
-    ``speaks`` once an element around others has said their language.
+    ``speaks`` once an element around others has said their language. ``passed`` counts, by object
+    and list, the elements that became no item.
     """
 
     __slots__ = (
@@ -124,6 +128,7 @@ class Walk:
         "_root",
         "attribute",
         "issues",
+        "passed",
         "speaks",
         "told",
         "unknown",
@@ -135,6 +140,7 @@ class Walk:
         self.issues: list[Issue] = []
         self.told: set[tuple[str, str]] = set()
         self.unknown = unknown
+        self.passed: dict[tuple[Level, str], int] = {}
         self.waiting: list[tuple[str, Setter, Level, str, Element]] = []
         self.attribute = ""
         self.speaks = False

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ipregister.elements import Element, attribute, language_of, local_name
-from ipregister.record_tree import OPENER, Level, Node, Row, Walk
+from ipregister.record_tree import OPENER, PASSED, Level, Node, Row, Walk
 
 _NO = frozenset({"", "false", "0", "no", "n"})
 
@@ -160,7 +160,10 @@ def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str
     if len(item) == len(constants) or (
         (node.outwards or parent.told) and parent.has_been_told(name, item, level)
     ):
+        walk.passed[parent, name] = walk.passed.get((parent, name), 0) + 1
         return
+    if walk.passed and (passed := walk.passed.get((parent, name))):
+        lines[PASSED] = passed
     if name in parent.row:
         parent.row[name].append(item)
         parent.lines[name].append(lines)

@@ -18,7 +18,7 @@ from ipregister.errors import DeliveryError, InvalidRequest
 from ipregister.identifiers import record_id as identify
 from ipregister.mapping import Mapped, RecordMapping, mapping_for
 from ipregister.model import Right
-from ipregister.record_tree import OPENER
+from ipregister.record_tree import OPENER, PASSED
 
 LINE_CHARACTERS = 2_000
 """A document may be one line of a gigabyte; so much of a line is shown."""
@@ -61,10 +61,10 @@ def lineage_of(
         mapped = _read_again(delivered, member, mapping, source["line"], record_id)
         line, value, path = source["line"], None, None
         if field is not None:
-            line, value, opener = _field(mapped, field, source["line"])
+            line, value, opener, place = _field(mapped, field, source["line"])
             # The text of an item stands in the element that opens the item.
-            path = mapping.element_path(field, opener) or mapping.element_path(
-                field.removesuffix(".text"), opener
+            path = mapping.element_path(place, opener) or mapping.element_path(
+                place.removesuffix(".text"), opener
             )
         with delivered.open(member) as document:
             text = _line(document, line)
@@ -100,11 +100,11 @@ def _read_again(
     return found
 
 
-def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, Any, int]:
-    """Return the line and the value of a field, and which element opened its item."""
+def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, Any, int, str]:
+    """Return a field's line and value, which element opened its item, and its path by elements."""
     if mapped is None:
-        return record_line, None, 0
-    opener = 0
+        return record_line, None, 0, field
+    opener, place = 0, ""
     value: Any = mapped.row
     lines: Any = mapped.lines
     for name, index in _STEP.findall(field):
@@ -113,15 +113,19 @@ def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, An
             raise InvalidRequest(f"The record has no {name!r} there; it has {given}.")
         value = value[name]
         lines = lines.get(name) if isinstance(lines, dict) else lines
+        place += f".{name}"
         if index:
             value = _item(value, int(index), field)
             lines = lines[int(index)] if isinstance(lines, list) else lines
-            opener = lines.get(OPENER, opener) if isinstance(lines, dict) else opener
+            passed = 0
+            if isinstance(lines, dict):
+                opener, passed = lines.get(OPENER, opener), lines.get(PASSED, 0)
+            place += f"[{int(index) + passed}]"
     if isinstance(lines, list) and lines:
         lines = lines[0]
     if isinstance(lines, dict):
         lines = lines.get("")
-    return (lines if isinstance(lines, int) else record_line), value, opener
+    return (lines if isinstance(lines, int) else record_line), value, opener, place[1:]
 
 
 def _item(values: Any, index: int, field: str) -> Any:

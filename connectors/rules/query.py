@@ -174,9 +174,12 @@ def _pointer(pointer: str) -> str:
 
 _ITEM_POINTER = "CONCAT('/', REPLACE(REPLACE(REPLACE(finding.item, '].', '/'), '[', '/'), ']', ''))"
 _OUTER_POINTER = f"REGEXP_REPLACE({_ITEM_POINTER}, '/[^/]*/[0-9]+$', '')"
-_OPENER = f"""COALESCE(
+# Which element opened the item, and how many before it and before the item around it were none.
+_PLACE = f"""NULLIF(CONCAT(COALESCE(
         JSON_EXTRACT_STRING(positions, CONCAT({_ITEM_POINTER}, '/@')),
-        JSON_EXTRACT_STRING(positions, CONCAT({_OUTER_POINTER}, '/@')))"""
+        JSON_EXTRACT_STRING(positions, CONCAT({_OUTER_POINTER}, '/@'))), ' ',
+        JSON_EXTRACT_STRING(positions, CONCAT({_ITEM_POINTER}, '/#')), ' ',
+        JSON_EXTRACT_STRING(positions, CONCAT({_OUTER_POINTER}, '/#'))), '  ')"""
 _MEMBER_POINTER = "REPLACE(member, '.', '/')"
 # The most exact line that is known: the member, its list item, the list, what holds the list,
 # the record. Of a list that is meant as a whole it is the line of the first item.
@@ -202,7 +205,7 @@ _COLUMNS = f"""
     recordId AS "recordId",
     applicationNumber AS "applicationNumber",
     CONCAT(finding.item, member) AS field,
-    {_OPENER} AS "elementPath",
+    {_PLACE} AS "elementPath",
     sourceFile AS file,
     {_LINE} AS line,
     finding.value AS value,

@@ -11,6 +11,7 @@ from iphub.cli import app
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 PATENT, DESIGN = FIXTURES / "th/patents/single.xml", FIXTURES / "vn/designs/single.xml"
+MARK = FIXTURES / "kh/trademarks/domestic.xml"
 VIEW = "ATTACHMENT/view_1_2"
 END_OF_TITLE = "</dgn:DesignTitleText>\n"
 SECOND_TITLE = f'{END_OF_TITLE}<dgn:DesignTitleText com:languageCode="fr">ThÃ©{END_OF_TITLE}'
@@ -101,3 +102,27 @@ def test_an_event_stands_in_the_element_that_tells_it(
     (finding,) = [each for each in findings if each["ruleCode"] == "ALL.CNS.014"]
     assert finding["elementPath"].endswith(path)
     assert after in finding["text"]
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "changes", "path"),
+    [
+        ("ALL.CMP.006", MARK,
+         [("<Applicant>", "<Applicant/><Applicant><Name/></Applicant><Applicant>"),
+          ("<AddressCountryCode>KH</AddressCountryCode>\n", "\n")], "/Applicant[3]/"),
+        ("ALL.CMP.006", PATENT, [("<pat:Applicant>", "<pat:Applicant/><pat:Applicant>"),
+         ("<com:CountryCode>TH</com:CountryCode>", "")], "/Applicant[2]/"),
+        ("DS.CNF.004", DESIGN, [("<dgn:Design>", "<dgn:Design/><dgn:Design>"), (">Dép<", ">DÃ©p<")],
+         "/Design[2]/DesignTitleText"),
+        ("DS.CNF.003", DESIGN, [("<dgn:Design>", "<dgn:Design/><dgn:Design>"),
+         ("<dgn:View>", "<dgn:View/><dgn:View/><dgn:View>"), (f"{VIEW}.png", f"{VIEW}.docx")],
+         "/Design[2]/DesignRepresentationBag/DesignRepresentation/ViewBag/View[4]/FileName"),
+        ("ALL.CNS.018", MARK, [("<Applicant>", "<Applicant/><Applicant>"),
+         ('languageCode="km">ក្រុម', 'languageCode="en">ក្រុម')], "/Applicant[2]/"),
+    ],
+)  # fmt: skip
+def test_an_empty_element_is_counted_before_the_wrong_one(
+    tmp_path: Path, code: str, source: Path, changes: list[tuple[str, str]], path: str
+) -> None:
+    (finding,) = [each for each in found(tmp_path, source, *changes) if each["ruleCode"] == code]
+    assert path in finding["elementPath"]

@@ -233,6 +233,14 @@ def test_a_field_leads_back_to_the_line_the_office_wrote(past: Any) -> None:
         lineage_of(past.hub, "KH", MARKS, record_id, "inventors")
 
 
+def test_an_empty_element_counts_on_the_way_back(desk: Any, ipas: Any) -> None:
+    desk.deliver(ipas.marks(ipas.mark(ONE)).replace("<Applicant>", "<Applicant/><Applicant>"))
+    record_id = identifier_of("KH", MARKS, ONE)
+    found = lineage_of(desk.hub, "KH", MARKS, record_id, "applicants[0].names[0].text")
+    assert found is not None
+    assert found["elementPath"].startswith("TradeMark/ApplicantDetails/Applicant[2]/")
+
+
 def test_of_records_on_one_line_each_leads_back_to_itself(desk: Any, ipas: Any) -> None:
     marks = (ipas.mark(ONE, "FIRST"), ipas.mark(TWO, "OLD"), ipas.mark(TWO, "SECOND"))
     desk.deliver(ipas.marks(*marks, ipas.mark(THREE, "THIRD")).replace("\n", ""))
