@@ -12,6 +12,7 @@ from typing import BinaryIO
 from lxml import etree
 
 from connectors.readers.raw_xml import closes_root
+from connectors.readers.xml_guards import PARSER_SETTINGS, MalformedDocument
 from ipregister.elements import local_name
 from ipregister.errors import IncompleteDelivery, OversizedDelivery, UnreadableDelivery
 
@@ -26,17 +27,6 @@ _NUMBER_TAGS = [f"{{*}}{name}" for name in _NUMBERS]
 
 _PLACE = re.compile(r",? line [0-9]+, column [0-9]+$")
 _OPENED = re.compile(r" line ([0-9]+) and (\S+)$")
-
-
-class MalformedDocument(UnreadableDelivery):
-    """Not well-formed XML; ``line`` is where the parser gave up."""
-
-    code = "malformed_document"
-
-    def __init__(self, detail: str, line: int) -> None:
-        """Keep the line beside the sentence."""
-        super().__init__(detail)
-        self.line = line
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +53,7 @@ def root_name(source: BinaryIO) -> str:
         UnreadableDelivery: there is no root element to be read.
     """
     try:
-        for _, element in etree.iterparse(
-            source, events=("start",), resolve_entities=False, no_network=True, load_dtd=False
-        ):
+        for _, element in etree.iterparse(source, events=("start",), **PARSER_SETTINGS):
             return local_name(element.tag)
     except etree.XMLSyntaxError as exc:
         raise translated(exc, source) from exc
@@ -84,13 +72,7 @@ def names_a_record(source: BinaryIO) -> bool:
         source: a document that can be parsed.
     """
     source.seek(0)
-    numbers = etree.iterparse(
-        source,
-        tag=_NUMBER_TAGS,
-        resolve_entities=False,
-        no_network=True,
-        load_dtd=False,
-    )
+    numbers = etree.iterparse(source, tag=_NUMBER_TAGS, **PARSER_SETTINGS)
     found = any((element.text or "").strip() for _, element in numbers)
     source.seek(0)
     return found

@@ -10,8 +10,7 @@ from typing import Any, BinaryIO, Final, Protocol, TypedDict
 from lxml import etree
 
 from connectors.readers.raw_xml import internal_subset
-from connectors.readers.unread import MalformedDocument
-from ipregister.errors import OversizedDelivery
+from ipregister.errors import OversizedDelivery, UnreadableDelivery
 
 RECORD_BYTES = 64 << 20
 """XML read without meeting the end of a record; beyond it a document could fill the memory."""
@@ -24,6 +23,17 @@ TOO_MUCH_MARKUP = f"more than {RECORD_MARKUP:,} tags and attributes"
 
 COUNTED_ABOVE = 1 << 20
 """Bytes in which there cannot be much more than ``RECORD_MARKUP`` of them: not counted."""
+
+
+class MalformedDocument(UnreadableDelivery):
+    """Not well-formed XML; ``line`` is where the parser gave up."""
+
+    code = "malformed_document"
+
+    def __init__(self, detail: str, line: int) -> None:
+        """Keep the line beside the sentence."""
+        super().__init__(detail)
+        self.line = line
 
 
 class _ParserSettings(TypedDict):

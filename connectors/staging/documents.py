@@ -17,13 +17,8 @@ from connectors.readers import xml
 from connectors.readers.archives import Member
 from connectors.readers.raw_xml import right_of
 from connectors.readers.salvage import salvage
-from connectors.readers.unread import (
-    MalformedDocument,
-    OtherElement,
-    OtherRecord,
-    names_a_record,
-    root_name,
-)
+from connectors.readers.unread import OtherElement, OtherRecord, names_a_record, root_name
+from connectors.readers.xml_guards import MalformedDocument
 from connectors.staging.attachments import MISSING_IMAGE, Attachments
 from connectors.staging.parts import PartWriter
 from ipregister.errors import DeliveryError, OversizedDelivery

@@ -21,6 +21,14 @@ def test_a_record_under_another_name_is_told_and_does_not_vanish(desk: Any, ipas
     assert "is no record here" in finding["message"]
 
 
+@pytest.mark.parametrize("aside", ["<!-- ours -->", "<?ours?>"])
+def test_a_number_behind_a_comment_is_one(aside: str, desk: Any, ipas: Any) -> None:
+    marks = ipas.marks(ipas.mark()).replace("TradeMark>", "Trademark>")
+    marks = marks.replace("<ApplicationNumber>", f"<ApplicationNumber>{aside}")
+    done = desk.deliver(marks)
+    assert desk.found(done, "ALL.PKG.019")["value"]
+
+
 @pytest.mark.parametrize(
     "name", ["KH2.xml.gz", "new/KH2.XML.txt", "20261122.xml.rar", "KH2.xml.bak", "more.7z"]
 )

@@ -9,12 +9,8 @@ import pytest
 
 from connectors.readers import raw_xml, xml, xml_guards
 from connectors.readers.salvage import salvage
-from connectors.readers.unread import (
-    MalformedDocument,
-    OtherElement,
-    OtherRecord,
-    root_name,
-)
+from connectors.readers.unread import OtherElement, OtherRecord, root_name
+from connectors.readers.xml_guards import MalformedDocument
 from ipregister.errors import (
     DeliveryError,
     IncompleteDelivery,
