@@ -102,8 +102,8 @@ class Home:
             raise ConfigurationError(f"{self.root} is no folder: name one for the hub.")
         elif not self._pepper.exists() and not _has_others_things(self.root):
             _keep_from_others(self.root, 0o750)
-        for name in _DIRECTORIES:
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+        for name in _DIRECTORIES:  # who may pass through the home, to prepared files, reads no more
+            (self.root / name).mkdir(mode=0o700, parents=True, exist_ok=True)
         self.keys.mkdir(mode=0o700, exist_ok=True)
         if not self._pepper.exists():
             _keep_from_others(self.keys, 0o700)

@@ -94,8 +94,10 @@ def connect(path: Path, *, writer: bool, create: bool = False) -> sqlite3.Connec
     """
     if create:
         path.parent.mkdir(parents=True, exist_ok=True)
-    elif not path.exists():
-        raise StoreError(_missing(path))
+    if not path.exists():
+        if not create:
+            raise StoreError(_missing(path))
+        path.touch(mode=0o600)  # what is withheld from everybody is in it
     # Connections are kept one per thread; whoever closes the store closes all of them.
     connection = sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={'rwc' if create else 'rw'}",

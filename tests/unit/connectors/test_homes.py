@@ -7,6 +7,8 @@ import pytest
 
 import connectors.home
 from connectors.home import PEPPER_BYTES, Home
+from connectors.hub import Hub
+from connectors.settings import Settings
 from ipregister.errors import ConfigurationError
 
 
@@ -56,6 +58,16 @@ def test_what_belongs_into_a_home_does_not_leave_it_open(tmp_path: Path, things:
     home.root.chmod(0o755)
     home.create()
     assert home.root.stat().st_mode & 0o777 == 0o750
+
+
+def test_who_may_pass_through_a_home_reads_nothing_in_it(tmp_path: Path) -> None:
+    """As nginx's user, on its way to the prepared files."""
+    hub = Hub.create(Settings(home=tmp_path / "hub"))
+    hub.close()
+    hub.exports().store.create()
+    hub.home.root.chmod(0o711)
+    open_to_others = [path for path in hub.home.root.iterdir() if path.stat().st_mode & 0o077]
+    assert open_to_others == []
 
 
 def test_nothing_is_taken_from_others_in_a_folder_with_their_things(tmp_path: Path) -> None:
