@@ -63,6 +63,8 @@ class Source:
 
 async def stream(request: Request, service: Service, wanted: Wanted) -> Response:
     """Return everything there is, piece by piece."""
+    # From before it is opened: counting what fits a search takes time, and it may be revoked then.
+    leave = _leave(request, service, wanted)
     if not service.streams.take():
         return refuse(request, "busy", headers={"Retry-After": "10"})
     try:
@@ -75,7 +77,6 @@ async def stream(request: Request, service: Service, wanted: Wanted) -> Response
         source.close()
         service.streams.give_back()
 
-    leave = _leave(request, service, wanted)
     headers = caching(wanted.grant.allowed)
     headers |= disposition(wanted.office, wanted.right, Format.NDJSON)
     headers |= counted(source.total)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from hashlib import sha256
+from time import sleep
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from api.service import TOKEN_SECONDS
 from connectors.exports import mapped
 from connectors.receipts.reading import Asked, Receipts
 from connectors.serving import streaming
+from connectors.serving_store import ServingStore
 from ipregister.authorizations import Decision, Grant
 from ipregister.model import Disclosure, Right
 from ipregister.row_rules import RowRule
@@ -120,7 +122,11 @@ def share_with_somebody_else(hub: Any) -> None:
     hub.share(name="Bora")
 
 
-LET_BE = [share_more, share_with_somebody_else]
+def allow_here_only(hub: Any) -> None:
+    decide(hub, Grant(EVERYTHING), allowedAddresses=("192.0.2.0/24",))
+
+
+LET_BE = [share_more, share_with_somebody_else, allow_here_only]
 
 
 def from_the_store(_: Any) -> str:
@@ -162,6 +168,21 @@ def test_nothing_more_leaves_once_it_is_taken_back(hub: Any, route: Any, act: Ac
     assert part
     assert len(part) < len(whole) / 2
     assert whole.startswith(part)
+
+
+def test_nothing_leaves_that_is_taken_back_while_its_reading_is_opened(
+    hub: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auth, "LOOK_SECONDS", 0.05)
+    opened = ServingStore.reading
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        revoke(hub)
+        sleep(auth.LOOK_SECONDS)  # as counting the hits of a search in a large register
+        return opened(*args, **more)
+
+    monkeypatch.setattr(ServingStore, "reading", slowly)
+    assert fetch(hub, RECORDS, lambda _: None, accept=NDJSON)[:2] == (200, b"")
 
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
