@@ -75,7 +75,8 @@ def parse_rows(rights: Iterable[Right], rows: Iterable[str]) -> dict[Right, dict
     rules: dict[Right, dict[str, object]] = {right: {} for right in rights}
     for entry in rows:
         head, colon, tail = entry.partition(":")
-        name, equals, value = (tail if colon else head).strip().partition("=")
+        left, equals, value = (tail if colon else head).partition("=")
+        name = left.strip()
         only = _right(head.strip()) if colon else None
         if only is not None and only not in rules:
             raise InvalidRequest(f"{only} is not among the shared rights, so it has no rows")
@@ -83,7 +84,7 @@ def parse_rows(rights: Iterable[Right], rows: Iterable[str]) -> dict[Right, dict
         if equals:
             said = [word.strip() for word in value.split("+")] if name in LISTS else value.strip()
         for right in rules if only is None else [only]:
-            rules[right][name.strip()] = said
+            rules[right][name] = said
     return rules
 
 
