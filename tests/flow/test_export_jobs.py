@@ -259,6 +259,15 @@ def test_a_filter_on_a_withheld_field_is_refused(third_parties: Any) -> None:
     assert refused.json()["code"] == "field_not_available"
 
 
+def test_a_search_is_refused_without_free_text(third_parties: Any) -> None:
+    hub, silent = third_parties, Grant(frozenset(Disclosure), freeText=False)
+    hub.ledger.authorizations.decide(
+        "KH", "Acme", Decision({Right.TRADEMARKS: silent}), hub.service.clock(), "test"
+    )
+    assert ask(hub, filters={"q": "anything"}).json()["code"] == "field_not_available"
+    assert ask(hub, filters={"status": "filed"}).status_code == 202
+
+
 def test_a_job_without_a_file_says_why(third_parties: Any) -> None:
     hub = third_parties
     hub.share()

@@ -19,6 +19,7 @@ from connectors.serving import streaming
 from connectors.serving_store import ServingStore
 from ipregister.authorizations import Decision, Grant
 from ipregister.model import Disclosure, Right
+from ipregister.profiles import load_profile
 from ipregister.row_rules import RowRule
 
 TM = Right.TRADEMARKS
@@ -194,6 +195,24 @@ def test_so_it_is_when_it_leaves_compressed(hub: Any, coding: str) -> None:
 @pytest.mark.parametrize("route", ROUTES)
 def test_what_takes_nothing_back_lets_a_transfer_be(hub: Any, route: Any, act: Act) -> None:
     assert fetch(hub, route(hub), act, accept=NDJSON)[2] is True
+
+
+def test_a_file_that_has_less_than_is_shared_now_is_sent_on_when_the_rest_ends(hub: Any) -> None:
+    path = prepared(hub)
+    share_more(hub)
+    assert fetch(hub, path, lambda hub: hub.share(Disclosure.EXAMINATION))[2] is True
+
+
+def test_a_transfer_ends_with_the_last_day_of_its_authorization(hub: Any) -> None:
+    now = [hub.service.clock()]
+    hub.http.app.state.service = replace(hub.service, clock=lambda: now[0])
+    decide(hub, Grant(EVERYTHING), validUntil=load_profile("KH").day_of(now[0]))
+
+    def the_next_day(_: Any) -> None:
+        now[0] += timedelta(days=1)
+
+    hub.login("Acme")
+    assert fetch(hub, RECORDS, the_next_day, accept=NDJSON)[2] is False
 
 
 def test_a_token_that_expires_ends_no_transfer_that_its_office_still_allows(hub: Any) -> None:
