@@ -126,3 +126,11 @@ def test_an_empty_element_is_counted_before_the_wrong_one(
 ) -> None:
     (finding,) = [each for each in found(tmp_path, source, *changes) if each["ruleCode"] == code]
     assert path in finding["elementPath"]
+
+
+def test_of_two_values_the_one_that_is_shown_was_not_taken(tmp_path: Path) -> None:
+    date = "<ExpiryDate>2029-05-0{}</ExpiryDate>\n".format
+    findings = found(tmp_path, MARK, (date(2), date(3) + date(2)))
+    (finding,) = [each for each in findings if each["ruleCode"] == "ALL.CNF.018"]
+    assert finding["text"].strip() == date(2).strip()
+    assert finding["message"].endswith("was not taken: “2029-05-02”.")
