@@ -162,6 +162,8 @@ def test_the_guide_shows_a_rule_that_works(tmp_path):
     rule = Rule.model_validate(shown)
     assert broken_promises(Right.TRADEMARKS, [rule], tmp_path) == {}
     assert rule.code not in {known.code for known in load_rules()}
+    assert rule.field
+    assert mapping_for("KH", Right.TRADEMARKS).element_path(rule.field)
 
 
 def test_the_page_about_the_rules_is_current():
