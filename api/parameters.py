@@ -265,7 +265,7 @@ def _check_words(name: str, asked: tuple[str, ...], known: frozenset[str]) -> No
 
 def fold_word(word: str) -> str:
     """Return a word of a vocabulary for comparison: case, and zeros before a class number."""
-    return word.lower().lstrip("0") if word.isascii() and word.isdigit() else word.lower()
+    return word.lstrip("0") if word.isdigit() else word.lower()
 
 
 @cache

@@ -6,6 +6,9 @@ import pytest
 
 from api.parameters import (
     FILTERS,
+    MAX_QUERY_BYTES,
+    MAX_VALUE_CHARACTERS,
+    MAX_VALUES,
     available_fields,
     filter_classes,
     read_fields,
@@ -46,7 +49,7 @@ def test_limits(text: str | None, limit: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "1001", "-1", "1.0", "\u0661", "៥", "1e2", " 5", "9" * 50]
+    "text", ["", "0", "1001", "-1", "1.0", "\u0661", "៥", "1e2", " 5", "9" * 50, "9" * 5_000]
 )
 def test_other_limits_are_refused(text: str) -> None:
     with pytest.raises(InvalidRequest, match="1 to 1000"):
@@ -99,11 +102,25 @@ def test_too_many_values_are_refused(text: str) -> None:
         read_filters({"status": text}, Right.PATENTS)
 
 
+def test_the_last_of_everything_is_taken() -> None:
+    assert read_query(b"a=" + b"1" * (MAX_QUERY_BYTES - 2), allowed=frozenset("a"))
+    longest = "x" * MAX_VALUE_CHARACTERS
+    assert read_filters({"q": longest}, Right.PATENTS).q == longest
+    most = ("A61K",) * MAX_VALUES
+    assert read_filters({"ipc": ",".join(most)}, Right.PATENTS).symbols == {"ipc": most}
+
+
+def test_white_space_counts_as_characters() -> None:
+    with pytest.raises(InvalidRequest, match="q: 2 to 200"):
+        read_filters({"q": "xy" + " " * MAX_VALUE_CHARACTERS}, Right.PATENTS)
+
+
 @pytest.mark.parametrize(
     ("name", "text", "known"),
     [
         ("status", "nonsense", "registered"),
         ("status", "filed,nonsense", "registered"),
+        ("status", "0filed", "registered"),
         ("niceClass", "99", "45"),
         ("niceClass", "0", "1, 2, 3"),
         ("niceClass", "5,x", "1, 2, 3"),
@@ -128,6 +145,7 @@ def test_a_choice_of_fields() -> None:
     allowed = frozenset({Disclosure.CORE, Disclosure.DOCUMENTS})
     every = available_fields(Right.PATENTS, allowed)
     assert read_fields({}, Right.PATENTS, allowed) == every
+    assert read_fields({"fields": ",".join(every)}, Right.PATENTS, allowed) == every
     asked = {"fields": "titles, applicationDate,"}
     chosen = {"recordId", "titles", "applicationDate"}
     assert read_fields(asked, Right.PATENTS, allowed) == chosen
