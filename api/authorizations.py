@@ -27,7 +27,7 @@ from connectors.ledger import Access
 from connectors.views import authorize
 from ipregister.authorizations import Authorization
 from ipregister.decision_documents import MAX_TEXT, one_line, read_decision
-from ipregister.errors import ConfigurationError, InvalidMembers, InvalidRequest
+from ipregister.errors import ConfigurationError, InvalidMembers, InvalidRequest, LedgerConflict
 from ipregister.roles import Act
 
 router = APIRouter(prefix="/v1/offices/{office}/authorizations", tags=["Authorizations"])
@@ -113,7 +113,10 @@ async def decide(request: Request) -> Response:
         )
 
     # A new view of a large right takes seconds: other requests must not wait for it.
-    await run_in_threadpool(save)
+    try:
+        await run_in_threadpool(save)
+    except LedgerConflict:
+        return refuse(request, "changed_meanwhile")
     return _show(_versions(service, request))
 
 
@@ -134,13 +137,16 @@ async def revoke(request: Request) -> Response:
     expected = _expected(request, service)
     if isinstance(expected, Response):
         return expected
-    service.ledger.authorizations.revoke(
-        *(request.path_params["office"], _third_party(request)),
-        service.clock(),
-        access.clientId,
-        expected,
-        reason=reason,
-    )
+    try:
+        service.ledger.authorizations.revoke(
+            *(request.path_params["office"], _third_party(request)),
+            service.clock(),
+            access.clientId,
+            expected,
+            reason=reason,
+        )
+    except LedgerConflict:
+        return refuse(request, "changed_meanwhile")
     return _show(_versions(service, request))
 
 

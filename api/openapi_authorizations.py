@@ -64,7 +64,7 @@ MY_CERTIFICATE = operation(
     *("400", "401", "404"),
     parameters=[OFFICE],
 )
-_DECIDED = ("400", "401", "403", "404", "409", "412", "413", "415", "428")
+_DECIDED = ("400", "401", "403", "404", "412", "413", "415", "428")
 DECISION = operation(
     json_answer(reference("Authorization"), "The authorization as it is now"),
     *_DECIDED,

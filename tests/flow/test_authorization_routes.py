@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from connectors.ledger.authorizations import Authorizations
 from connectors.rendering import render_fragments
 from connectors.serving_store import Publication, ServingRow
 from ipregister.model import Disclosure, Right, load_tables
@@ -112,6 +113,28 @@ def test_a_decision_names_what_it_is_about(office: Any) -> None:
     again = office.call("PUT", ANN, Role.OFFICE_AUTHORIZER, json=proposal(), headers=weak)
     assert again.status_code == 412, "RFC 9110 §13.1.1: compared strongly"
     assert office.get(ANN, Role.OFFICE_VIEWER).json()["version"] == 1
+
+
+@pytest.mark.parametrize(("method", "path"), [("PUT", ANN), ("POST", f"{ANN}/revoke")])
+def test_of_two_who_decide_at_once_one_has_to_look_again(
+    office: Any, monkeypatch: pytest.MonkeyPatch, method: str, path: str
+) -> None:
+    assert put(office, proposal(), 0).status_code == 200
+    ledger, seen = office.desk.hub.ledger, Authorizations.history
+
+    def history(*args: Any) -> Any:
+        versions = seen(*args)
+        monkeypatch.undo()
+        withheld = {Right.TRADEMARKS: [Disclosure.STAKEHOLDER]}
+        ledger.authorizations.set("KH", "Ann", withheld, None, office.desk.now, "another")
+        return versions
+
+    monkeypatch.setattr(Authorizations, "history", history)
+    body = proposal(["examination"]) if method == "PUT" else {"reason": "over"}
+    sent = {"json": body, "headers": {"If-Match": '"1"'}}
+    late = office.call(method, path, Role.OFFICE_AUTHORIZER, **sent)
+    assert (late.status_code, late.json()["code"]) == (412, "changed_meanwhile")
+    assert office.get(ANN, Role.OFFICE_VIEWER).json()["rights"][0]["withheld"] == ["stakeholder"]
 
 
 def test_a_third_party_may_have_a_slash_in_its_name(office: Any) -> None:
