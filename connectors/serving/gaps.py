@@ -11,6 +11,8 @@ would overtake seconds when a store is made anew twice in an hour.
 import sqlite3
 from datetime import datetime
 
+from connectors.serving.beginnings import VIEWS, WHOLE, note_beginning
+from connectors.serving.marks import NOWHERE
 from connectors.serving.schema import COUNTS
 from connectors.serving.writing import microseconds
 
@@ -34,13 +36,13 @@ def leave_gap(connection: sqlite3.Connection, at: datetime) -> None:
         latest = connection.execute(
             f"SELECT {_NAMES} FROM publication WHERE space = ? ORDER BY id DESC LIMIT 1", (space,)
         ).fetchone()
-        beyond = [max(_beyond(at), count + 1) for count in latest or ()]
-        if beyond:
-            connection.execute(
-                f"INSERT INTO publication (delivery_id, space, at, cause, {_NAMES}) "
-                f"VALUES (?, ?, ?, 'source', {', '.join('?' * len(COUNTS))})",
-                (f"gap:{space}:{at.isoformat()}", space, microseconds(at), *beyond),
-            )
+        beyond = [max(_beyond(at), count + 1) for count in latest or NOWHERE]
+        connection.execute(
+            f"INSERT INTO publication (delivery_id, space, at, cause, {_NAMES}) "
+            f"VALUES (?, ?, ?, 'source', {', '.join('?' * len(COUNTS))})",
+            (f"gap:{space}:{at.isoformat()}", space, microseconds(at), *beyond),
+        )
+    _begin(connection, at, WHOLE, VIEWS)
     connection.execute("COMMIT")
 
 
@@ -52,12 +54,23 @@ def forget_places(connection: sqlite3.Connection, at: datetime, *, whole: bool) 
     moved = ", ".join(f"{name} = {name} + ?" for name in COUNTS)
     which = "" if whole else "WHERE space IN (SELECT id FROM space WHERE view != '')"
     connection.execute(f"UPDATE publication SET {moved} {which}", [_beyond(at)] * len(COUNTS))
+    _begin(connection, at, VIEWS, *([WHOLE] if whole else []))
+
+
+def _begin(connection: sqlite3.Connection, at: datetime, *names: str) -> None:
+    """Let spaces that are not there yet count from beyond, too: readers may know them."""
+    for name in names:
+        note_beginning(connection, name, [_beyond(at)] * len(COUNTS))
 
 
 def places(connection: sqlite3.Connection) -> list[tuple[object, ...]]:
-    """Return every place of the feeds without views: which delivery, and the counts behind it."""
+    """Return every place of the feeds without views: which delivery, and the counts behind it.
+
+    Among them from where one begins that is not there yet.
+    """
     return connection.execute(
         f"SELECT s.office, s.ip_right, p.delivery_id, {', '.join(f'p.{n}' for n in COUNTS)} "
-        "FROM publication p JOIN space s ON s.id = p.space "
-        "WHERE s.view = '' ORDER BY s.office, s.ip_right, p.id"
+        "FROM publication p LEFT JOIN space s ON s.id = p.space "
+        "WHERE s.view = '' OR p.delivery_id = ? ORDER BY s.office, s.ip_right, p.id",
+        (WHOLE,),
     ).fetchall()

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
+from connectors.serving.beginnings import begin_view, note_beginning, removed_view
 from connectors.serving.filing import Numbers, SpaceWriter
 from connectors.serving.preparing import facts_of
 from connectors.serving.rows import EVERYTHING, Batch, Ready, Space, key_of, read_view
@@ -25,12 +26,6 @@ _FILED = ("application_number", "registration_number", *FACTS, "postings", "sear
 """Columns a view takes over from the whole, in the order of ``filing.Entry.filed``."""
 
 _FACTS = ", ".join(f"r.{name}" for name in FACTS)
-
-_Where = tuple[str, str, bytes]
-"""Office, right and key of a view."""
-
-_REMOVED = -1
-"""No space has this number: here stands how far views had counted that were removed."""
 
 
 def locate(connection: sqlite3.Connection, space: Space, view: str) -> int | None:
@@ -77,7 +72,7 @@ def prepare(connection: sqlite3.Connection, space: Space, view: str) -> None:
             )
             number = int(made.lastrowid or 0)
             fill(connection, whole, number, space[1], view)
-            _count_on(connection, number, where)
+            begin_view(connection, number, removed_view(*where))
         connection.execute("COMMIT")
     except BaseException:
         connection.rollback()
@@ -148,7 +143,7 @@ def forget_unused(
             elif since is None:
                 since = at
             elif at - since > keep / timedelta(microseconds=1):
-                _remove(connection, space, view, tuple(name))
+                _remove(connection, space, view, removed_view(*name))
                 removed += 1
             connection.execute("UPDATE space SET idle_since = ? WHERE id = ?", (since, space))
         connection.execute("COMMIT")
@@ -229,38 +224,17 @@ def _without_free_text(remover: FreeTextRemover, rows: Sequence[tuple[Any, ...]]
     return Batch(Ready(records, postings), remover.strip_columns(columns))
 
 
-def _remove(connection: sqlite3.Connection, space: int, view: str, where: _Where) -> None:
+def _remove(connection: sqlite3.Connection, space: int, view: str, name: str) -> None:
+    """Remove a view; how far it has counted is noted under its name."""
     if not read_view(view)[1]:  # it has fragments of its own
         connection.execute(
             "DELETE FROM fragment WHERE id IN (SELECT id FROM record WHERE space = ?)", (space,)
         )
-    counts = ", ".join(COUNTS)
     latest = ", ".join(f"max({name})" for name in COUNTS)
-    connection.execute(
-        f"INSERT OR REPLACE INTO publication (delivery_id, space, at, cause, {counts}) "
-        f"SELECT ?, {_REMOVED}, 0, 'source', {latest} FROM publication WHERE space = ?",
-        (_removed(where), space),
-    )
+    counts = connection.execute(
+        f"SELECT {latest} FROM publication WHERE space = ?", (space,)
+    ).fetchone()
+    note_beginning(connection, name, counts)
     for table in ("posting", "change", "life", "record", "publication"):
         connection.execute(f"DELETE FROM {table} WHERE space = ?", (space,))
     connection.execute("DELETE FROM space WHERE id = ?", (space,))
-
-
-def _count_on(connection: sqlite3.Connection, space: int, where: _Where) -> None:
-    """Let a view that was removed before, and is made again, count on from where it ended.
-
-    A reader that comes back with a place of the first one has what nothing here tells of: the
-    same counts would take it for one of this view, and it would keep what left meanwhile.
-    """
-    counts = connection.execute(
-        f"SELECT {', '.join(COUNTS)} FROM publication WHERE space = {_REMOVED} AND delivery_id = ?",
-        (_removed(where),),
-    ).fetchone()
-    if counts is not None:
-        moved = ", ".join(f"{name} = {name} + 1 + ?" for name in COUNTS)
-        connection.execute(f"UPDATE publication SET {moved} WHERE space = ?", (*counts, space))
-
-
-def _removed(where: _Where) -> str:
-    office, right, key = where
-    return f"removed:{office}:{right}:{key.hex()}"

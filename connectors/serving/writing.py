@@ -12,6 +12,7 @@ from itertools import chain, islice
 from typing import TypeVar
 
 from connectors.faults import reach
+from connectors.serving.beginnings import begin_whole
 from connectors.serving.filing import Filed, Numbers, SpaceWriter
 from connectors.serving.preparing import Entry, batch_of, entries_of, facts_of
 from connectors.serving.rows import Publication, read_view
@@ -90,7 +91,7 @@ def publish(
 def find_space(connection: sqlite3.Connection, office: str, right: Right) -> int:
     """Return the space of a right as it is, making it when there is none."""
     where = (office, str(right))
-    connection.execute(
+    made = connection.execute(
         "INSERT INTO space (office, ip_right, key, view) VALUES (?, ?, x'', '') "
         "ON CONFLICT DO NOTHING",
         where,
@@ -98,6 +99,8 @@ def find_space(connection: sqlite3.Connection, office: str, right: Right) -> int
     (space,) = connection.execute(
         "SELECT id FROM space WHERE office = ? AND ip_right = ? AND key = x''", where
     ).fetchone()
+    if made.rowcount:
+        begin_whole(connection, space)
     return int(space)
 
 
