@@ -53,9 +53,10 @@ def office_report(
         found = _looked_back_on(hub.ledger.deliveries.list(office=office, right=one))
         latest = next((delivery for delivery in found if delivery.receipt), None)
         for delivery in found:
-            # Older ones too while they have findings: a clean update after a full extraction
-            # must not hide what is still to be mended in the extraction.
-            if delivery is latest or (delivery is found[0] and latest is None) or delivery.findings:
+            # Older ones too while they have findings or wait: a clean update after a full
+            # extraction must not hide what is still to be mended or decided in the extraction.
+            is_open = delivery.findings or delivery.state is State.HELD
+            if delivery is latest or (delivery is found[0] and latest is None) or is_open:
                 file = FindingsFile(hub.home.findings(delivery.deliveryId), temporary=temporary)
                 findings[len(reports)] = file
                 reports.append(full_report(arrival(delivery, at), file))

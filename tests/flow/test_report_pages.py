@@ -149,3 +149,22 @@ def test_a_clean_delivery_does_not_hide_what_an_earlier_one_left_to_mend(tmp_pat
     assert text.count(f"The latest delivery is published. {told}") == 4
     assert text.count(f"{told} Earlier deliveries had findings.") == 1
     assert len(re.findall("This delivery is published. [0-9]+ of [0-9]+ records have", text)) == 1
+
+
+def test_what_waits_for_a_decision_stands_before_everything_else(tmp_path: Path) -> None:
+    hub = Hub.create(Settings(home=tmp_path / "hub"))
+    held = world.deliver(hub, 1, State.HELD, Receipt(recordsRead=1, unchanged=1)).deliveryId
+    newer = world.deliver(hub, 2, State.PUBLISHED, Receipt(recordsRead=1, accepted=1))
+    other = world.deliver(
+        hub, 3, State.PUBLISHED, Receipt(recordsRead=1, accepted=1), right=Right.PATENTS
+    )
+    for one in (held, newer.deliveryId, other.deliveryId):
+        world.findings_file(hub.home.findings(one), {}, world.WORDS)
+    source = office_report(hub, "KH", None, at=world.NOW, temporary=tmp_path / "spill")
+    page = written(source, tmp_path)
+    text = re.sub(r"\s+", " ", "".join(page.text))
+    hub.close()
+    told = f"An earlier delivery waits for your decision: {held}."
+    assert text.count(f"{told} The latest delivery is published.") == 2  # in short, and in full
+    assert "This delivery is waiting for your decision: release it" in text
+    assert "Earlier deliveries had findings" not in text
