@@ -46,7 +46,7 @@ AREAS = {
     "uniqueness": "Uniqueness: is it there only once?",
 }
 PARTS = {
-    "accepted": "new or changed, and visible",
+    "accepted": "new, changed or deleted, as you say",
     "held": "kept, not shown to third parties",
     "rejected": "could not be read",
     "unchanged": "equal to what we have",
@@ -136,7 +136,7 @@ def register_in_words(receipt: Receipt, state: State | None) -> str:
     return (
         f"In the register: {count_of(receipt.inserted, 'record')} inserted,"
         f" {receipt.updated:,} updated,"
-        f" {receipt.vanished:,} vanished (no longer in your full extraction),"
+        f" {receipt.vanished:,} vanished (deleted by you, or no longer in your full extraction),"
         f" {receipt.restored:,} restored (there again)."
     )
 
@@ -158,6 +158,8 @@ def impact(*, critical: int, receipt: Receipt | None, state: State | None) -> st
         return "Third parties get nothing of this delivery, for it was taken back."
     if receipt is None and state is not None:
         return "Third parties get nothing of this delivery yet, for it is not checked."
+    if state is State.CHECKING:  # it was held and is released: its receipt is of the first check
+        return "Third parties get nothing of this delivery yet, for it is still being checked."
     parts = []
     if critical:
         parts.append(

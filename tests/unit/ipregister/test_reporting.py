@@ -144,6 +144,7 @@ def test_a_headline_never_promises_too_much(
         (None, 2, 0, "would not get the new version of 2 records with"),
         (State.PUBLISHED_WITH_FINDINGS, 0, 2, "2 records could not be read at all."),
         (State.HELD, 2, 2, "nothing of this delivery until you release it."),
+        (State.CHECKING, 2, 2, "nothing of this delivery yet, for it is still being checked."),
         (State.REJECTED, 0, 2, "nothing of this delivery; deliver it again"),
         (State.WITHDRAWN, 0, 0, "nothing of this delivery, for it was taken back"),
     ],
