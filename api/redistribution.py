@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from api import openapi
 from api.answers import Answer, caching, coding_of, compact, counted, etag_of, matches, respond
-from api.auth import authenticate
+from api.auth import authenticate, token_hash, watch
 from api.direct import DirectRoute
 from api.limits import count_rows
 from api.negotiation import RECORD_FORMATS, negotiate, not_acceptable, said
@@ -139,16 +139,21 @@ async def list_records(request: Request) -> Response:
         return answer.only(columns), page.last, page.count
 
     # A search walks through many records: other requests must not wait for it.
-    answer, last, total = await run_in_threadpool(read) if is_search(filters) else read()
-    note(request, service, access, Route.PAGE, (office, right), answer.records)
+    searches, space = is_search(filters), (office, right)
+    if searches:
+        is_allowed = watch(request, service, token_hash(request), space, grant)
+    answer, last, total = await run_in_threadpool(read) if searches else read()
     cursor = None if last is None else service.cursors.seal(msgspec.json.encode(last), bound)
-    count_rows(request, len(answer.bodies))
     headers = {"Link": next_link(request, service, values, cursor)} if cursor else {}
     if kind is Format.JSON:
         body = _page(answer.bodies, cursor, total)
     else:
         headers |= counted(total)
         body = await run_in_threadpool(answer.encoded, kind)
+    if searches and not is_allowed():
+        return await list_records(request)  # as it is shared by now
+    note(request, service, access, Route.PAGE, space, answer.records)
+    count_rows(request, len(answer.bodies))
     coding = coding_of(request, kind, body)
     return await compact(respond(answer, kind, body, headers), coding)
 

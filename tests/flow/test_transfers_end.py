@@ -186,6 +186,34 @@ def test_nothing_leaves_that_is_taken_back_while_its_reading_is_opened(
     assert fetch(hub, RECORDS, lambda _: None, accept=NDJSON)[:2] == (200, b"")
 
 
+@pytest.mark.parametrize(
+    ("act", "status"),
+    [(revoke, 404), (withhold_more, 200), (allow_elsewhere_only, 404), (disable, 401)],
+)
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+def test_a_search_is_answered_as_it_is_shared_when_it_is_through(
+    hub: Any, accept: str, act: Act, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may take seconds; what is taken back meanwhile does not leave, and leaves no receipt."""
+    search = ServingStore.page
+    acts = [act]
+
+    def searching(*args: Any, **more: Any) -> Any:
+        found = search(*args, **more)
+        if acts:
+            acts.pop()(hub)
+        return found
+
+    monkeypatch.setattr(ServingStore, "page", searching)
+    values = {"applicants": [{"names": [{"text": "Dara"}]}]}
+    hub.publish(hub.mark("S1", markVerbalElements=[{"text": "Veldara"}], **values))
+    answer = hub.get(f"{RECORDS}?q=veld", Accept=accept)
+    assert (answer.status_code, "Dara" in answer.text) == (status, False)
+    assert ("Veldara" in answer.text) == (status == 200)
+    read = Receipts(hub.service.receipts.root).find(Asked("KH"), limit=10)
+    assert [each.records for each in read] == ([1] if status == 200 else [])
+
+
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 def test_so_it_is_when_it_leaves_compressed(hub: Any, coding: str) -> None:
     assert fetch(hub, RECORDS, revoke, **{"accept": NDJSON, "accept-encoding": coding})[2] is False
