@@ -75,6 +75,8 @@ def restore(backup: Path, settings: Settings, *, at: datetime) -> Backup:
     with _scratch(home) as scratch:
         reach("restore.begun")
         contents = archive.extract(backup, scratch)
+        for path in scratch.glob("*/"):  # who may pass through the home reads nothing in it
+            path.chmod(0o700)
         for path in scratch.glob("landing/*/*"):
             path.chmod(0o440)
         check_copy(scratch / LEDGER, settings.environment)

@@ -137,6 +137,15 @@ def test_a_backup_holds_keys_and_is_for_its_owner_alone(worked: Any, tmp_path: P
     assert Home(tmp_path / "new").pepper() == worked.hub.home.pepper()
 
 
+def test_who_may_pass_through_a_restored_home_reads_nothing_in_it(
+    worked: Any, tmp_path: Path
+) -> None:
+    """As nginx's user, which is let through to the prepared files of a restored home, too."""
+    iphub("restore", worked.file, "--home", tmp_path / "new")
+    open_to_others = [path for path in (tmp_path / "new").iterdir() if path.stat().st_mode & 0o077]
+    assert open_to_others == []
+
+
 def test_a_backup_holds_nothing_to_present_as_a_client(worked: Any) -> None:
     content = worked.file.read_bytes()
     assert b"Reader" in content
