@@ -46,9 +46,14 @@ def back_up(hub: Hub, output: Path, *, at: datetime) -> Backup:
         at: the instant, which names the backup.
 
     Raises:
-        InvalidRequest: there is such a file already.
+        InvalidRequest: there is such a file already, or it would be in the home.
     """
     target = output / f"iphub-{at:%Y%m%dT%H%M%SZ}.tar" if output.is_dir() else output
+    if target.resolve().is_relative_to(hub.home.root):
+        raise InvalidRequest(
+            f"{target} would be in the home that is backed up, and each backup would hold all "
+            "before it: write it outside."
+        )
     if target.exists():
         raise InvalidRequest(f"{target} is there already; a backup overwrites nothing.")
     target.parent.mkdir(parents=True, exist_ok=True)

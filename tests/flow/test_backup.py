@@ -205,6 +205,15 @@ def test_nothing_is_overwritten(worked: Any, tmp_path: Path) -> None:
         back_up(worked.hub, worked.file, at=NOW)
 
 
+def test_a_backup_is_never_written_into_the_home_it_is_of(worked: Any, tmp_path: Path) -> None:
+    """It would hold all backups before it, and so be twice as large every time."""
+    (tmp_path / "link").symlink_to(worked.hub.home.root)
+    for inside in (worked.hub.home.root, tmp_path / "link" / "backups" / "a.tar"):
+        with pytest.raises(InvalidRequest, match="would be in the home that is backed up"):
+            back_up(worked.hub, inside, at=NOW)
+    assert not (worked.hub.home.root / "backups").exists()
+
+
 def test_a_mounted_file_system_is_refused_before_a_ledger_is_filled(
     worked: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
