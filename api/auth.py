@@ -58,6 +58,11 @@ def authenticate(request: Request, service: Service) -> Access | Response:
     return limits.admit(request, access, service.limits, at) or access
 
 
+def still(request: Request, service: Service, token: bytes) -> Access | None:
+    """Return what a client that was let in may do by now; its proof is good for one look only."""
+    return service.ledger.still(token, service.clock(), caller(request, service.proxies))
+
+
 def watch(
     request: Request, service: Service, token: bytes, space: Space, given: Grant
 ) -> Callable[[], bool]:
@@ -65,7 +70,6 @@ def watch(
 
     ``token`` is the hash of the token that opened it, ``given`` what the answer was made under.
     """
-    address = caller(request, service.proxies)
     looked = monotonic()
 
     def is_allowed() -> bool:
@@ -73,7 +77,7 @@ def watch(
         if (now := monotonic()) - looked < LOOK_SECONDS:
             return True
         looked = now
-        access = service.ledger.still(token, service.clock(), address)
+        access = still(request, service, token)
         grant = None if access is None else access.grants.get(space)
         return grant is not None and grant.covers(given)
 

@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from api import openapi
 from api.answers import Answer, caching, coding_of, compact, counted, etag_of, matches, respond
-from api.auth import authenticate, token_hash, watch
+from api.auth import authenticate, still, token_hash, watch
 from api.direct import DirectRoute
 from api.limits import count_rows
 from api.negotiation import RECORD_FORMATS, negotiate, not_acceptable, said
@@ -38,7 +38,7 @@ from api.parameters import (
 from api.problems import refuse
 from api.receipting import note
 from api.record_stream import Wanted, stream
-from api.service import service_of
+from api.service import Service, service_of
 from connectors.exports.formats import Format
 from connectors.ledger import Access
 from connectors.receipts.journal import Route
@@ -104,6 +104,10 @@ async def list_records(request: Request) -> Response:
     access = authenticate(request, service)
     if isinstance(access, Response):
         return access
+    return await _list(request, service, access)
+
+
+async def _list(request: Request, service: Service, access: Access) -> Response:
     office, right, grant = _grant(access, request.scope["path_params"])
     if right is None:
         return refuse(request, "not_found")
@@ -150,8 +154,9 @@ async def list_records(request: Request) -> Response:
     else:
         headers |= counted(total)
         body = await run_in_threadpool(answer.encoded, kind)
-    if searches and not is_allowed():
-        return await list_records(request)  # as it is shared by now
+    if searches and not is_allowed():  # as it is shared by now
+        now = still(request, service, token_hash(request))
+        return await (list_records(request) if now is None else _list(request, service, now))
     note(request, service, access, Route.PAGE, space, answer.records)
     count_rows(request, len(answer.bodies))
     coding = coding_of(request, kind, body)

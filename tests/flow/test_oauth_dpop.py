@@ -10,7 +10,10 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
+from api import auth
 from connectors.ledger import ClientChanges
+from connectors.serving_store import ServingStore
+from ipregister.model import Disclosure, Right
 
 World = Any
 Prover = Any
@@ -46,6 +49,26 @@ def test_a_bound_token_opens_with_a_proof_of_its_key(
         proof = prover.proof(world, "/v1/me", token=token)
         answer = me(world, token, proof, scheme=scheme)
         assert answer.status_code == 200, answer.text
+
+
+def test_one_proof_is_enough_where_less_is_shared_when_a_search_is_through(
+    world: World, prover: Prover, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search, acts = ServingStore.page, [Disclosure.STAKEHOLDER]
+
+    def searching(*args: Any, **more: Any) -> Any:
+        while acts:
+            less = {Right.TRADEMARKS: frozenset({acts.pop()})}
+            world.service.ledger.authorizations.set("KH", "Acme", less, None, world.now[0], "test")
+        return search(*args, **more)
+
+    monkeypatch.setattr(auth, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(ServingStore, "page", searching)
+    path = "/v1/offices/KH/trademarks/records"
+    proof = prover.proof(world, path, token=token)
+    headers = {"Authorization": f"DPoP {token}", "DPoP": proof}
+    answer = world.http.get(path, params={"q": "veldara"}, headers=headers)
+    assert (answer.status_code, acts) == (200, []), answer.text
 
 
 def test_a_bound_token_alone_opens_nothing(world: World, prover: Prover, token: str) -> None:
