@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from connectors.hub import Hub
 from connectors.settings import Settings, read_env_file
 from iphub.output import FAILED, USAGE, Format, Log, progress
+from iphub.stopping import stopping_first
 from ipregister.errors import ConfigurationError, HubError, InvalidRequest
 from ipregister.model import Right
 from ipregister.profiles import offices
@@ -171,7 +172,8 @@ def run(app: Callable[[], object]) -> None:
     warnings.filterwarnings("ignore", message="Parameter `owners`")
     try:
         read_env_file()
-        app()
+        with stopping_first():
+            app()
     except SystemExit as exc:
         # Typer ends with 2 when it was called wrongly; 2 is our word for a failed operation.
         if exc.code == FAILED and not isinstance(exc.__context__, typer.Exit):

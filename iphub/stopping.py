@@ -11,9 +11,9 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from select import select
 from types import FrameType
 from typing import TypeVar
@@ -35,6 +35,10 @@ STOP_SECONDS = 30.0
 """What Dagster may take to end its own children before we insist."""
 
 
+_asked: list[int] = []
+"""Signals that were answered with ``Stopped``."""
+
+
 class Stopped(SystemExit):
     """Somebody stopped this command; it ends as if the signal had ended it."""
 
@@ -53,6 +57,20 @@ def stop_on_signals() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _stop)
+
+
+@contextmanager
+def stopping_first() -> Iterator[None]:
+    """Let a command that was asked to stop end as that, whatever broke off for it.
+
+    DuckDB answers a signal with an error of its own, and ``Stopped`` is not to be seen in it.
+    """
+    try:
+        yield
+    except Exception as exc:
+        if _asked:
+            raise Stopped(128 + _asked[0]) from exc
+        raise
 
 
 def take_your_time() -> None:
@@ -118,6 +136,7 @@ def tell(words: str) -> None:
 
 
 def _stop(number: int, _frame: FrameType | None) -> None:
+    _asked.append(number)
     raise Stopped(128 + number)
 
 

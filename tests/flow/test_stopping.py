@@ -48,6 +48,22 @@ assert before == [signal.getsignal(number) for number in (signal.SIGINT, signal.
 stoppable(lambda: {}["missing"])
 """
 
+BREAKS_OFF = """
+import os, signal, sys, time
+from iphub import cli
+
+def breaks_off():
+    try:
+        os.kill(os.getpid(), int(sys.argv[1]))
+        time.sleep(60)
+    except BaseException:
+        raise RuntimeError("Query interrupted") from None
+
+cli.app = breaks_off
+cli.main()
+"""
+"""A command in a query: DuckDB puts an error of its own in the place of what a signal raised."""
+
 AS_BEGUN = """
 import os, signal, sys
 signal.signal(signal.SIGINT, signal.Handlers[sys.argv[1]])
@@ -123,6 +139,13 @@ def test_a_command_that_is_stopped_removes_what_it_had_begun(
     assert (process.returncode, said.strip()) == (code, STOPPED)
     assert not list(hub.landing.root.glob(".arriving-*"))
     hub.close()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_a_query_that_breaks_off_at_a_signal_is_no_fault(number: int, code: int) -> None:
+    process = start(sys.executable, "-c", BREAKS_OFF, str(int(number)), ignoring=False)
+    _, said = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, said.strip()) == (code, STOPPED)
 
 
 @pytest.mark.parametrize("read", [True, False])
