@@ -17,31 +17,32 @@ WHOLE, VIEWS = "begin:whole", "begin:views"
 _NO_SPACE = -1
 """No space has this number; in its publications stand the counts."""
 
-_NAMES = ", ".join(COUNTS)
-
 
 def removed_view(office: str, right: str, key: bytes) -> str:
     """Return the name of one view that was there before."""
     return f"removed:{office}:{right}:{key.hex()}"
 
 
+def count_from(
+    connection: sqlite3.Connection, space: int, name: str, counts: Sequence[int], at: int = 0
+) -> None:
+    """Let a space count on from here, as from a publication called ``name``."""
+    connection.execute(
+        f"INSERT OR REPLACE INTO publication (delivery_id, space, at, cause, {', '.join(COUNTS)}) "
+        f"VALUES (?, ?, ?, 'source', {', '.join('?' * len(COUNTS))})",
+        (name, space, at, *counts),
+    )
+
+
 def note_beginning(connection: sqlite3.Connection, name: str, counts: Sequence[int]) -> None:
     """Let what is made anew under a name count on from here."""
-    connection.execute(
-        f"INSERT OR REPLACE INTO publication (delivery_id, space, at, cause, {_NAMES}) "
-        f"VALUES (?, {_NO_SPACE}, 0, 'source', {', '.join('?' * len(COUNTS))})",
-        (name, *counts),
-    )
+    count_from(connection, _NO_SPACE, name, counts)
 
 
 def begin_whole(connection: sqlite3.Connection, space: int) -> None:
     """Let a right as it is, which is new, begin where it must, before its first publication."""
     if counts := _beginning(connection, WHOLE):
-        connection.execute(
-            f"INSERT INTO publication (delivery_id, space, at, cause, {_NAMES}) "
-            f"VALUES ('{WHOLE}', ?, 0, 'source', {', '.join('?' * len(COUNTS))})",
-            (space, *counts),
-        )
+        count_from(connection, space, WHOLE, counts)
 
 
 def begin_view(connection: sqlite3.Connection, space: int, removed: str) -> None:

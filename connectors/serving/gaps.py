@@ -11,7 +11,7 @@ would overtake seconds when a store is made anew twice in an hour.
 import sqlite3
 from datetime import datetime
 
-from connectors.serving.beginnings import VIEWS, WHOLE, note_beginning
+from connectors.serving.beginnings import VIEWS, WHOLE, count_from, note_beginning
 from connectors.serving.marks import NOWHERE
 from connectors.serving.schema import COUNTS
 from connectors.serving.writing import microseconds
@@ -37,11 +37,8 @@ def leave_gap(connection: sqlite3.Connection, at: datetime) -> None:
             f"SELECT {_NAMES} FROM publication WHERE space = ? ORDER BY id DESC LIMIT 1", (space,)
         ).fetchone()
         beyond = [max(_beyond(at), count + 1) for count in latest or NOWHERE]
-        connection.execute(
-            f"INSERT INTO publication (delivery_id, space, at, cause, {_NAMES}) "
-            f"VALUES (?, ?, ?, 'source', {', '.join('?' * len(COUNTS))})",
-            (f"gap:{space}:{at.isoformat()}", space, microseconds(at), *beyond),
-        )
+        name = f"gap:{space}:{at.isoformat()}"
+        count_from(connection, space, name, beyond, microseconds(at))
     _begin(connection, at, WHOLE, VIEWS)
     connection.execute("COMMIT")
 
