@@ -189,7 +189,7 @@ def headline(
     """
     if state is State.HELD:
         return (
-            "This delivery is waiting for your decision: release it if its numbers are right,"
+            "This delivery is waiting for your decision: release it if it is right as it is,"
             " withdraw it if not."
         )
     if state is None:
