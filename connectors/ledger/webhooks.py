@@ -38,6 +38,10 @@ OVERLAP = timedelta(days=1)
 NOTIFICATIONS_KEPT = timedelta(days=90)
 """How long it can be seen how a notification went; without an end, every pass reads them all."""
 
+LONGEST_WAIT = timedelta(hours=25)
+"""No attempt is put off for longer than a day (``dispatching.WAITS``): one that is due later was
+planned by a clock that was ahead, and would keep all behind it waiting for as long as that was."""
+
 
 class Webhooks:
     """Adding, rotating and ending webhooks; queueing and settling notifications."""
@@ -170,7 +174,7 @@ class Webhooks:
             select(notifications)
             .join(first, and_(first.c.webhook_id == n.webhook_id, first.c.position == n.position))
             .join(webhooks, and_(w.webhook_id == n.webhook_id, w.ended_at.is_(None)))
-            .where(n.next_attempt_at <= at)
+            .where(or_(n.next_attempt_at <= at, n.next_attempt_at > at + LONGEST_WAIT))
         )
         with self._database.write() as connection:
             found = [notification_of(row) for row in connection.execute(query)]

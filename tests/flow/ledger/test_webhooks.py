@@ -70,6 +70,18 @@ def test_what_is_noticed_later_waits_for_what_was_before(ledger: Ledger, webhook
     assert first.body == {"n": 0}
 
 
+def test_what_was_planned_by_a_clock_that_was_ahead_is_not_waited_for(
+    ledger: Ledger, webhook: Webhook
+) -> None:
+    ahead = NOW + timedelta(days=365)
+    ledger.webhooks.tell(webhook, {}, [{"type": "one"}, {"type": "two"}], at=ahead)
+    ((_, first),) = ledger.webhooks.due(NOW, MINUTE)
+    assert first.body == {"type": "one"}
+    assert ledger.webhooks.due(NOW, MINUTE) == []
+    ledger.webhooks.settle(first, next_attempt_at=NOW + timedelta(days=1), trouble="closed")
+    assert ledger.webhooks.due(NOW, MINUTE) == []
+
+
 def test_what_waits_is_given_up_with_its_webhook(ledger: Ledger, webhook: Webhook) -> None:
     ledger.webhooks.tell(webhook, {}, [{"type": "one"}], at=NOW)
     ledger.webhooks.end(webhook.webhookId, at=NOW, by="test", because="moved")
