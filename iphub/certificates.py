@@ -10,7 +10,7 @@ from rich.console import Console
 from api import certificates
 from iphub.authorizations import ThirdPartyOption, say_what_is_shared
 from iphub.context import FormatOption, HomeOption, OfficeOption, open_hub
-from iphub.output import Format, emit
+from iphub.output import Format, emit, whole
 from ipregister.errors import InvalidRequest, UnreadableDelivery
 
 app = typer.Typer(
@@ -35,7 +35,8 @@ def issue(
         written = hub.ledger.authorizations.written(authorization)
         made = certificates.issue(hub.signing_keys(), authorization, written, issuer=issuer, at=at)
     # The bytes the API answers with: a line break is no part of a JWS, and libraries refuse it.
-    output.write_text(made, "utf-8")
+    with whole(output) as place:
+        place.write_text(made, "utf-8")
 
 
 @app.command()

@@ -28,7 +28,7 @@ from iphub.context import (
     open_hub,
 )
 from iphub.deliveries import one_line, table
-from iphub.output import Format, emit
+from iphub.output import Format, emit, whole
 from ipregister.deliveries import State, decided_from
 
 app = typer.Typer(no_args_is_help=True, help="Look at one delivery, and decide one that is held.")
@@ -85,7 +85,7 @@ def missing(
             finally:
                 sink.detach()
         else:
-            with output.open("w", encoding="utf-8", newline="") as sink:
+            with whole(output) as place, place.open("w", encoding="utf-8", newline="") as sink:
                 _write_csv(found, sink)
 
 

@@ -1,14 +1,18 @@
 """What every command prints and how it exits: people's text or one JSON document."""
 
+import secrets
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from io import StringIO
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.console import Console
+
+from ipregister.errors import StoreError
 
 DONE, FINDINGS, FAILED, USAGE = 0, 1, 2, 3
 """Exit codes: done; findings or refusals at the asked threshold; unreadable input or a failed
@@ -61,3 +65,25 @@ def emit(document: Mapping[str, Any], text: Callable[[Console], None], format: F
         # wrote stands as it wrote it: ":tm:" is no picture.
         width = None if sys.stdout.isatty() else PIPE_COLUMNS
         text(Console(highlight=False, emoji=False, width=width))
+
+
+@contextmanager
+def whole(output: Path) -> Iterator[Path]:
+    """Lend the place of a file that is there whole or not at all, whatever stops us meanwhile.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    try:
+        if output.exists() and not output.is_file():
+            yield output  # a device or a pipe would be gone for good if a file took its place
+            return
+        target = output.resolve()  # a link stays one
+        unfinished = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            yield unfinished
+            unfinished.replace(target)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as exc:
+        raise StoreError(f"{output} cannot be written: {exc.strerror}.") from exc

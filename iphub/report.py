@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +16,7 @@ from connectors.reports.pages import write_html
 from connectors.reports.sources import ReportSource, office_report
 from connectors.reports.tables import write_csv, write_xlsx
 from iphub.context import HomeOption, OfficeOption, open_hub
-from iphub.output import progress
-from ipregister.errors import StoreError
+from iphub.output import progress, whole
 from ipregister.model import Right
 
 STDOUT = Path("-")
@@ -92,17 +90,5 @@ def deliver(writer: Writer, source: ReportSource, output: Path, temporary: Path)
             shutil.copyfileobj(finished, sys.stdout.buffer)
         sys.stdout.buffer.flush()
         return
-    # A link stays one; a device or a pipe would be gone for good if a file took its place.
-    target = output.resolve()
-    unfinished = target.with_name(f".{target.name}.unfinished")
-    try:
-        if output.exists() and not output.is_file():
-            with made.open("rb") as finished, output.open("wb") as sink:
-                shutil.copyfileobj(finished, sink)
-            return
-        shutil.copyfile(made, unfinished)
-        unfinished.replace(target)
-    except OSError as exc:
-        with suppress(OSError):
-            unfinished.unlink(missing_ok=True)
-        raise StoreError(f"The report cannot be written to {output}: {exc.strerror}.") from exc
+    with whole(output) as place, made.open("rb") as finished, place.open("wb") as sink:
+        shutil.copyfileobj(finished, sink)

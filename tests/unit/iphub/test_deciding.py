@@ -1,9 +1,11 @@
 """Who decides must be said; no hub is asked before that."""
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -12,6 +14,7 @@ from connectors.hub import Hub
 from connectors.settings import Settings
 from iphub import decisions
 from iphub.cli import app
+from iphub.stopping import Stopped
 from ipregister.model import Right
 
 
@@ -58,3 +61,23 @@ def test_a_list_of_missing_records_is_utf_8_whatever_the_terminal_is(
     told = CliRunner(charset="tis-620").invoke(decisions.app, ["missing", "KH-1"])
     assert told.exit_code == 0, told.exception
     assert "ខ្មែរ/1,a," in told.stdout_bytes.decode("utf-8")
+
+
+def test_a_list_that_breaks_off_takes_no_files_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def breaks_off(*_: object) -> Iterator[list[dict[str, Any]]]:
+        yield [{"applicationNumber": "1", "recordId": "a", "applicationDate": None}]
+        raise Stopped(143)
+
+    hub = SimpleNamespace(ledger=SimpleNamespace(deliveries={"KH-1": None}))
+    monkeypatch.setattr(decisions, "open_hub", lambda _: nullcontext(hub))
+    monkeypatch.setattr("connectors.missing_records.missing_batches", breaks_off)
+    output = tmp_path / "missing.csv"
+    command = ["missing", "KH-1", "--output", str(output)]
+    assert CliRunner().invoke(decisions.app, command).exit_code == 143
+    assert list(tmp_path.iterdir()) == []
+    output.write_text("of before")
+    CliRunner().invoke(decisions.app, command)
+    assert output.read_text() == "of before"
+    assert list(tmp_path.iterdir()) == [output]
