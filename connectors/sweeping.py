@@ -35,6 +35,7 @@ LEFTOVERS = (
     "register/.spill/*",
     "register/*/.*/office=*/nothing.[0-9a-f]*[0-9a-f]",
     ".backup-*",
+    ".report-*",
     ".serving.sqlite.rebuilt*",
 )
 """Where unfinished and spilt files are, seen from the home."""

@@ -44,8 +44,9 @@ def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None
         plant(home.root / "keys/.pepper.01234567", days=2),
         plant(home.root / "staging/reprocessing-KH-trademarks/said.parquet", days=2),
         plant(home.root / ".backup-abc/ledger.sqlite", days=2),
+        plant(home.root / ".report-abc/report", days=2),
     ]
-    for directory in (".backup-abc", "staging/reprocessing-KH-trademarks"):
+    for directory in (".backup-abc", ".report-abc", "staging/reprocessing-KH-trademarks"):
         os.utime(home.root / directory, (time.time() - 2 * DAYS,) * 2)
     used = [
         plant(log / "part-of-a-commit-being-made.parquet", days=1),
@@ -60,7 +61,7 @@ def test_leftovers_go_and_what_may_be_in_use_stays(desk: Any, ipas: Any) -> None
     swept = maintain(desk.hub, at=datetime.now(UTC)).swept
     assert [path.name for path in old if path.exists()] == []
     assert [path.name for path in used if not path.exists()] == []
-    assert swept.document() == {"arrivals": 0, "uploads": 0, "deliveries": 1, "leftovers": 9}
+    assert swept.document() == {"arrivals": 0, "uploads": 0, "deliveries": 1, "leftovers": 10}
     assert desk.served_bytes() == before
 
 
