@@ -264,22 +264,25 @@ async def _prepared(exports: Exports, task: Task) -> Snapshot | None:
 
 
 def _page(request: Request, access: Access, items: list[dict[str, str]]) -> Response:
-    """Return a page of a list."""
+    """Return a page of a list, which is by name."""
     service = service_of(request)
     wanted = frozenset({"maxResults", "pageToken"})
     values = read_query(request.scope["query_string"], allowed=wanted)
     bound_to = ("delta-list", access.clientId, request.url.path)
-    start, limit = 0, len(items)
     if "pageToken" in values:
-        start = int(service.cursors.open(values["pageToken"], bound_to))
+        # A name and not a number: what is taken back meanwhile moves all behind it.
+        before = service.cursors.open(values["pageToken"], bound_to).decode()
+        items = [item for item in items if item["name"] > before]
+    limit = len(items)
     if "maxResults" in values:
         text = values["maxResults"]
         if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
             raise InvalidRequest("maxResults: a whole number from 1.")
         limit = int(text)
-    document: dict[str, object] = {"items": items[start : start + limit]}
-    if start + limit < len(items):
-        document["nextPageToken"] = service.cursors.seal(b"%d" % (start + limit), bound_to)
+    document: dict[str, object] = {"items": items[:limit]}
+    if len(items) > limit:
+        last = items[limit - 1]["name"].encode()
+        document["nextPageToken"] = service.cursors.seal(last, bound_to)
     return answer(document)
 
 

@@ -3,6 +3,7 @@
 import json
 import runpy
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,14 @@ def test_what_is_not_shared_is_no_table(hub: Running, acme: httpx.Client) -> Non
     refused = acme.post(f"{TABLE}/query", json={"version": 0})
     assert refused.json()["code"] == "invalid_request"
     assert acme.get(f"{TABLE}/changes").json()["code"] == "invalid_request"
+
+
+def test_what_is_taken_back_while_a_list_is_read_hides_no_other_share(
+    hub: Running, acme: httpx.Client
+) -> None:
+    for office in ("BN", "TH"):
+        hub.share(EVERYTHING, office=office)
+    first = acme.get("/delta-sharing/shares?maxResults=1").json()
+    hub.ledger.authorizations.revoke("BN", "Acme", datetime.now(UTC), "test")
+    rest = acme.get(f"/delta-sharing/shares?pageToken={first['nextPageToken']}").json()
+    assert [item["name"] for item in (*first["items"], *rest["items"])] == ["BN", "KH", "TH"]
