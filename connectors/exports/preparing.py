@@ -53,6 +53,8 @@ class Exports:
                         *(str(self.serving), str(self.store.root), str(self.receipts)),
                     ],
                     stdin=subprocess.DEVNULL,
+                    # Ctrl-C ends who serves, not what is half made; three times, it is given up.
+                    start_new_session=True,
                 )
 
     def close(self) -> None:

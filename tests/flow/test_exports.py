@@ -1,5 +1,6 @@
 """Bulk over HTTP: files of what a client sees, resumed, refused, paid for in rows."""
 
+import os
 import runpy
 import time
 from collections.abc import Iterator, Mapping
@@ -329,6 +330,12 @@ def test_a_file_is_prepared_by_another_process(hub_with_builder: Running) -> Non
         hub.share(NO_PERSONS)
         job = export(client, format="csv")
         assert fetch(client, job).text.count("\r\n") == 31
+
+
+def test_a_signal_to_all_of_a_terminal_breaks_no_file_off(hub_with_builder: Running) -> None:
+    hub_with_builder.exports.start()
+    pid = hub_with_builder.exports._builder.pid
+    assert os.getpgid(pid) == os.getsid(pid) == pid
 
 
 @pytest.mark.parametrize("path", ["/v1/snapshots/{snapshotId}", "/delta-sharing/files/{fileToken}"])
