@@ -5,7 +5,7 @@ judge, compare and publish is the connectors'. Every step may be repeated after 
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
@@ -125,7 +125,7 @@ def give_back(hub: Hub, delivery_id: str, trouble: Exception, *, worker: str, at
     deliveries = hub.ledger.deliveries
     if deliveries.get(delivery_id).state is not State.CHECKING:
         return
-    attempts = sum(event.state is State.CHECKING for event in deliveries.events(delivery_id))
+    attempts = _attempts(event.state for event in deliveries.events(delivery_id))
     kind = getattr(trouble, "code", type(trouble).__name__)
     log.error("delivery_failed", delivery_id=delivery_id, trouble=kind, attempts=attempts)
     if attempts < MAX_ATTEMPTS:
@@ -137,6 +137,17 @@ def give_back(hub: Hub, delivery_id: str, trouble: Exception, *, worker: str, at
         deliveries.move(
             delivery_id, State.HELD, at, worker, reason=hold.reason, hold=hold.document()
         )
+
+
+def _attempts(states: Iterable[State]) -> int:
+    """Return how often a delivery was taken since it came, or since somebody released it."""
+    attempts = 0
+    for state in states:
+        if state is State.HELD:
+            attempts = -1  # its release brings it to ``CHECKING``, too, and takes it nowhere
+        elif state is State.CHECKING:
+            attempts += 1
+    return attempts
 
 
 def _check_and_publish(journey: Journey) -> Delivery:
