@@ -1,5 +1,6 @@
 """Running the jobs in this process, as the command line does."""
 
+import builtins
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,8 +83,9 @@ def _told(hub: Hub) -> Iterator[None]:
         yield
     except DriverError as exc:
         raise StoreError(
-            f"Dagster's records in {hub.home.root / 'dagster'} cannot be read or written "
-            f"({type(exc.orig).__name__}: {exc.orig}). Nothing is lost: deliveries still wait."
+            f"Nothing is lost, deliveries still wait: Dagster's records in "
+            f"{hub.home.root / 'dagster'} cannot be read or written: "
+            f"{type(exc.orig).__name__}: {exc.orig}"
         ) from exc
 
 
@@ -117,12 +119,28 @@ def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
             done += finished
             if not result.success:
                 left = ", ".join(sorted(set(waiting) - set(finished))) or "none"
-                raise StoreError(
-                    f"The run {result.run_id} failed; deliveries that still wait: {left}."
-                )
+                told = f"The run {result.run_id} failed; deliveries that still wait: {left}"
+                refusal = _refusal(result)
+                raise StoreError(f"{told} ({refusal})" if refusal else f"{told}.")
             if not finished:
                 break
     return done
+
+
+def _refusal(result: dg.ExecuteInProcessResult) -> str:
+    """Return how the system refused a file or directory, where that is why a run failed.
+
+    Such words name a file and never what is in one, as those of other errors may.
+    """
+    for event in result.get_step_failure_events():
+        error = event.step_failure_data.error
+        while error is not None:
+            kind = getattr(builtins, error.cls_name or "", None)
+            is_python = isinstance(kind, type) and issubclass(kind, OSError)
+            if is_python or error.cls_name == "IOException":  # DuckDB's
+                return error.message.strip()
+            error = error.cause
+    return ""
 
 
 def _run_with_log(instance: dg.DagsterInstance, directory: Path) -> str:

@@ -12,12 +12,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import dagster as dg
+import duckdb
 import pytest
 from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import TickData, TickStatus
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy.exc import OperationalError
 
 import pipelines.jobs as jobs
+import pipelines.running as running
 import pipelines.sensors as sensors
 import pipelines.workers as workers
 from ipregister.deliveries import Kind, State
@@ -165,6 +168,48 @@ def test_a_failing_delivery_stops_nobody_and_is_held_after_three_attempts(
     failing.clear()
     assert process_until_idle(desk.hub) == [second.deliveryId]
     assert set(desk.served("MY")) == {"MY90001"}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [
+        (PermissionError(13, "Permission denied", "/hub/register"), "denied: '/hub/register'"),
+        (duckdb.IOException("IO Error: No space left on device"), "No space left on device"),
+        (ValueError("Somsak's own words"), None),
+    ],
+)
+def test_a_run_says_which_file_it_may_not_write_and_no_content(
+    trouble: Exception,
+    told: str | None,
+    desk: Any,
+    ipas: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk.hand_in(one_mark(ipas, "KH"))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise StoreError("the store failed") from trouble
+
+    monkeypatch.setattr(jobs, "process_delivery", refuse)
+    with pytest.raises(StoreError) as failed:
+        process_until_idle(desk.hub)
+    assert "Somsak" not in failed.value.detail
+    if told:  # no full stop: the command line goes on with what to do
+        assert failed.value.detail.endswith(f"{told})")
+    else:
+        assert failed.value.detail.endswith(".")
+
+
+def test_records_of_dagster_that_cannot_be_written_end_with_the_words_that_say_why(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OperationalError("INSERT", {}, sqlite3.OperationalError("disk I/O error"))
+
+    monkeypatch.setattr(running, "_process_until_idle", full)
+    with pytest.raises(StoreError, match="Nothing is lost") as failed:
+        process_until_idle(desk.hub)
+    assert failed.value.detail.endswith("disk I/O error")
 
 
 def test_the_sensor_asks_for_one_run_for_updates_and_one_per_full_extraction(
