@@ -10,8 +10,8 @@ from datetime import date
 
 from ipregister import steps
 from ipregister.dates import st2_date
+from ipregister.levels import Row
 from ipregister.profiles import Derivation
-from ipregister.record_tree import Row
 
 Derive = Callable[[Row, Mapping[str, str], list[str]], None]
 """Completes a row from itself and the envelope, and adds the field's name to a list."""

@@ -16,9 +16,10 @@ from ipregister import record_walk, steps
 from ipregister.elements import Element, attribute
 from ipregister.format_tree import FormatTree
 from ipregister.identifiers import derive_st13, likely_number, record_key
+from ipregister.levels import OPENER, PASSED, ROUTED, Level, Row
 from ipregister.model import Right, load_tables
 from ipregister.profiles import Format, Route, load_profile
-from ipregister.record_tree import OPENER, PASSED, ROUTED, Issue, Level, Row, Unknown, Walk
+from ipregister.record_tree import Issue, Unknown, Walk
 
 FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 

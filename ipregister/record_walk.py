@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ipregister.elements import Element, attribute, language_of, local_name
-from ipregister.record_tree import OPENER, PASSED, Level, Node, Row, Walk
+from ipregister.levels import OPENER, PASSED, Level, Row
+from ipregister.record_tree import Node, Walk
 
 _NO = frozenset({"", "false", "0", "no", "n"})
 

@@ -7,7 +7,8 @@ is fixed. What one text means is ``steps``; who calls them is ``record_walk``.
 from typing import Any
 
 from ipregister.elements import Element, language_of
-from ipregister.record_tree import Issue, Level, Setter, Walk
+from ipregister.levels import Level
+from ipregister.record_tree import Issue, Setter, Walk
 from ipregister.steps import Step, folded
 
 DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"

@@ -16,9 +16,9 @@ from connectors.readers import xml
 from connectors.readers.archives import Delivered, Member
 from ipregister.errors import DeliveryError, InvalidRequest
 from ipregister.identifiers import record_id as identify
+from ipregister.levels import OPENER, PASSED
 from ipregister.mapping import Mapped, RecordMapping, mapping_for
 from ipregister.model import Right
-from ipregister.record_tree import OPENER, PASSED
 
 LINE_CHARACTERS = 2_000
 """A document may be one line of a gigabyte; so much of a line is shown."""

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
+from ipregister.levels import OPENER
 from ipregister.mapping import mapping_for
 from ipregister.model import Right
-from ipregister.record_tree import OPENER
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 OTHER = "<Applicant><Contact><Name><EntityName>Another</EntityName></Name></Contact></Applicant>"

@@ -9,10 +9,10 @@ import pytest
 from lxml import etree
 
 from ipregister import elements
+from ipregister.levels import Level
 from ipregister.mapping import RecordMapping
 from ipregister.model import Right
 from ipregister.profiles import Format
-from ipregister.record_tree import Level
 
 ELEMENTS: dict[str, Any] = {
     "Number": [{"field": "applicationNumber"}],
