@@ -99,10 +99,11 @@ class FormatTree:
     def _counts_alone(self, name: str) -> bool:
         """Tell whether an item's number is that of its element among those of its name."""
         place, *others = self._openers[name]
+        around = {True: set[str](), False: set[str]()}
+        for item, openers in self._openers.items():
+            around[name.startswith(f"{item}.")].update(openers)
         return not others and not any(
-            place.startswith(f"{above}/") and not name.startswith(f"{item}.")
-            for item, openers in self._openers.items()
-            for above in openers
+            place.startswith(f"{above}/") for above in around[False] - around[True]
         )
 
     def derivation(self, entry: Derivation) -> Derive:
@@ -122,9 +123,9 @@ class FormatTree:
         parts = path.split("/")
         attribute = parts.pop()[1:] if parts[-1].startswith("@") else None
         node = around = self.root
-        opened = [""]
+        opened, outside = [""], 1
         for position, name in enumerate(parts):
-            around, node = node, node.child(name)
+            around, node, outside = node, node.child(name), len(opened)
             above = self.format.elements.get("/".join(parts[: position + 1]), ())
             opened += [entry.item for entry in above if entry.item]
         setters = node.setters
@@ -136,7 +137,7 @@ class FormatTree:
             if entry.withholds:
                 around.withholding[parts[-1]] = frozenset(entry.withholds)
             if entry.item:
-                self._compile_item(entry, node, opened[:-1])
+                self._compile_item(entry, node, opened[:outside])
             if entry.expects:
                 setters.append(self._compile_expectation(entry, path))
             for part in entry.parts:
@@ -156,6 +157,8 @@ class FormatTree:
     def _compile_item(self, entry: Entry, node: Node, opened: list[str]) -> None:
         assert entry.item is not None  # noqa: S101 narrowed by the caller
         self._member(entry.item, node.path)
+        while node.item is not None:
+            node = node.within or node.once_more()
         parent, _, node.item = entry.item.rpartition(".")
         if parent not in opened:
             raise ConfigurationError(f"{self._place(node.path)}: no element above opens {parent!r}")
@@ -182,6 +185,8 @@ class FormatTree:
         if entry.waits or entry.waits_with:
             words = frozenset(map(steps.folded, entry.waits))
             setter = setters.waiting(name, setter, words, entry.waits_with)
+        if entry.of_first:
+            setter = setters.of_first(name, setter, entry.of_first)
         if not struct:
             return depth, setter
         if self._member(entry.field.rpartition(".")[0], path).type != "struct" or "." in struct:

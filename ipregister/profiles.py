@@ -59,6 +59,8 @@ class Entry(_Strict):
     has given that field.
     ``waits`` are words (``*``: all) that count only where nothing else has given the value before
     the end of the record; ``waits_with`` is the value that must wait for this one to.
+    ``of_first`` is for a value of the record that several of its items have each: the first item
+    that gives the field named here gives this one as well, and no other is compared with it.
     ``expects`` are the words another value is read by: a different one is noted as ``issue``
     about ``of``, and kept nowhere.
     """
@@ -77,6 +79,7 @@ class Entry(_Strict):
     further: bool = False
     waits: tuple[str, ...] = ()
     waits_with: str | None = Field(default=None, alias="waitsWith")
+    of_first: str | None = Field(default=None, alias="ofFirst")
     expects: tuple[str, ...] = ()
     of: str | None = None
 

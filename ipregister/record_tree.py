@@ -7,6 +7,7 @@ the walk runs once per element of every record.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,8 @@ class Walk:
     Issues, unknown elements, and what ``waiting`` says of single values where nothing else does.
     ``attribute`` is set while a setter takes one of an element: its name behind ``/@``;
     ``speaks`` once an element around others has said their language. ``passed`` counts, by object
-    and list, the elements that became no item.
+    and list, the elements that became no item. ``firsts`` has the first of several elements that
+    gave a value each, by its field.
     """
 
     __slots__ = (
@@ -50,6 +52,7 @@ class Walk:
         "_record",
         "_root",
         "attribute",
+        "firsts",
         "issues",
         "passed",
         "speaks",
@@ -64,6 +67,7 @@ class Walk:
         self.told: set[tuple[str, str]] = set()
         self.unknown = unknown
         self.passed: dict[tuple[Level, str], int] = {}
+        self.firsts: dict[str, Element] | None = None
         self.waiting: list[tuple[str, Setter, Level, str, Element]] = []
         self.attribute = ""
         self.speaks = False
@@ -123,7 +127,8 @@ class Node:
     ``setters`` and ``attributes`` hold for each setter which open object receives the value
     (0: the row itself). ``settle`` makes of them what the walk uses: ``take``, which starts
     from the innermost open object, and ``leaf``, the same for elements that hold a text only.
-    ``opener`` says which of the elements that open items of its list it is, counted from 0.
+    ``opener`` says which of the elements that open items of its list it is, counted from 0;
+    ``within`` is the same element once more, where it opens an item of another list as well.
     ``withholding`` has the children that say of others that they are not to be read, ``parts``
     those that are the text together, each with what stands before it.
     """
@@ -146,6 +151,7 @@ class Node:
         "take",
         "take_attributes",
         "withholding",
+        "within",
     )
 
     def __init__(self, path: str) -> None:
@@ -156,6 +162,7 @@ class Node:
         self.attributes: list[tuple[str, list[tuple[int, Setter]]]] = []
         self.setters: list[tuple[int, Setter]] = []
         self.item: str | None = None
+        self.within: Node | None = None
         self.item_depth = 0
         self.opener = 0
         self.constants: dict[str, str] = {}
@@ -168,11 +175,14 @@ class Node:
         self.take: Setter | None = None
         self.take_attributes: list[tuple[str, Setter]] = []
 
-    def settle(self, depth: int = 0) -> None:
-        """Prepare the walk; ``depth`` objects are open around the element beside the row."""
+    def settle(self, depth: int = 0, own: int = 0) -> None:
+        """Prepare the walk; ``depth`` objects are open beside the row, ``own`` by the element."""
         if self.item is not None:
-            self.outwards = depth - self.item_depth
+            self.outwards = depth - own - self.item_depth
             depth += 1
+        if self.within is not None:
+            self.within.settle(depth, own + 1)
+            return
         self.take = _in_turn(self.setters, depth)
         self.take_attributes = [
             (name, take)
@@ -191,6 +201,12 @@ class Node:
         if name not in self.children:
             self.children[name] = Node(f"{self.path}/{name}" if self.path else name)
         return self.children[name]
+
+    def once_more(self) -> "Node":
+        """Return this node again, for an item of another list that the element opens as well."""
+        self.within = copy(self)
+        self.within.item = None
+        return self.within
 
 
 def _in_turn(setters: list[tuple[int, Setter]], depth: int) -> Setter | None:

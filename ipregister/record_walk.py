@@ -73,7 +73,7 @@ def walk_element(walk: Walk, level: Level, element: Element, node: Node) -> None
             if target.is_wrapper:
                 walk_element(walk, level, child, target)
             elif target.item is not None:
-                _open_item(walk, level, child, target, target.item)
+                _open_item(walk, level, level, child, target, target.item)
             else:
                 _take(walk, level, child, target)
         if (tail := child.tail) and not tail.isspace():
@@ -146,16 +146,24 @@ def _marked_text(element: Element) -> str:
     return text
 
 
-def _open_item(walk: Walk, level: Level, element: Element, node: Node, name: str) -> None:
+def _open_item(
+    walk: Walk, level: Level, around: Level, element: Element, node: Node, name: str
+) -> None:
+    """Read an element in the object ``level`` into a new item.
+
+    ``around`` is the innermost open object: ``level``, or another item the element opened.
+    """
     parent = level.outwards(node.outwards) if node.outwards else level
     constants = node.constants
     item: Row = constants.copy()
     lines: dict[str, Any] = {"": element.sourceline}
     if node.opener:
         lines[OPENER] = node.opener
-    inside = Level(item, lines, parent, name, True, level)
+    inside = Level(item, lines, parent, name, True, around)
     if node.take is not None or node.take_attributes:
         _take(walk, inside, element, node)
+    elif (within := node.within) is not None:
+        _open_item(walk, level, inside, element, within, within.item or "")
     else:
         walk_element(walk, inside, element, node)
     if len(item) == len(constants) or (

@@ -122,6 +122,26 @@ def waiting(name: str, take: Setter, words: frozenset[str], companion: str | Non
     return wait
 
 
+def of_first(name: str, take: Setter, told: str) -> Setter:
+    """Return a setter for what several elements have of their own: that of the first one counts.
+
+    ``told`` is the value that makes one the first: a date of the next one's would not be its.
+    """
+
+    def take_first(walk: Walk, level: Level, text: str, element: Element) -> None:
+        around = element.getparent()
+        firsts = walk.firsts = walk.firsts or {}
+        first = firsts.get(told)
+        if first is around:
+            take(walk, level, text, element)
+        elif first is None and name == told:
+            take(walk, level, text, element)
+            if name in level.row:
+                firsts[told] = around
+
+    return take_first
+
+
 def expecting(words: frozenset[str], code: str, name: str) -> Setter:
     """Return what notes a word that says other values mean something else than they are read as."""
 
