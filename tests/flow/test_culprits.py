@@ -87,8 +87,6 @@ def test_what_is_wrong_with_an_element_is_told_once(
         (PATENT, "<pat:ClaimTotal",
          "<pat:PatentRevocationDate>2091-01-05</pat:PatentRevocationDate><pat:ClaimTotal",
          "BibliographicData/PatentRevocationDate"),
-        (PATENT, "PublicationDate>2019", "PublicationDate>2091",
-         "BibliographicData/PatentPublicationIdentification/PublicationDate"),
         (DESIGN, "DesignEventDate>2021", "DesignEventDate>2091",
          "DesignEventBag/DesignEvent/DesignEventDate"),
         (DESIGN, "ApplicationEventDate>2021-02", "ApplicationEventDate>2091-02",
