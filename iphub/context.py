@@ -220,8 +220,11 @@ def _surroundings(exc: Exception) -> str | None:
 
 def _answer(code: str, detail: str, context: Mapping[str, str]) -> None:
     """Answer a program that asked for JSON; people are told on standard error."""
-    if "json" in sys.argv:
-        problem = {"error": {"code": code, "detail": detail, **context}}
+    if not {"json", "--format=json"}.isdisjoint(sys.argv):
+        # A path may hold a name that is not UTF-8, and what asked for JSON would get none.
+        told = {"detail": detail, **context}.items()
+        shown = {name: text.encode("utf-8", "backslashreplace").decode() for name, text in told}
+        problem = {"error": {"code": code, **shown}}
         with suppress(OSError):  # what is wrong may be that nothing can be written there
             sys.stdout.buffer.write(msgspec.json.encode(problem) + b"\n")
 

@@ -10,9 +10,8 @@ import typer
 from rich.console import Console
 
 from connectors.sftp.server import HUB_ACCOUNT, Embedded, embedded
-from iphub.output import FAILED, Format, emit, progress
+from iphub.output import Format, emit
 from iphub.stopping import asked_to_stop
-from ipregister.errors import HubError
 from ipregister.profiles import offices
 
 app = typer.Typer(no_args_is_help=True, help="The embedded SFTP server, for demos and tests.")
@@ -36,13 +35,9 @@ def serve(
 ) -> None:
     """Serve the offices' folders on loopback until Ctrl-C."""
     stopped = asked_to_stop()
-    try:
-        with embedded(home, offices(), port=port, root=root) as running:
-            emit(describe(running), lambda console: _say(console, running), format)
-            stopped.wait()
-    except HubError as exc:
-        progress.print(exc.detail, style="red", markup=False)
-        raise typer.Exit(FAILED) from exc
+    with embedded(home, offices(), port=port, root=root) as running:
+        emit(describe(running), lambda console: _say(console, running), format)
+        stopped.wait()
 
 
 def describe(running: Embedded) -> dict[str, object]:

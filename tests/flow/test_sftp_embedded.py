@@ -1,5 +1,6 @@
 """The embedded server: who gets in, what each account sees, and what happens on bad lines."""
 
+import json
 import os
 import random
 import socket
@@ -83,6 +84,10 @@ def test_a_taken_port_is_said(running, tmp_path):
     again = embedded(tmp_path / "other", ["KH"], port=running.server.port)
     with pytest.raises(ConfigurationError, match="cannot listen"):
         again.__enter__()
+    options = ["--home", tmp_path / "other", "--port", str(running.server.port), "--format", "json"]
+    command = [sys.executable, "-m", "iphub", "sftp", "serve", *options]
+    said = subprocess.run(command, stdout=subprocess.PIPE)
+    assert (said.returncode, json.loads(said.stdout)["error"]["code"]) == (2, "configuration")
 
 
 def test_an_office_uploads_and_the_hub_collects(running, intake, zipped, tmp_path):

@@ -40,14 +40,15 @@ def test_people_are_told_how_deliveries_end_and_what_is_wrong_and_no_other_log(
     assert json.loads(wrong)["event"] == "guard_failed"
 
 
+@pytest.mark.parametrize("asked", [["--format", "json"], ["--format=json"]])
 def test_a_fault_of_ours_is_a_failed_operation_and_no_finding(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    asked: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken() -> None:
         raise KeyError("defect")
 
     monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["iphub", "deliveries", "--format", "json"])
+    monkeypatch.setattr(sys, "argv", ["iphub", "deliveries", *asked])
     with pytest.raises(SystemExit) as ended:
         run(broken)
     told = capsys.readouterr()
@@ -209,6 +210,19 @@ def test_where_no_answer_can_be_written_the_end_still_tells(
     with pytest.raises(SystemExit) as ended:
         run(full)
     assert ended.value.code == 2
+
+
+def test_a_name_that_is_not_utf8_is_told_to_programs_too(
+    monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    lane = ["--office", "KH", "--right", "trademarks", "--format", "json"]
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["iphub", "validate", "none\udca1.xml", *lane])
+    with pytest.raises(SystemExit) as ended:
+        run(app)
+    told = json.loads(capfdbinary.readouterr().out)["error"]
+    assert (ended.value.code, told["code"]) == (2, "unreadable_delivery")
+    assert told["detail"].startswith(r"none\udca1.xml cannot be read")
 
 
 def test_the_command_says_which_version_it_is() -> None:
