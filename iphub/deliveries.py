@@ -3,6 +3,7 @@
 What a person decides about one delivery is ``decisions``.
 """
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ from iphub.context import (
 from iphub.output import DONE, FINDINGS, Format, emit, progress
 from iphub.stopping import stoppable
 from ipregister.deliveries import Kind, State
+from ipregister.errors import UnreadableDelivery
 from ipregister.folders import FolderVisit
 from ipregister.model import Right
 
@@ -51,9 +53,7 @@ def init(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT) -> 
 
 
 def submit(
-    files: Annotated[
-        list[Path], typer.Argument(help="Files of one delivery.", exists=True, dir_okay=False)
-    ],
+    files: Annotated[list[Path], typer.Argument(help="Files of one delivery.")],
     office: OfficeOption,
     right: RightOption,
     kind: Annotated[Kind, typer.Option("--kind", help="What the files are.")],
@@ -62,6 +62,8 @@ def submit(
 ) -> None:
     """Hand in local files as ONE delivery, as SFTP or the API would."""
     check_lane(office, right)
+    for path in files:
+        _prove_readable(path)
     with open_hub(home) as hub:
         landed = [(path, hub.landing.put_file(path)) for path in files]
         delivered = tuple(
@@ -70,6 +72,13 @@ def submit(
         package = Package(office, right, kind, Channel.LOCAL, delivered)
         delivery = submit_package(hub.ledger, package, at=datetime.now(UTC), by=whoever_runs_this())
     emit(delivery.document(), lambda out: one_line(out, delivery), format)
+
+
+def _prove_readable(path: Path) -> None:
+    # Before the first one is taken; opening a pipe here would be its end.
+    if path.is_dir() or not os.access(path, os.R_OK):
+        why = "it is a folder" if path.is_dir() else "it is not there, or you may not read it"
+        raise UnreadableDelivery(f"{path} cannot be read: {why}. Nothing was taken.")
 
 
 def process(

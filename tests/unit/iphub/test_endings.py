@@ -225,6 +225,24 @@ def test_a_name_that_is_not_utf8_is_told_to_programs_too(
     assert told["detail"].startswith(r"none\udca1.xml cannot be read")
 
 
+@pytest.mark.parametrize("name", ["none.xml", "folder"])
+def test_a_file_that_cannot_be_read_is_no_wrong_usage_and_none_of_its_delivery_is_taken(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    home, good = str(tmp_path / "hub"), tmp_path / "good.xml"
+    good.write_text("<a/>")
+    (tmp_path / "folder").mkdir()
+    app(["init", "--home", home], standalone_mode=False)
+    lane = ["--office", "KH", "--right", "trademarks", "--kind", "update"]
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: app(["submit", str(good), str(tmp_path / name), *lane, "--home", home]))
+    assert ended.value.code == 2
+    told = "".join(capsys.readouterr().err.split())  # wrapped where the terminal ends
+    assert told.startswith(f"unreadable_delivery:{tmp_path / name}")
+    assert list((tmp_path / "hub/landing").iterdir()) == []
+
+
 def test_the_command_says_which_version_it_is() -> None:
     said = CliRunner().invoke(app, ["--version"])
     assert (said.exit_code, said.output) == (0, f"iphub {version('asean-ip-hub')}\n")
