@@ -113,6 +113,25 @@ def test_one_record_is_not_told_as_several() -> None:
     assert "You had 1 record, this delivery has 20," in hold.reason
 
 
+@pytest.mark.parametrize(
+    ("measures", "because"),
+    [
+        (update(40, 40, vanishing=40), "it deletes every record you had"),
+        (update(1_000, 25, vanishing=25), "2.5% of your records are deleted by this update"),
+        (full(250_000, 100_000, 150_000), "60.0% of your records are missing from this extraction"),
+        (update(5, 1, foreign=1), "every record names another office than yours"),
+        (
+            full(1_000, 1_000, dropped=tuple(DroppedField(name, 1, 0) for name in "abcde")),
+            "a from 100% to 0%, b from 100% to 0%, c from 100% to 0% and 2 more of the records",
+        ),
+    ],
+)
+def test_the_reason_says_what_this_kind_of_delivery_does(measures: Measures, because: str) -> None:
+    hold = judge(measures)
+    assert hold is not None
+    assert because in hold.reason
+
+
 def test_every_hold_that_judging_gives_has_its_case() -> None:
     assert set(HoldCode) - HELD.keys() == {HoldCode.GUARD_FAILED, HoldCode.PROCESSING_FAILED}
 
