@@ -75,7 +75,7 @@ def _document(path: Path, contents: Contents, seconds: float) -> dict[str, Any]:
     }
     return {
         "path": str(path),
-        "cutAt": contents.cut_at,
+        "cutAt": datetime.fromisoformat(contents.cut_at),
         "bytes": contents.bytes,
         "seconds": round(seconds, 3),
         "stores": stores,

@@ -120,6 +120,7 @@ def test_a_restored_hub_is_the_same_hub(worked: Any, tmp_path: Path) -> None:
     before = iphub("digest", "--home", worked.hub.home.root)
     assert iphub("digest", "--home", tmp_path / "new") == before
     assert restored["cutAt"] == worked.made["cutAt"]
+    assert restored["cutAt"].endswith("Z")
     assert restored["stores"] == worked.made["stores"]
     assert {"ledger.sqlite", "serving.sqlite", "landing", "register", "findings", "keys"} == set(
         restored["stores"]
