@@ -246,13 +246,13 @@ def _located(batches: Iterator[pa.RecordBatch], mapping: RecordMapping) -> Itera
 
 def _nearest_path(mapping: RecordMapping, field: str | None, place: str | None) -> str | None:
     """Return the element of a field, or of what contains it, or where it should stand."""
-    opener = 0
+    further = opener = 0
     if field and place:
-        opener, *passed = (int(number or 0) for number in place.split(" "))
+        further, opener, *passed = (int(number or 0) for number in place.split(" "))
         for index, more in zip(reversed(list(_INDEX.finditer(field))), passed, strict=False):
             field = f"{field[: index.start(1)]}{int(index[1]) + more}{field[index.end(1) :]}"
     while field:
-        if path := mapping.element_path(field, opener):
+        if path := mapping.element_path(field, opener, further):
             return path
         field = field.rpartition(".")[0]
     return None

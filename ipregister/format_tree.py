@@ -35,6 +35,7 @@ class FormatTree:
         self.root = Node("")
         self._sources: dict[str, str] = {}
         self._openers: dict[str, list[str]] = {}
+        self._elements_of: dict[str, list[str]] = {}
         self._members = _members_of(table, format.route)
         self._vocabularies = {
             name: {steps.folded(word): value for word, value in words.items()}
@@ -52,7 +53,7 @@ class FormatTree:
             for target in (*route.to.values(), route.otherwise)
         }
 
-    def element_path(self, path: str, opener: int = 0) -> str | None:
+    def element_path(self, path: str, opener: int = 0, further: int = 0) -> str | None:
         """Return the source path of a canonical path, item numbers 1-based as in XPath.
 
         ``applicants[1].countryCode`` becomes ``TradeMark/ApplicantDetails/Applicant[2]/…``;
@@ -63,9 +64,14 @@ class FormatTree:
         Args:
             path: of a field, or of a member of an item.
             opener: which of the elements that open items of the list opened this one.
+            further: which of the elements that may fill the field did, counted from 1, if not
+                the first of those in such an item.
         """
         plain = _INDEX.sub("", path)
-        source = self._opened_by(plain, opener) if opener else self._sources.get(plain)
+        if further:
+            source = self._further(plain, further)
+        else:
+            source = self._opened_by(plain, opener) if opener else self._sources.get(plain)
         if source is None:
             return None
         for match in reversed(list(_INDEX.finditer(path))):
@@ -76,10 +82,17 @@ class FormatTree:
         record = self.format.record
         return f"{record if isinstance(record, str) else record[0]}/{source}"
 
+    def _further(self, path: str, number: int) -> str | None:
+        elements = self._elements_of.get(self._before_routes(path), ())
+        return elements[number - 1] if number <= len(elements) else None
+
+    def _before_routes(self, path: str) -> str:
+        head, dot, rest = path.partition(".")
+        return f"{self._route_of.get(head, head)}{dot}{rest}"
+
     def _opened_by(self, path: str, opener: int) -> str | None:
         """Return where a member stands in items that another than the first element opened."""
-        head, dot, rest = path.partition(".")
-        path = f"{self._route_of.get(head, head)}{dot}{rest}"
+        path = self._before_routes(path)
         name = path
         while name and name not in self._openers:
             name = name.rpartition(".")[0]
@@ -182,6 +195,10 @@ class FormatTree:
             raise ConfigurationError(f"{self._place(path)}: no item to begin a further one after")
         struct, _, name = relative.rpartition(".")
         setter = self._leaf(entry, member, name)
+        elements = self._elements_of.setdefault(entry.field, [])
+        elements.append(path)
+        if path != self._first_of(entry.field, path):
+            setter = setters.further_element(name, len(elements), setter)
         if entry.waits or entry.waits_with:
             words = frozenset(map(steps.folded, entry.waits))
             setter = setters.waiting(name, setter, words, entry.waits_with)
@@ -194,6 +211,22 @@ class FormatTree:
                 f"{self._place(path)}: no element above opens the list of {entry.field!r}"
             )
         return depth, setters.into_struct(struct, setter)
+
+    def _first_of(self, field: str, path: str) -> str | None:
+        """Return the first element that fills a field, in items that ``path`` stands in."""
+        above = [
+            f"{place}/"
+            for item, places in self._openers.items()
+            for place in places
+            if field.startswith(f"{item}.") and f"{path}/".startswith(f"{place}/")
+        ]
+        around = max(above, key=len, default="")
+        for source, entries in self.format.elements.items():
+            if f"{source}/".startswith(around) and any(
+                entry.field == field and not entry.parts for entry in entries
+            ):
+                return source
+        return None
 
     def _leaf(self, entry: Entry, member: Member, name: str) -> Setter:
         if member.type == "texts":

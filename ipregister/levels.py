@@ -9,7 +9,9 @@ Row = dict[str, Any]
 """A canonical row or one of its nested objects: absent means unknown, never ``None``."""
 
 OPENER = "@"
-"""Where the lines of an item say which element opened it, if not the list's first one."""
+"""Where the lines of an item say which element opened it, if not the list's first one.
+
+Before a member's name: which element filled it, if not the first that may; of texts, of which."""
 
 PASSED = "#"
 """Where they say how many elements before this one were empty, and are no items."""

@@ -25,6 +25,8 @@ FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 
 PARTIES = ("applicants", "representatives", "inventors", "designers")
 
+_STEP = re.compile(r"([A-Za-z0-9]+)(?:\[([0-9]+)\])?")
+
 _NAMES = frozenset({"officeCode", "applicationNumber", "registrationNumber"})
 """Fields that say which record is meant: all that counts of one that is to be deleted."""
 
@@ -97,9 +99,31 @@ class RecordMapping:
         self._identify(mapped)
         return mapped
 
-    def element_path(self, path: str, opener: int = 0) -> str | None:
+    def element_path(self, path: str, opener: int = 0, further: int = 0) -> str | None:
         """Return the source path of a canonical path; see ``FormatTree.element_path``."""
-        return self._tree.element_path(path, opener)
+        return self._tree.element_path(path, opener, further)
+
+    def element_in(self, lines: Any, field: str) -> str | None:
+        """Return the source path of a field in one record, by the lines of its row."""
+        opener, place = 0, ""
+        further: Any = 0
+        for name, index in _STEP.findall(field):
+            if isinstance(lines, dict):
+                further, lines = lines.get(f"{OPENER}{name}", 0), lines.get(name)
+            place += f".{name}"
+            if not index:
+                continue
+            if isinstance(further, dict):
+                further = further.get(index, 0)
+            passed = 0
+            if isinstance(lines, list):
+                lines = lines[int(index)]
+            if isinstance(lines, dict):
+                opener, passed = lines.get(OPENER, opener), lines.get(PASSED, 0)
+            place += f"[{int(index) + passed}]"
+        if isinstance(further, dict):
+            further = further.get("0", 0)
+        return self._tree.element_path(place[1:], opener, further)
 
     def _says_removal(self, record: Element, row: Row, header: Mapping[str, str]) -> bool:
         for source, words in self._removals:
@@ -120,10 +144,9 @@ class RecordMapping:
                     continue
                 if len(names) > len({name.get("languageCode") for name in names}):
                     value = " / ".join(name["text"] for name in names)
-                    field, lines = f"{role}[{index}].names", mapped.lines[role][index]
-                    place = f"{role}[{index + lines.get(PASSED, 0)}].names"
-                    source = self.element_path(place, lines.get(OPENER, 0))
-                    issue = Issue(FLATTENED_PARTIES, field, value, lines["names"][0], source=source)
+                    field, line = f"{role}[{index}].names", mapped.lines[role][index]["names"][0]
+                    source = self.element_in(mapped.lines, field)
+                    issue = Issue(FLATTENED_PARTIES, field, value, line, source=source)
                     mapped.issues.append(issue)
 
     def _identify(self, mapped: Mapped) -> None:

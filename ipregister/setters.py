@@ -7,7 +7,7 @@ is fixed. What one text means is ``steps``; who calls them is ``record_walk``.
 from typing import Any
 
 from ipregister.elements import Element, language_of
-from ipregister.levels import Level
+from ipregister.levels import OPENER, Level
 from ipregister.record_tree import Issue, Setter, Walk
 from ipregister.steps import Step, folded
 
@@ -140,6 +140,31 @@ def of_first(name: str, take: Setter, told: str) -> Setter:
                 firsts[told] = around
 
     return take_first
+
+
+def further_element(name: str, number: int, take: Setter) -> Setter:
+    """Return a setter that notes where a value stands which the field's first element has not.
+
+    Args:
+        name: of the field.
+        number: of the element among those that fill the field, from 1.
+        take: puts the text into the field.
+    """
+    key = f"{OPENER}{name}"
+
+    def note(walk: Walk, level: Level, text: str, element: Element) -> None:
+        row = level.row
+        before = row.get(name)
+        known = len(before) if type(before) is list else 0
+        take(walk, level, text, element)
+        value = row.get(name)
+        if type(value) is list:
+            if len(value) > known:
+                level.lines.setdefault(key, {})[str(known)] = number
+        elif value is not before:
+            level.lines[key] = number
+
+    return note
 
 
 def expecting(words: frozenset[str], code: str, name: str) -> Setter:

@@ -16,7 +16,6 @@ from connectors.readers import xml
 from connectors.readers.archives import Delivered, Member
 from ipregister.errors import DeliveryError, InvalidRequest
 from ipregister.identifiers import record_id as identify
-from ipregister.levels import OPENER, PASSED
 from ipregister.mapping import Mapped, RecordMapping, mapping_for
 from ipregister.model import Right
 
@@ -61,10 +60,11 @@ def lineage_of(
         mapped = _read_again(delivered, member, mapping, source["line"], record_id)
         line, value, path = source["line"], None, None
         if field is not None:
-            line, value, opener, place = _field(mapped, field, source["line"])
+            line, value = _field(mapped, field, source["line"])
+            lines = mapped.lines if mapped else {}
             # The text of an item stands in the element that opens the item.
-            path = mapping.element_path(place, opener) or mapping.element_path(
-                place.removesuffix(".text"), opener
+            path = mapping.element_in(lines, field) or mapping.element_in(
+                lines, field.removesuffix(".text")
             )
         with delivered.open(member) as document:
             text = _line(document, line)
@@ -100,11 +100,10 @@ def _read_again(
     return found
 
 
-def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, Any, int, str]:
-    """Return a field's line and value, which element opened its item, and its path by elements."""
+def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, Any]:
+    """Return a field's line and value."""
     if mapped is None:
-        return record_line, None, 0, field
-    opener, place = 0, ""
+        return record_line, None
     value: Any = mapped.row
     lines: Any = mapped.lines
     for name, index in _STEP.findall(field):
@@ -113,19 +112,14 @@ def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, An
             raise InvalidRequest(f"The record has no {name!r} there; it has {given}.")
         value = value[name]
         lines = lines.get(name) if isinstance(lines, dict) else lines
-        place += f".{name}"
         if index:
             value = _item(value, int(index), field)
             lines = lines[int(index)] if isinstance(lines, list) else lines
-            passed = 0
-            if isinstance(lines, dict):
-                opener, passed = lines.get(OPENER, opener), lines.get(PASSED, 0)
-            place += f"[{int(index) + passed}]"
     if isinstance(lines, list) and lines:
         lines = lines[0]
     if isinstance(lines, dict):
         lines = lines.get("")
-    return (lines if isinstance(lines, int) else record_line), value, opener, place[1:]
+    return (lines if isinstance(lines, int) else record_line), value
 
 
 def _item(values: Any, index: int, field: str) -> Any:

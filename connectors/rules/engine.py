@@ -117,8 +117,9 @@ class RuleEngine:
 
         Yields:
             Batches in order of rows; the findings of set rules come last. ``elementPath`` says
-            which element opened the item, if not the first, and after a blank each how many before
-            it, and before the item around it, were empty; ``state`` is ``new``.
+            which element filled the field and, after a blank each, which opened the item, if not
+            the first, and how many before it, and before the item around it, were empty;
+            ``state`` is ``new``.
 
         Raises:
             ConfigurationError: a rule failed while it ran; the message names the rule.

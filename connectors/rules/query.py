@@ -174,13 +174,26 @@ def _pointer(pointer: str) -> str:
 
 _ITEM_POINTER = "CONCAT('/', REPLACE(REPLACE(REPLACE(finding.item, '].', '/'), '[', '/'), ']', ''))"
 _OUTER_POINTER = f"REGEXP_REPLACE({_ITEM_POINTER}, '/[^/]*/[0-9]+$', '')"
-# Which element opened the item, and how many before it and before the item around it were none.
-_PLACE = f"""NULLIF(CONCAT(COALESCE(
-        JSON_EXTRACT_STRING(positions, CONCAT({_ITEM_POINTER}, '/@')),
-        JSON_EXTRACT_STRING(positions, CONCAT({_OUTER_POINTER}, '/@'))), ' ',
-        JSON_EXTRACT_STRING(positions, CONCAT({_ITEM_POINTER}, '/#')), ' ',
-        JSON_EXTRACT_STRING(positions, CONCAT({_OUTER_POINTER}, '/#'))), '  ')"""
 _MEMBER_POINTER = "REPLACE(member, '.', '/')"
+_FIRST_OF_LIST = "CONCAT('/', SPLIT_PART(member, '.', 1), '/0')"
+
+
+def _filler(pointer: str) -> str:
+    """Return which element filled what stands at a JSON pointer, if not the first that may."""
+    return _pointer(f"REGEXP_REPLACE({pointer}, '/([^/]+)((?:/[0-9]+)?)$', '/@\\1\\2')")
+
+
+_MEMBER = f"CONCAT({_ITEM_POINTER}, {_MEMBER_POINTER})"
+# Which element filled the member and which opened the item, if not the first; how many elements
+# before the item and before the one around it were none. A list as a whole has its first item's.
+_PLACE = f"""NULLIF(CONCAT(
+        COALESCE({_filler(_MEMBER)}, {_filler(f"CONCAT({_MEMBER}, '/0')")},
+            CASE WHEN finding.item IS NOT NULL THEN {_filler(_ITEM_POINTER)} END), ' ',
+        COALESCE({_pointer(f"CONCAT({_ITEM_POINTER}, '/@')")},
+            {_pointer(f"CONCAT({_OUTER_POINTER}, '/@')")},
+            CASE WHEN finding.item IS NULL THEN {_pointer(f"CONCAT({_FIRST_OF_LIST}, '/@')")} END),
+        ' ', {_pointer(f"CONCAT({_ITEM_POINTER}, '/#')")},
+        ' ', {_pointer(f"CONCAT({_OUTER_POINTER}, '/#')")}), '   ')"""
 # The most exact line that is known: the member, its list item, the list, what holds the list,
 # the record. Of a list that is meant as a whole it is the line of the first item.
 _LINE = f"""CASE WHEN finding.item IS NULL THEN COALESCE(

@@ -191,7 +191,7 @@ class PartWriter:
                 recordId=mapped.row["recordId"],
                 applicationNumber=mapped.row.get("applicationNumber"),
                 field=issue.field,
-                elementPath=issue.source or mapping.element_path(issue.field),
+                elementPath=issue.source or mapping.element_in(mapped.lines, issue.field),
                 value=issue.value,
                 suggestedValue=issue.suggested,
             )

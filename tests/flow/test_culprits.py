@@ -16,6 +16,13 @@ VIEW = "ATTACHMENT/view_1_2"
 END_OF_TITLE = "</dgn:DesignTitleText>\n"
 SECOND_TITLE = f'{END_OF_TITLE}<dgn:DesignTitleText com:languageCode="fr">ThÃ©{END_OF_TITLE}'
 
+FILED_AGAIN = (
+    "<dgn:DesignApplicationEvent>"
+    "<dgn:DesignApplicationEventCategory>Filed</dgn:DesignApplicationEventCategory>"
+    "<dgn:DesignApplicationEventDate>2021-02-02</dgn:DesignApplicationEventDate>"
+    "</dgn:DesignApplicationEvent>"
+)
+
 
 def found(directory: Path, source: Path, *changes: tuple[str, str]) -> list[dict[str, Any]]:
     """Check a fixture in which words were replaced; findings have the ``text`` of their line."""
@@ -115,6 +122,7 @@ def test_an_event_stands_in_the_element_that_tells_it(
         ("DS.CNF.003", DESIGN, [("<dgn:Design>", "<dgn:Design/><dgn:Design>"),
          ("<dgn:View>", "<dgn:View/><dgn:View/><dgn:View>"), (f"{VIEW}.png", f"{VIEW}.docx")],
          "/Design[2]/DesignRepresentationBag/DesignRepresentation/ViewBag/View[4]/FileName"),
+        ("ALL.PKG.011", MARK, [("<MarkImage>", "<MarkImage/><MarkImage>")], "/MarkImage[2]/"),
         ("ALL.CNS.018", MARK, [("<Applicant>", "<Applicant/><Applicant>"),
          ('languageCode="km">ក្រុម', 'languageCode="en">ក្រុម')], "/Applicant[2]/"),
     ],
@@ -132,3 +140,31 @@ def test_of_two_values_the_one_that_is_shown_was_not_taken(tmp_path: Path) -> No
     (finding,) = [each for each in findings if each["ruleCode"] == "ALL.CNF.018"]
     assert finding["text"].strip() == date(2).strip()
     assert finding["message"].endswith("was not taken: “2029-05-02”.")
+
+
+@pytest.mark.parametrize(
+    ("code", "source", "changes", "path", "text"),
+    [
+        ("ALL.CNF.008", PATENT,
+         [('<com:EntityName com:languageCode="en">Velfenn Co., Ltd.</com:EntityName>',
+           "<com:OrganizationName>\n<com:OrganizationStandardName>CafÃ©"
+           "</com:OrganizationStandardName>\n</com:OrganizationName>")],
+         "Applicant[1]/Contact/Name/OrganizationName/OrganizationStandardName", "CafÃ©"),
+        ("ALL.CNS.018", PATENT,
+         [("ดาราวสันต์ กานต์นที", "One</com:PersonFullName>\n<com:PersonFullName>Two")],
+         "Inventor[1]/Contact/Name/PersonName/PersonFullName", "One"),
+        ("ALL.CNS.015", DESIGN,
+         [("<dgn:DesignEvent>", ""), ("</dgn:DesignEvent>", ""),
+          ("<dgn:DesignEventDate>2021-11-29</dgn:DesignEventDate>", ""),
+          ("<dgn:DesignEventCategory>Registered</dgn:DesignEventCategory>", ""),
+          ("</dgn:DesignApplicationEvent>\n", f"</dgn:DesignApplicationEvent>\n{FILED_AGAIN}\n")],
+         "DesignApplication/DesignApplicationEventBag/DesignApplicationEvent",
+         "<dgn:DesignApplicationEvent>"),
+    ],
+)  # fmt: skip
+def test_of_elements_that_may_fill_a_field_it_is_the_one_that_did(
+    tmp_path: Path, code: str, source: Path, changes: list[tuple[str, str]], path: str, text: str
+) -> None:
+    (finding,) = [each for each in found(tmp_path, source, *changes) if each["ruleCode"] == code]
+    assert finding["elementPath"].endswith(path)
+    assert text in finding["text"]
