@@ -107,7 +107,7 @@ async def decide(request: Request) -> Response:
             office=office,
             third_party=third_party,
             decision=decision,
-            at=service.clock(),
+            clock=service.clock,
             by=access.clientId,
             expected_version=expected,
         )

@@ -5,6 +5,7 @@ after a crash without a second effect. Whether a delivery may be published was d
 """
 
 from collections.abc import Callable
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -36,6 +37,7 @@ def publish_to_serving(
     register: RegisterStore,
     serving: ServingStore,
     changes: Changes,
+    at: datetime,
     logged: Callable[[], object] | None = None,
 ) -> None:
     """Make a delivery's changes visible to third parties, all at once.
@@ -44,6 +46,7 @@ def publish_to_serving(
         register: where the rows are read through.
         serving: what third parties read.
         changes: the delivery's.
+        at: now, which may be long after the delivery was received.
         logged: returns when they are in the log, and is called before anybody sees anything; an
             exception it raises takes everything back. Not given by who writes the log later.
     """
@@ -62,7 +65,7 @@ def publish_to_serving(
                 deliveryId=changes.delivery_id,
                 office=changes.office,
                 right=changes.right,
-                at=changes.at,
+                at=at,
                 upserts=(),
                 vanished=vanished,
                 cause=changes.cause,

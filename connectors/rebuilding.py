@@ -5,7 +5,7 @@ one readers know. Needed when the file is lost, damaged or of another layout.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -43,12 +43,17 @@ class Rebuilt:
     cursors_survive: bool
 
 
+Instants = Callable[[str, Right], Mapping[str, datetime]]
+"""When each delivery of an office and right was published, as the ledger says."""
+
+
 def rebuild_serving(
     register: RegisterStore,
     path: Path,
     *,
     at: datetime,
     views: Iterable[tuple[Space, Grant]] = (),
+    published: Instants = lambda _office, _right: {},
 ) -> Rebuilt:
     """Replace the serving store at ``path``; readers see the old one until the new one is whole.
 
@@ -59,6 +64,7 @@ def rebuild_serving(
         path: the store's file, which need not exist.
         at: the instant, from which readers' places count anew when the old ones do not fit.
         views: views that authorizations need; readers of these start again.
+        published: of a delivery it does not know, when it was received.
     """
     fresh = path.with_name(f".{path.name}.rebuilt")
     _remove(fresh)
@@ -68,7 +74,7 @@ def rebuild_serving(
             deliveries = 0
             for right in Right:
                 for office in register.offices(right):
-                    deliveries += _replay(register, new, office, right)
+                    deliveries += _replay(register, new, office, right, published(office, right))
                     reach("rebuild.replayed")
             (records,) = new.execute(
                 "SELECT coalesce(sum(records), 0) FROM space WHERE view = ''"
@@ -85,7 +91,13 @@ def rebuild_serving(
     return Rebuilt(deliveries, records, survive)
 
 
-def _replay(register: RegisterStore, store: sqlite3.Connection, office: str, right: Right) -> int:
+def _replay(
+    register: RegisterStore,
+    store: sqlite3.Connection,
+    office: str,
+    right: Right,
+    published: Mapping[str, datetime],
+) -> int:
     """Publish every delivery of one office and right again; return how many."""
     with register.connect() as con:
         register.define_log(con, right, office, "log")
@@ -109,7 +121,8 @@ def _replay(register: RegisterStore, store: sqlite3.Connection, office: str, rig
             # A delivery that was published again (read anew) has two moments, one identifier.
             name = first["delivery"] if first["delivery"] not in known else f"again:{moment}"
             known.add(first["delivery"])
-            publish(store, _publication(name, office, right, first, rest))
+            at = published.get(name, first["at"].replace(tzinfo=UTC))
+            publish(store, _publication(name, office, right, at, first, rest))
     return len(known)
 
 
@@ -144,6 +157,7 @@ def _publication(
     name: str,
     office: str,
     right: Right,
+    at: datetime,
     first: dict[str, Any],
     rest: Iterator[dict[str, Any]],
 ) -> Publication:
@@ -159,7 +173,6 @@ def _publication(
             else:
                 yield served(row, render_fragments(table, row))
 
-    at = first["at"].replace(tzinfo=UTC)
     return Publication(name, office, right, at, upserts(), vanished, first["cause"])
 
 

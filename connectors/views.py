@@ -4,7 +4,7 @@ A view is complete before the decision that opens it is written, and goes only w
 decision has needed it for a while. Whoever sets an authorization does so here.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from connectors.ledger import Ledger
@@ -24,11 +24,14 @@ def authorize(
     office: str,
     third_party: str,
     decision: Decision,
-    at: datetime,
+    clock: Callable[[], datetime],
     by: str,
     expected_version: int | None = None,
 ) -> Authorization:
     """Let a decision be the authorization from the next request on.
+
+    It is dated when its views are made, which may take a while: what was taken away until then
+    is not told to who could not read it yet.
 
     Raises:
         InvalidRequest: unknown office or third party, or a day in the past.
@@ -42,6 +45,7 @@ def authorize(
     for right, grant in decision.grants.items():
         if grant.has_view:
             serving.prepare(office, right, grant)
+    at = clock()
     authorization = ledger.authorizations.decide(
         office, third_party, decision, at=at, by=by, expected_version=expected_version
     )

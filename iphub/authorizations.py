@@ -91,7 +91,7 @@ def set_(
             office=office,
             third_party=third_party,
             decision=decision,
-            at=datetime.now(UTC),
+            clock=lambda: datetime.now(UTC),
             by=by,
         )
     emit(now.document(), lambda out: _say(out, now), format)

@@ -53,7 +53,12 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
         Gate(place.root, ledger.turns).closed(),
     ):
         views = list(used_views(ledger, at))
-        made = rebuilding.rebuild_serving(register, place.serving, at=at, views=views)
+        made = rebuilding.rebuild_serving(
+            *(register, place.serving),
+            at=at,
+            views=views,
+            published=ledger.publications.instants,
+        )
         with closing(ServingStore(place.serving)) as serving:
             # Offices decide meanwhile: what they opened has its view in the old store only.
             prepare_views(ledger, serving, at)

@@ -21,7 +21,7 @@ def finish_begun(
 
     A reversal comes second: what was read again had been decided while the delivery counted.
     """
-    done = finish_rederived(hub, office, right)
+    done = finish_rederived(hub, office, right, clock())
     finish_reverts(hub, office, right, by=by, clock=clock)
     return done
 

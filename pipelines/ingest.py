@@ -239,7 +239,7 @@ def _write(journey: Journey, changes: Changes) -> None:
 
     with ThreadPoolExecutor(1, "append") as beside:
         appended = beside.submit(append)
-        publish_to_serving(hub.register, hub.serving, changes, appended.result)
+        publish_to_serving(hub.register, hub.serving, changes, journey.clock(), appended.result)
     journey.durations["append"] = round(appended.result(), 4)
     journey.timed("publish", started)
 

@@ -93,19 +93,19 @@ def begun(hub: Hub) -> list[tuple[str, Right]]:
     return [(office, Right(right)) for office, right in places]
 
 
-def finish_rederived(hub: Hub, office: str, right: Right) -> list[Reprocessed]:
-    """Carry out what was decided of one office and right before a crash; return what it was."""
+def finish_rederived(hub: Hub, office: str, right: Right, at: datetime) -> list[Reprocessed]:
+    """Carry out now what was decided of one office and right before a crash; return what it was."""
     directory = directory_of(hub, office, right)
     if not (directory / DECISION).exists():
         return []
-    return [publish_rederived(hub, _remembered(directory))]
+    return [publish_rederived(hub, _remembered(directory), at)]
 
 
-def publish_rederived(hub: Hub, decided: Rederived) -> Reprocessed:
-    """Append the changes to the log, show them to readers, tell the ledger; may be repeated."""
+def publish_rederived(hub: Hub, decided: Rederived, at: datetime) -> Reprocessed:
+    """Append the changes to the log, show them to readers now, tell the ledger; repeatable."""
     done = decided.done
     with hub.gate.passing():
-        _publish(hub, decided, hub.ledger.deliveries.get(done.deliveryId))
+        _publish(hub, decided, hub.ledger.deliveries.get(done.deliveryId), at)
         (decided.directory / DECISION).unlink()
         reach("reprocess.forgotten")
     shutil.rmtree(decided.directory)
@@ -113,7 +113,7 @@ def publish_rederived(hub: Hub, decided: Rederived) -> Reprocessed:
     return done
 
 
-def _publish(hub: Hub, decided: Rederived, delivery: Delivery) -> None:
+def _publish(hub: Hub, decided: Rederived, delivery: Delivery, at: datetime) -> None:
     done, directory = decided.done, decided.directory
     changes = Changes(
         delivery_id=f"{delivery.deliveryId}~{decided.first_change}",
@@ -126,7 +126,7 @@ def _publish(hub: Hub, decided: Rederived, delivery: Delivery) -> None:
         cause="processing",
     )
     publish_to_serving(
-        hub.register, hub.serving, changes, lambda: append_to_register(hub.register, changes)
+        hub.register, hub.serving, changes, at, lambda: append_to_register(hub.register, changes)
     )
     reach("reprocess.served")
     keep_manifest(manifest_in(directory), manifest_of(hub, delivery))

@@ -134,7 +134,7 @@ class _Work:
             delivery.deliveryId, delivery.office, delivery.right, count, before, again.processing
         )
         if count:
-            return publish_rederived(self.hub, self._decided(again, done))
+            return publish_rederived(self.hub, self._decided(again, done), self.clock())
         if before != again.processing:
             with self.hub.gate.passing():
                 keep_manifest(manifest_in(self.directory), manifest)

@@ -47,7 +47,7 @@ def revert(hub: Hub, delivery_id: str, *, by: str, reason: str, at: datetime) ->
     delivery = hub.ledger.reversals.decide(delivery_id, at=at, by=by, reason=reason)
     reach("revert.decided")
     with hub.alone(delivery.office, delivery.right):
-        finish_rederived(hub, delivery.office, delivery.right)
+        finish_rederived(hub, delivery.office, delivery.right, at)
         finish_reverts(hub, delivery.office, delivery.right, by=by, clock=lambda: at)
     return hub.ledger.deliveries.get(delivery_id)
 
@@ -87,7 +87,7 @@ def _carry_out(hub: Hub, delivery: Delivery, *, by: str, at: datetime) -> None:
     register.fold(delivery.right, delivery.office, afresh=True)
     reach("revert.folded")
     touched = directory / TOUCHED
-    publish_reversal(register, taken_out, touched, hub.serving, decided)
+    publish_reversal(register, taken_out, touched, hub.serving, at)
     reach("revert.served")
     hub.exports().store.take_back(delivery.office, delivery.right)
     hub.ledger.reversals.finish(

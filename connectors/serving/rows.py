@@ -82,7 +82,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What one delivery changes for readers; ``vanished`` are (recordId, changeSeq).
+    """What one delivery changes for readers, and when; ``vanished`` are (recordId, changeSeq).
 
     Records come one by one (``upserts``) or as batches made ready elsewhere, which are first.
     """

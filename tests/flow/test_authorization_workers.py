@@ -95,7 +95,7 @@ class Office:
                 office="KH",
                 third_party="Ann",
                 decision=Decision({TM: grant}),
-                at=at,
+                clock=lambda: at,
                 by="test",
             )
         self.done = number

@@ -93,7 +93,7 @@ def test_a_file_of_everything_is_gone_when_records_or_free_text_are_left_out(
             office="KH",
             third_party="Acme",
             decision=Decision({Right.TRADEMARKS: grant}),
-            at=hub.service.clock(),
+            clock=hub.service.clock,
             by="test",
         )
 

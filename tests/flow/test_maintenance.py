@@ -79,7 +79,8 @@ def test_the_view_of_an_authorization_that_ran_out_goes_when_nobody_decides_anyt
         decision = Decision({tm: grants[year]}, validUntil=last)
         authorize(
             *(hub.ledger, hub.serving),
-            **{"office": "KH", "third_party": name, "decision": decision, "at": at, "by": "test"},
+            **{"office": "KH", "third_party": name, "decision": decision, "by": "test"},
+            clock=lambda: at,
         )
     ran_out = at + timedelta(days=11)
     assert maintain(hub, at=ran_out - timedelta(days=1)).views == 0

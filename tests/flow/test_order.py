@@ -141,7 +141,7 @@ class World:
         if found.changes:
             changes = Changes(sent.name, OFFICE, MARKS, found.plan, rows, self.changes, AT)
             append_to_register(store, changes)
-            publish_to_serving(store, serving, changes)
+            publish_to_serving(store, serving, changes, AT)
         if fold:
             store.fold(MARKS, OFFICE)
         receipts = dict(self.receipts) | {sent.name: found.receipt}

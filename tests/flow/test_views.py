@@ -23,7 +23,9 @@ RECENT = Grant(frozenset(Disclosure), RowRule(applicationDateFrom=datetime(2019,
 def share(hub: Hub, at: datetime) -> None:
     """Let Ann have what was filed since 2019."""
     stores, decision = (hub.ledger, hub.serving), Decision({TM: RECENT})
-    authorize(*stores, office="KH", third_party="Ann", decision=decision, at=at, by="test")
+    authorize(
+        *stores, office="KH", third_party="Ann", decision=decision, clock=lambda: at, by="test"
+    )
 
 
 def test_a_view_follows_deliveries_and_a_rebuilt_store(desk: Any, ipas: Any) -> None:
@@ -69,7 +71,12 @@ def test_only_what_has_been_published_is_inside_a_rule_for_it(desk: Any, ipas: A
     grant = Grant(frozenset(Disclosure), RowRule(publishedOnly=True))
     decision = Decision({TM: grant})
     authorize(
-        *(hub.ledger, hub.serving), office="KH", third_party="Ann", decision=decision, at=at, by="t"
+        *(hub.ledger, hub.serving),
+        office="KH",
+        third_party="Ann",
+        decision=decision,
+        clock=lambda: at,
+        by="t",
     )
     bodies = hub.serving.page("KH", TM, grant, Filters(), limit=9).bodies
     assert [name for name in (*days, "KH5") if f'"{name}"'.encode() in b"".join(bodies)] == ["KH1"]

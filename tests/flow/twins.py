@@ -237,7 +237,7 @@ def _authorize(
         office=office,
         third_party=third_party,
         decision=Decision(grants),
-        at=NOW,
+        clock=lambda: NOW,
         by="test",
     )
 
