@@ -25,8 +25,9 @@ from connectors.serving.rows import BITS
 from ipregister.instants import instant
 from ipregister.model import Right
 
-Place = tuple[int, str, int]
-"""An answer's place in the order of the receipts: instant, source, number."""
+Place = tuple[int, str, str]
+"""An answer's place in an office's receipts: instant, request, right. Sealing its day alters none
+of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ class Receipts:
         with self._views(asked) as con:
             wanted, values = _condition(self.root, asked)
             if before is not None:
-                wanted += " AND (r.at, r.source, r.request) < (?, ?, ?)"
+                wanted += " AND (r.at, r.requestId, r.ipRight) < (?, ?, ?)"
                 values += before
             rows = con.execute(
                 f"""
@@ -134,7 +135,7 @@ class Receipts:
                       AND a.cameWith = r.leftWith AND r.leftWith <> ''::BLOB)
                 FROM requests r
                 WHERE {wanted}
-                ORDER BY r.at DESC, r.source DESC, r.request DESC
+                ORDER BY r.at DESC, r.requestId DESC, r.ipRight DESC
                 LIMIT ?
                 """,
                 [*values, limit],
@@ -273,9 +274,7 @@ def _condition(root: Path, asked: Asked) -> tuple[str, list[Any]]:
 
 
 def _receipt(*row: Any) -> AccessReceipt:
-    source, request, at, request_id, client, party, office, right, route, version, classes = row[
-        :11
-    ]
+    _, _, at, request_id, client, party, office, right, route, version, classes = row[:11]
     records, retracted, snapshot, _, _, acknowledged = row[11:]
     return AccessReceipt(
         at=from_microseconds(at),
@@ -291,7 +290,7 @@ def _receipt(*row: Any) -> AccessReceipt:
         retracted=retracted,
         snapshotId=snapshot or None,
         acknowledgedAt=None if acknowledged is None else from_microseconds(acknowledged),
-        place=(at, source, request),
+        place=(at, request_id, right),
     )
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from connectors.hub import Hub
@@ -140,6 +141,22 @@ def test_receipts_come_page_by_page_across_sealed_and_open_days(
         found += [receipt.requestId for receipt in page]
         place = page[-1].place
     assert found == ["r9", "r5", "r4", "r3", "r2", "r1", "r0"]
+
+
+def test_pages_go_on_where_they_are_while_their_day_is_sealed(
+    journal: Journal, ledger: Ledger
+) -> None:
+    """A page of the feed is a receipt for each right, and a clock may be the same for all."""
+    rights = [str(right) for right in Right]
+    for request in ("r1", "r2"):
+        journal.append(*(replace(read("R", request=request), right=right) for right in rights))
+    receipts = Receipts(journal.root)
+    whole = [(one.requestId, one.right) for one in receipts.find(Asked("KH"), limit=9)]
+    pages = [receipts.find(Asked("KH"), limit=number) for number in range(1, 6)]
+    seal_days(journal.root, ledger, at=THURSDAY, by="test")
+    for page in pages:
+        rest = receipts.find(Asked("KH"), before=page[-1].place, limit=9)
+        assert [(one.requestId, one.right) for one in (*page, *rest)] == whole
 
 
 def test_what_was_taken_back_is_acknowledged_when_the_reader_comes_back_with_its_cursor(
