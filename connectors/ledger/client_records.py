@@ -24,7 +24,10 @@ class ThirdParty:
 
 @dataclass(frozen=True, slots=True)
 class ClientKey:
-    """A registered public key; ``jwk`` has ``kid``, ``alg`` and the key, nothing else."""
+    """A registered public key; ``jwk`` has ``kid``, ``alg`` and the key, nothing else.
+
+    Of one that ended at once it has no key: nothing verifies with it, whatever the clock says.
+    """
 
     kid: str
     jwk: Mapping[str, str]
@@ -64,7 +67,11 @@ class Client:
 
     def live_keys(self, at: datetime) -> tuple[ClientKey, ...]:
         """Return the keys that may sign at this instant."""
-        return tuple(key for key in self.keys if key.expiresAt is None or at < key.expiresAt)
+        return tuple(
+            key
+            for key in self.keys
+            if "kty" in key.jwk and (key.expiresAt is None or at < key.expiresAt)
+        )
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form."""

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, delete, insert, or_, select, update
 
 from connectors.ledger import audit
 from connectors.ledger.client_credentials import (
@@ -167,7 +167,8 @@ class Clients:
     ) -> str:
         """Return a new secret; the present one dies after ``keep``.
 
-        One that dies at once may have leaked: the tokens it was given are worth nothing either.
+        One that dies at once may have leaked: the tokens it was given are worth nothing either,
+        and it is forgotten, so that no clock that was ahead and is set back brings it back.
 
         Raises:
             InvalidRequest: there is no such active client.
@@ -175,11 +176,13 @@ class Clients:
         c = client_secrets.c
         with self._database.write() as connection:
             _active(connection, client_id)
-            live = or_(c.expires_at.is_(None), c.expires_at > at + keep)
-            old = update(client_secrets).where(c.client_id == client_id, live)
-            connection.execute(old.values(expires_at=at + keep))
             if keep <= timedelta(0):
+                connection.execute(delete(client_secrets).where(c.client_id == client_id))
                 drop_tokens(connection, client_id)
+            else:
+                live = or_(c.expires_at.is_(None), c.expires_at > at + keep)
+                old = update(client_secrets).where(c.client_id == client_id, live)
+                connection.execute(old.values(expires_at=at + keep))
             secret = insert_secret(connection, client_id, at, pepper=self._pepper)
             after = {"keptSeconds": int(keep.total_seconds())}
             _audit(connection, "secret_rotated", client_id, at=at, by=by, after=after)
@@ -197,8 +200,15 @@ class Clients:
         key = read_key(public_jwk)
         with self._database.write() as connection:
             client = _active(connection, client_id)
-            if key["kid"] in {known.kid for known in client.keys}:
-                raise InvalidRequest(f"this client already has a key with the kid {key['kid']!r}")
+            for known in client.keys:
+                if key["kid"] == known.kid:
+                    raise InvalidRequest(
+                        f"this client already has a key with the kid {known.kid!r}"
+                    )
+                if key == {**known.jwk, "kid": key["kid"]}:  # retired, it would sign by this one
+                    raise InvalidRequest(
+                        f"this client already has this key: its kid is {known.kid!r}"
+                    )
             insert_key(connection, client_id, key, at)
             _audit(connection, "key_added", client_id, at=at, by=by, after={"kid": key["kid"]})
         return ClientKey(key["kid"], key, at, None)
@@ -209,7 +219,7 @@ class Clients:
         """Accept a key no longer than ``until``; from ``at`` on not at all when not given.
 
         One that ends sooner does so all the same. The client's tokens end with a key that ends
-        at once, as with a secret.
+        at once, as with a secret, and of the key nothing is kept that could verify a signature.
 
         Raises:
             InvalidRequest: the client has no such key.
@@ -218,12 +228,14 @@ class Clients:
         end = until or at
         mine = and_(c.client_id == client_id, c.kid == kid)
         with self._database.write() as connection:
-            found = connection.execute(select(c.expires_at).where(mine)).one_or_none()
+            found = connection.execute(select(c.expires_at, c.jwk).where(mine)).one_or_none()
             if found is None:
                 raise InvalidRequest(f"client {client_id} has no key {kid!r}")
             end = min(end, found.expires_at or end)
             connection.execute(update(client_keys).where(mine).values(expires_at=end))
             if end <= at:
+                ended = {"kid": kid, "alg": found.jwk["alg"]}
+                connection.execute(update(client_keys).where(mine).values(jwk=ended))
                 drop_tokens(connection, client_id)
             after = {"kid": kid, "until": end.isoformat()}
             _audit(connection, "key_retired", client_id, at=at, by=by, after=after)
