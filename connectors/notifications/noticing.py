@@ -12,7 +12,7 @@ from connectors.ledger.columns import Json
 from connectors.ledger.webhook_records import Webhook
 from connectors.serving.rows import Space
 from connectors.serving_store import ServingStore
-from ipregister.authorizations import Grant
+from ipregister.authorizations import NOTHING, Grant
 from ipregister.instants import instant
 from ipregister.model import Right
 
@@ -37,37 +37,79 @@ def notice(ledger: Ledger, serving: ServingStore, *, at: datetime) -> int:
         now = _state(ledger, serving, client.thirdParty, at)
         if now == webhook.told:
             continue
-        bodies = list(_bodies(webhook, now, at))
+        between = _between(ledger, client.thirdParty, webhook.told or {}, now)
+        bodies = list(_bodies(webhook, now, at, between))
         if ledger.webhooks.tell(webhook, now, bodies, at=at):
             queued += len(bodies)
     return queued
 
 
 def _state(ledger: Ledger, serving: ServingStore, third_party: str, at: datetime) -> dict[str, str]:
-    """Return what a third party could know of each space: its grant, and how far the feed is."""
+    """Return what a third party could know of each space: its grant, and how far the feed is.
+
+    Behind it the version of the authorization, for ``_between``.
+    """
     grants: dict[Space, Grant] = {}
+    versions: dict[str, int] = {}
     for authorization in ledger.authorizations.list(third_party=third_party):
         if authorization.holds(at):
+            versions[authorization.office] = authorization.version
             grants |= {
                 (authorization.office, right): grant
                 for right, grant in authorization.grants.items()
             }
-    return {f"{office}.{right}": place for (office, right), place in serving.places(grants).items()}
+    return {
+        f"{office}.{right}": f"{place} {versions[office]}"
+        for (office, right), place in serving.places(grants).items()
+    }
 
 
-def _bodies(webhook: Webhook, now: Mapping[str, str], at: datetime) -> Iterator[Json]:
+def _between(
+    ledger: Ledger, third_party: str, before: Mapping[str, str], now: Mapping[str, str]
+) -> dict[str, bool]:
+    """Return where it was shared otherwise between what was told and now: did that open more?
+
+    Who read meanwhile has less than it may have, or more, also where all is as it was told.
+    """
+    found: dict[str, bool] = {}
+    for space in before.keys() & now.keys():
+        was, words = before[space].split(" ")[3:], now[space].split(" ")[3:]
+        if was in ([], words):  # told before there was this word, or the same version
+            continue
+        (office, right), first, last = space.split("."), int(was[0]), int(words[0])
+        *others, present = [
+            each.grants.get(Right(right), NOTHING)
+            for each in ledger.authorizations.history(office, third_party)
+            if first < each.version <= last
+        ]
+        if any(not grant.covers(present) or not present.covers(grant) for grant in others):
+            found[space] = not all(present.covers(grant) for grant in others)
+    return found
+
+
+def _bodies(
+    webhook: Webhook, now: Mapping[str, str], at: datetime, between: Mapping[str, bool]
+) -> Iterator[Json]:
     """Yield one notification for each kind of news, naming the offices and rights it is about."""
     before = webhook.told or {}
-    changed = [space for space in sorted(now) if _news(before.get(space)) != _news(now[space])]
+    changed = [
+        space
+        for space in sorted(now)
+        if space in between or _news(before.get(space)) != _news(now[space])
+    ]
     regranted = [
         space
         for space in sorted(now.keys() | before.keys())
-        if _grant(before.get(space)) != _grant(now.get(space))
+        if space in between or _grant(before.get(space)) != _grant(now.get(space))
     ]
     if webhook.told is not None and regranted:
         yield _body(AUTHORIZATION, regranted, at)
         was = [space for space in regranted if space in before]
-        if taken := [space for space in was if not _opens_more(before[space], now.get(space))]:
+        if taken := [
+            space
+            for space in was
+            if between.get(space) or not _opens_more(before[space], now.get(space))
+        ]:
             yield _body(RETRACTED, taken, at)
     if changed:
         yield _body(CHANGES, changed, at)

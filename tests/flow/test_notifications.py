@@ -174,6 +174,39 @@ def test_an_authorization_that_opens_more_takes_nothing_back(world: World, inbox
     assert inbox.types() == ["changes.available", "authorization.changed", "changes.available"]
 
 
+def test_what_an_office_changes_and_changes_back_between_two_passes_is_told(
+    world: World, inbox: Inbox
+) -> None:
+    """Who read meanwhile has less than it may have, or more."""
+    withheld = Disclosure.STAKEHOLDER
+    world.share()
+    world.publish()
+    world.dispatch()
+    world.share(withheld)
+    world.share()
+    world.dispatch()
+    assert inbox.types()[1:] == ["authorization.changed", "changes.available"]
+    world.share(withheld)
+    world.dispatch()
+    del inbox.came[:]
+    world.share()
+    world.share(withheld)
+    assert world.dispatch() == Pass(noticed=3, delivered=3)
+    assert world.dispatch() == Pass()
+    assert inbox.types() == ["authorization.changed", "records.retracted", "changes.available"]
+    assert inbox.places() == [["KH.trademarks"]] * 3
+
+
+def test_a_decision_that_opens_and_closes_nothing_is_not_told(world: World, inbox: Inbox) -> None:
+    world.share()
+    world.publish()
+    world.dispatch()
+    for until in (NOW.date() + timedelta(days=9), None):
+        rights: dict[Right, frozenset[Disclosure]] = {TM: frozenset()}
+        world.ledger.authorizations.set("KH", "Acme", rights, until, NOW, "test")
+    assert world.dispatch() == Pass()
+
+
 def test_an_authorization_that_ends_by_itself_is_told_on_the_next_day(
     world: World, inbox: Inbox
 ) -> None:
