@@ -141,6 +141,11 @@ class ServingStore:
         with self._inside(office, right, grant) as (connection, space):
             return reading.is_gone(connection, space, record_id, grant.since)
 
+    def newest(self, office: str, right: Right, grant: Grant) -> int:
+        """Return when a reader's records were last published, in microseconds since 1970."""
+        with self._inside(office, right, grant) as (connection, space):
+            return reading.newest(connection, space)
+
     def page(
         self,
         office: str,

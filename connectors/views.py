@@ -46,8 +46,12 @@ def authorize(
         if grant.has_view:
             serving.prepare(office, right, grant)
     at = clock()
+    # Later than now where the clock was ahead: what went then was never seen either.
+    newest = {
+        right: serving.newest(office, right, grant) for right, grant in decision.grants.items()
+    }
     authorization = ledger.authorizations.decide(
-        office, third_party, decision, at=at, by=by, expected_version=expected_version
+        *(office, third_party, decision, at, by, expected_version), behind=newest
     )
     forget_views(ledger, serving, at)
     return authorization

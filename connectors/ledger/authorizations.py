@@ -9,6 +9,7 @@ import builtins
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
+from types import MappingProxyType
 
 from sqlalchemy import select
 
@@ -77,17 +78,20 @@ class Authorizations:
         at: datetime,
         by: str,
         expected_version: int | None = None,
+        *,
+        behind: Mapping[Right, int] = MappingProxyType({}),
     ) -> Authorization:
         """Let a decision be the authorization from the next request on.
 
-        What it shares is ready in the serving store before (``connectors.views``).
+        What it shares is ready in the serving store before (``connectors.views``), and begins
+        behind the instants ``behind`` (microseconds since 1970), if they are later than ``at``.
         The same decision again is no new version. Arguments and errors as of ``set``.
         """
         until = decision.validUntil
         if until is not None and until < load_profile(check_office(office)).day_of(at):
             raise InvalidRequest(f"{until} is past: name a later day, or revoke")
         refuse_other_era(decision.validFrom, until)
-        return self._decide(office, third_party, decision, at, by, expected_version)
+        return self._decide(office, third_party, decision, at, by, expected_version, behind)
 
     def revoke(
         self,
@@ -153,6 +157,7 @@ class Authorizations:
         at: datetime,
         by: str,
         expected_version: int | None,
+        behind: Mapping[Right, int] = MappingProxyType({}),
     ) -> Authorization:
         check_office(office)
         with self._database.write() as connection:
@@ -166,7 +171,7 @@ class Authorizations:
                 )
             if not decision.grants and (before is None or before.is_revoked):
                 raise InvalidRequest(f"{office} shares nothing with {name}: nothing to revoke")
-            decision = _dated(office, decision, before, at)
+            decision = _dated(office, decision, before, at, behind)
             if before and replace(before.decision, reason=decision.reason) == decision:
                 return before
             after = Authorization(office, name, version + 1, decision, at, by)
@@ -183,7 +188,13 @@ class Authorizations:
         return after
 
 
-def _dated(office: str, decision: Decision, before: Authorization | None, at: datetime) -> Decision:
+def _dated(
+    office: str,
+    decision: Decision,
+    before: Authorization | None,
+    at: datetime,
+    behind: Mapping[Right, int],
+) -> Decision:
     """Note for each right since when its records are shared without a break."""
     start = microseconds(at)
     if decision.validFrom is not None:
@@ -194,7 +205,8 @@ def _dated(office: str, decision: Decision, before: Authorization | None, at: da
     for right, grant in decision.grants.items():
         old = known.get(right)
         same = old is not None and (old.rule, old.freeText) == (grant.rule, grant.freeText)
-        grants[right] = replace(grant, since=old.since if old and same else start)
+        begins = max(start, behind.get(right, 0) + 1)
+        grants[right] = replace(grant, since=old.since if old and same else begins)
     return replace(decision, grants=grants)
 
 

@@ -135,6 +135,13 @@ def is_gone(connection: sqlite3.Connection, space: int, record_id: str, since: i
     )
 
 
+def newest(connection: sqlite3.Connection, space: int) -> int:
+    """Return the latest instant of a publication in a space, in microseconds since 1970."""
+    query = "SELECT coalesce(max(at), 0) FROM publication WHERE space = ?"
+    (at,) = connection.execute(query, (space,)).fetchone()
+    return int(at)
+
+
 def count(connection: sqlite3.Connection, space: int) -> int:
     """Return how many records are in a space."""
     found = connection.execute("SELECT records FROM space WHERE id = ?", (space,)).fetchone()

@@ -86,3 +86,19 @@ def test_what_is_taken_away_while_a_view_is_made_is_not_told(
     grant = share(desk, SOME, "Ann")
     assert desk.hub.serving.record("KH", TM, name, grant) is None
     assert not desk.hub.serving.is_gone("KH", TM, name, grant)
+
+
+@pytest.mark.parametrize("grant", [ALL, SOME], ids=["all", "some"])
+def test_what_was_taken_away_while_the_clock_was_ahead_is_not_told_to_who_came_later(
+    desk: Any, ipas: Any, grant: Grant
+) -> None:
+    one, two = "KH/90001/2019", "KH/90002/2019"
+    desk.deliver(ipas.marks(ipas.mark(one), ipas.mark(two)), kind=Kind.FULL_EXTRACTION)
+    name = desk.served()[one]["recordId"]
+    early = share(desk, grant, "Ann")
+    desk.now += timedelta(days=400)
+    desk.deliver(ipas.marks(ipas.mark(two)), kind=Kind.FULL_EXTRACTION)
+    desk.now -= timedelta(days=399)
+    late = share(desk, grant, "Ben")
+    told = [desk.hub.serving.is_gone("KH", TM, name, each) for each in (early, late)]
+    assert told == [True, False]
