@@ -168,3 +168,30 @@ def test_of_elements_that_may_fill_a_field_it_is_the_one_that_did(
     (finding,) = [each for each in found(tmp_path, source, *changes) if each["ruleCode"] == code]
     assert finding["elementPath"].endswith(path)
     assert text in finding["text"]
+
+
+def test_a_suggestion_is_not_made_that_would_leave_something_wrong(tmp_path: Path) -> None:
+    changes = [
+        ("Velfenn", "V &amp;amp;amp; F"),
+        ("ห้างหุ้นส่วนจำกัด ทองสายธาร", "ក្រុម ບໍລິສັດ"),
+    ]
+    findings = {each["ruleCode"]: each for each in found(tmp_path, PATENT, *changes)}
+    for code in ("ALL.CNF.010", "ALL.CNS.012"):
+        assert findings[code]["suggestedValue"] is None
+
+
+@pytest.mark.parametrize(
+    ("event", "suggested"),
+    [("2021-11-30", "2021-11-30"), ("2091-11-30", None), ("2020-11-30", None)],
+)
+def test_a_date_is_suggested_only_where_it_may_be_right(
+    tmp_path: Path, event: str, suggested: str | None
+) -> None:
+    changes = [
+        ("<com:RegistrationDate>2021-11-29</com:RegistrationDate>", ""),
+        ("<dgn:DesignEventDate>2021-11-29", f"<dgn:DesignEventDate>{event}"),
+    ]
+    (finding,) = [
+        each for each in found(tmp_path, DESIGN, *changes) if each["ruleCode"] == "ALL.CMP.010"
+    ]
+    assert finding["suggestedValue"] == suggested
