@@ -119,7 +119,8 @@ def note_appearances(
     if not places:
         return
     book = FindingBook(load_profile(office).rules)
-    path = mapping_for(office, right).element_path("applicationNumber")
+    number = mapping_for(office, right).element_path("applicationNumber") or ""
+    record = number.partition("/")[0]  # the line is its own
     rows = [
         book.finding(
             code,
@@ -127,7 +128,7 @@ def note_appearances(
             line=place.line,
             recordId=place.record_id,
             applicationNumber=place.application_number,
-            elementPath=path,
+            elementPath=record,
             value=place.application_number,
         )
         for place in places
