@@ -9,7 +9,7 @@ not decided here.
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -95,19 +95,13 @@ class ServingStore:
 
         ``logged``, where given, is called before it is visible, and stops that by raising.
         """
-        connection = connect(self._path, writer=True)
-        try:
+        with closing(connect(self._path, writer=True)) as connection:
             writing.publish(connection, publication, logged)
-        finally:
-            connection.close()
 
     def prepare(self, office: str, right: Right, grant: Grant) -> None:
         """Make the view of a grant, complete, before anybody reads under it."""
-        connection = connect(self._path, writer=True)
-        try:
+        with closing(connect(self._path, writer=True)) as connection:
             prepare(connection, (office, right), view_of(grant))
-        finally:
-            connection.close()
 
     def preview(self, office: str, right: Right) -> Preview:
         """Return what grants not yet given would open of a right; a context."""
@@ -117,12 +111,9 @@ class ServingStore:
         self, used: Iterable[tuple[Space, Grant]], at: datetime, keep: timedelta
     ) -> int:
         """Remove views no grant has used for the time ``keep``; return how many."""
-        connection = connect(self._path, writer=True)
-        try:
+        with closing(connect(self._path, writer=True)) as connection:
             views = {(space, view_of(grant)) for space, grant in used}
             return forget_unused(connection, views, microseconds(at), keep)
-        finally:
-            connection.close()
 
     def record(self, office: str, right: Right, record_id: str, grant: Grant) -> bytes | None:
         """Return the allowed part of one record as a JSON object, if it is published.
