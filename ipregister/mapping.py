@@ -186,8 +186,7 @@ def _send(route: Route, mapped: Mapped) -> None:
     for item, line in zip(row.pop(route.source, ()), lines.pop(route.source, ()), strict=True):
         target = to.get(item.get(by, ""), otherwise)
         if (same := route.unless_same) is not None:
-            said = item.get(same)
-            if said and any(said == other.get(same) for other in row.get(target, ())):
+            if item.get(same) and any(_says_all(other, item) for other in row.get(target, ())):
                 places.append(None)
                 continue
             line[OPENER] = ROUTED
@@ -200,6 +199,10 @@ def _send(route: Route, mapped: Mapped) -> None:
             row[target], lines[target] = [item], [line]
     if mapped.issues:
         mapped.issues[:] = _moved(mapped.issues, route, places)
+
+
+def _says_all(one: Row, other: Row) -> bool:
+    return all(one.get(name) == value for name, value in other.items())
 
 
 def _moved(

@@ -108,7 +108,7 @@ class Route(_Strict):
     """A pseudo list whose items go to one of several lists by the value of a member.
 
     ``unless_same`` is a member that says who or what an item is: it does not go to a list that
-    has one already which is the same in it.
+    has one already which is the same in it, and in all else it says.
     """
 
     source: str = Field(alias="from")

@@ -40,6 +40,22 @@ def test_applicants_of_designs_are_the_records_once(own: bool, order: str) -> No
     assert told == sorted([*alone, *([{"names": [{"text": "Another"}]}] if own else [])], key=str)
 
 
+def test_an_applicant_of_a_design_with_another_address_is_not_lost() -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    mapping = mapping_for("VN", Right.DESIGNS)
+    [before] = mapping.apply(root, {}, {}).row["applicants"]
+    design = next(root.iter("{*}Design"))
+    for _ in range(2):
+        design.append(etree.fromstring(etree.tostring(root.find("{*}ApplicantBag"))))
+        for country in design[-1].iter("{*}CountryCode"):
+            country.text = "LA"
+    design.append(etree.fromstring(etree.tostring(design[-1])))
+    for contact in list(design[-1].iter("{*}PostalAddressBag")):
+        contact.getparent().remove(contact)
+    read = mapping.apply(root, {}, {}).row["applicants"]
+    assert read == [before, before | {"countryCode": "LA"}]
+
+
 def test_applicants_may_stand_with_the_designs_alone() -> None:
     root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
     mapping = mapping_for("VN", Right.DESIGNS)
