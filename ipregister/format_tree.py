@@ -112,12 +112,10 @@ class FormatTree:
     def _counts_alone(self, name: str) -> bool:
         """Tell whether an item's number is that of its element among those of its name."""
         place, *others = self._openers[name]
-        around = {True: set[str](), False: set[str]()}
+        around, elsewhere = set[str](), set[str]()
         for item, openers in self._openers.items():
-            around[name.startswith(f"{item}.")].update(openers)
-        return not others and not any(
-            place.startswith(f"{above}/") for above in around[False] - around[True]
-        )
+            (around if name.startswith(f"{item}.") else elsewhere).update(openers)
+        return not others and not any(place.startswith(f"{above}/") for above in elsewhere - around)
 
     def derivation(self, entry: Derivation) -> Derive:
         """Return what fills a field that no element carries.

@@ -25,7 +25,8 @@ FLATTENED_PARTIES, UNKNOWN_SHAPE = "ALL.CNS.018", "ALL.CNF.001"
 
 PARTIES = ("applicants", "representatives", "inventors", "designers")
 
-_STEP = re.compile(r"([A-Za-z0-9]+)(?:\[([0-9]+)\])?")
+STEP = re.compile(r"([A-Za-z0-9]+)(?:\[([0-9]+)\])?")
+"""One name of a canonical path, and which item of its list is meant."""
 
 _NAMES = frozenset({"officeCode", "applicationNumber", "registrationNumber"})
 """Fields that say which record is meant: all that counts of one that is to be deleted."""
@@ -107,7 +108,7 @@ class RecordMapping:
         """Return the source path of a field in one record, by the lines of its row."""
         opener, place = 0, ""
         further: Any = 0
-        for name, index in _STEP.findall(field):
+        for name, index in STEP.findall(field):
             if isinstance(lines, dict):
                 further, lines = lines.get(f"{OPENER}{name}", 0), lines.get(name)
             place += f".{name}"

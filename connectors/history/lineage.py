@@ -4,7 +4,6 @@ The register knows where a record begins; where in it a field stands is found by
 record again from landing with today's mapping.
 """
 
-import re
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import islice
@@ -16,13 +15,11 @@ from connectors.readers import xml
 from connectors.readers.archives import Delivered, Member
 from ipregister.errors import DeliveryError, InvalidRequest
 from ipregister.identifiers import record_id as identify
-from ipregister.mapping import Mapped, RecordMapping, mapping_for
+from ipregister.mapping import STEP, Mapped, RecordMapping, mapping_for
 from ipregister.model import Right
 
 LINE_CHARACTERS = 2_000
 """A document may be one line of a gigabyte; so much of a line is shown."""
-
-_STEP = re.compile(r"([A-Za-z0-9]+)(?:\[([0-9]+)\])?")
 
 
 def lineage_of(
@@ -106,7 +103,7 @@ def _field(mapped: Mapped | None, field: str, record_line: int) -> tuple[int, An
         return record_line, None
     value: Any = mapped.row
     lines: Any = mapped.lines
-    for name, index in _STEP.findall(field):
+    for name, index in STEP.findall(field):
         if not isinstance(value, dict) or name not in value:
             given = ", ".join(sorted(value)) if isinstance(value, dict) else "nothing"
             raise InvalidRequest(f"The record has no {name!r} there; it has {given}.")
