@@ -51,7 +51,13 @@ def authorize(
         right: serving.newest(office, right, grant) for right, grant in decision.grants.items()
     }
     authorization = ledger.authorizations.decide(
-        *(office, third_party, decision, at, by, expected_version), behind=newest
+        office,
+        third_party,
+        decision,
+        at=at,
+        by=by,
+        expected_version=expected_version,
+        behind=newest,
     )
     forget_views(ledger, serving, at)
     return authorization

@@ -54,7 +54,8 @@ def rebuild_serving(home: HomeOption = Path("hub"), format: FormatOption = Forma
     ):
         views = list(used_views(ledger, at))
         made = rebuilding.rebuild_serving(
-            *(register, place.serving),
+            register,
+            place.serving,
             at=at,
             views=views,
             published=ledger.publications.instants,
