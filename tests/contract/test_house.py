@@ -121,6 +121,13 @@ def test_nothing_private_of_paramiko_is_used() -> None:
     assert private == []
 
 
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout, so nothing is tracked")
+def test_nothing_tracked_points_elsewhere() -> None:
+    listed = run("git", "ls-files", "--stage", cwd=ROOT)
+    assert listed.stdout, listed.stderr
+    assert [line for line in listed.stdout.splitlines() if line.startswith("120000")] == []
+
+
 def test_tests_have_no_packages() -> None:
     assert list((ROOT / "tests").rglob("__init__.py")) == []
 
