@@ -13,6 +13,9 @@ from pipelines import ahead
 if TYPE_CHECKING:
     from connectors.hub import Hub
 
+READER = "connectors.staging.stage"
+"""What reading processes import; here it would delay them."""
+
 ZIP_RATIO = 20
 """How much more XML a ZIP usually holds; where it holds pictures, readers start in vain."""
 
@@ -29,7 +32,7 @@ def reading_expected(hub: "Hub", office: str | None = None) -> Iterator[None]:
     if hub.settings.workers == 1 or not waiting:
         yield
     elif expected >= POOL_ABOVE_BYTES:
-        start_early(hub.settings.workers)
+        start_early(hub.settings.workers, READER)
         yield
     else:
         ahead.begin(hub, waiting)

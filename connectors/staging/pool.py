@@ -22,16 +22,19 @@ def reading_pool(workers: int) -> ProcessPoolExecutor:
     return _early.pop(workers, None) or _pool(workers)
 
 
-def start_early(workers: int) -> None:
-    """Start the processes of the next pool, which takes a second that others can use."""
+def start_early(workers: int, module: str) -> None:
+    """Start the processes of the next pool and import what their work needs.
+
+    It takes a second that others can use.
+    """
     if workers not in _early:
         _early[workers] = pool = _pool(workers)
         for _ in range(workers):
-            pool.submit(_load)
+            pool.submit(_load, module)
 
 
-def _load() -> None:
-    import_module("connectors.staging.stage")
+def _load(module: str) -> None:
+    import_module(module)
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:

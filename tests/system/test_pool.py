@@ -14,11 +14,23 @@ import os, sys
 from connectors.staging.pool import reading_pool, start_early
 if __name__ == "__main__":
     if "early" in sys.argv:
-        start_early(2)
+        start_early(2, "connectors.staging.stage")
     with reading_pool(2) as pool:
         pids = {pool.submit(os.getpid).result() for _ in range(20)}
         print(*pids, flush=True)
         os.read(0, 1)
+"""
+
+EARLY = """
+import sys
+from connectors.staging.pool import reading_pool, start_early
+from pipelines.expecting import READER
+def imported():
+    return READER in sys.modules
+if __name__ == "__main__":
+    start_early(1, READER)
+    with reading_pool(1) as pool:
+        print(READER.rpartition(".")[2], pool.submit(imported).result())
 """
 
 
@@ -47,6 +59,16 @@ def test_readers_do_not_outlive_a_killed_parent(tmp_path: Path, when: str) -> No
     for pid in living:
         os.kill(pid, signal.SIGKILL)
     assert living == []
+
+
+def test_readers_started_early_have_imported_what_their_work_needs(tmp_path: Path) -> None:
+    script = tmp_path / "early.py"
+    script.write_text(EARLY)
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.stdout == "stage True\n"
 
 
 def runs(pid: int) -> bool:
