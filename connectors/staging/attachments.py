@@ -8,7 +8,6 @@ it is there, whole, and begins as its name says is all that is asked of it.
 """
 
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
@@ -96,7 +95,7 @@ def _may_hold_records(head: bytes) -> bool:
 
 @dataclass(slots=True)
 class Attachments:
-    """The attachments of one delivered archive and which of them records named."""
+    """The attachments of one delivered archive and which of them records named of late."""
 
     delivered: Delivered
     used: set[str] = field(default_factory=set)
@@ -147,9 +146,10 @@ class Attachments:
         """Tell whether a name in a document leads to something here."""
         return self._find(document, item["fileName"]) is not None
 
-    def unused(self) -> Iterable[str]:
-        """Return the paths of attachments no record named, in archive order."""
-        return [m.path for m in self.delivered.attachments if m.path not in self.used]
+    def take_used(self) -> set[str]:
+        """Return the paths of attachments that records named since the last call."""
+        used, self.used = self.used, set()
+        return used
 
     def records_in(self, path: str) -> Right | None:
         """Return the right whose records an attachment holds, that should have been a document."""

@@ -147,9 +147,9 @@ class _OpenFiles:
                 self._pictures[file.name] = Attachments(Delivered(file.path))
         return tuple((file.name, self._pictures[file.name]) for file in files)
 
-    def used_pictures(self) -> Iterator[str]:
+    def take_used_pictures(self) -> Iterator[str]:
         for name, attachments in self._pictures.items():
-            yield from (f"{name}!{path}" for path in attachments.used)
+            yield from (f"{name}!{path}" for path in attachments.take_used())
 
     def close(self) -> None:
         self._close_file()
@@ -195,8 +195,8 @@ def _stage_part(part: Part, opened: _OpenFiles) -> PartReport:
                     writer.discard()
                     reader.report = report = PartReport()
                 reader.reject(exc)
-        report.used = {f"{part.file.name}!{path}" for path in attachments.used}
-        report.used |= set(opened.used_pictures())
+        report.used = {f"{part.file.name}!{path}" for path in attachments.take_used()}
+        report.used |= set(opened.take_used_pictures())
     return report
 
 

@@ -24,7 +24,7 @@ def resolved(tmp_path: Path, document: str, name: str, *members: str) -> str | N
         attachments = Attachments(delivered)
         (place,) = (each for each in delivered.documents if each.path == document)
         found = attachments.resolve(place, item) != MISSING_IMAGE
-        assert attachments.used == ({item["memberPath"]} if found else set())
+        assert attachments.take_used() == ({item["memberPath"]} if found else set())
     return item.get("memberPath") if found else None
 
 
@@ -69,7 +69,8 @@ def test_a_found_picture_is_described_by_its_bytes(tmp_path: Path) -> None:
     with Delivered(tmp_path / "a.zip") as delivered:
         attachments = Attachments(delivered)
         assert attachments.resolve(delivered.documents[0], item) is None
-        assert list(attachments.unused()) == ["other.png"]
+        assert attachments.take_used() == {"logo.png"}
+        assert attachments.take_used() == set(), "each part of a delivery tells its own"
     assert item == {
         "fileName": "logo.png",
         "memberPath": "logo.png",
