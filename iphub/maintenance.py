@@ -92,7 +92,7 @@ def maintain(home: HomeOption = Path("hub"), format: FormatOption = Format.TEXT)
         sealed = seal_days(hub.home.receipts, hub.ledger, at=at, by=whoever_runs_this())
         runs = forget_old_runs(hub, at)
     document = {
-        "folded": [f"{office}.{right}" for office, right in done.folded],
+        "folded": [f"{each.office}.{each.right}" for each in done.folded],
         "vacuumed": done.vacuumed,
         "swept": done.swept.document(),
         "tokens": done.tokens,

@@ -14,7 +14,7 @@ from ipregister.quality import Severity
 from pipelines import assets
 from pipelines.begun import finish_place, places_begun
 from pipelines.ingest import give_back, process_delivery
-from pipelines.maintenance import maintain
+from pipelines.maintenance import Folded, fold, maintain
 from pipelines.partitions import partition
 from pipelines.reprocessing import reprocess
 from pipelines.resources import HubResource
@@ -97,10 +97,7 @@ def fold_registers(context: dg.OpExecutionContext, done: list[str], hub: HubReso
         touched = {(d.office, d.right) for d in map(stores.ledger.deliveries.get, done)}
         for office, right in sorted(touched):
             if stores.register.needs_fold(right, office):
-                with stores.alone(office, right):
-                    stores.register.fold(right, office)
-                key = partition(office, right)
-                context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))
+                _report_fold(context, fold(stores, office, right))
 
 
 @dg.op(description="Fold, compact, vacuum, sweep what killed processes left, forget old tokens.")
@@ -110,9 +107,8 @@ def maintain_registers(context: dg.OpExecutionContext, hub: HubResource) -> None
     with hub.open() as stores:
         done = maintain(stores, at=now())
     runs = forget_runs(context.instance, now())
-    for office, right in done.folded:
-        key = partition(office, right)
-        context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key))
+    for folded in done.folded:
+        _report_fold(context, folded)
     context.log.info(
         f"{len(done.folded)} partitions folded, {done.vacuumed} unused files removed, "
         f"{done.swept.document()} swept, {done.tokens} tokens and "
@@ -174,6 +170,13 @@ def _waiting(stores: Hub, config: DeliveriesConfig) -> list[Delivery]:
         return [stores.ledger.deliveries.get(name) for name in config.delivery_ids]
     stores.ledger.leases.end(is_dead, now())
     return stores.ledger.leases.waiting(config.office, now())
+
+
+def _report_fold(context: dg.OpExecutionContext, folded: Folded) -> None:
+    """Tell Dagster what a fold has written."""
+    key = partition(folded.office, folded.right)
+    metadata = {"rows": folded.rows, "foldSeconds": folded.seconds}
+    context.log_event(dg.AssetMaterialization(assets.BASE.key, partition=key, metadata=metadata))
 
 
 def _report(context: dg.OpExecutionContext, delivery: Delivery) -> None:

@@ -5,12 +5,23 @@ Every step may be stopped at any moment and repeated.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from time import perf_counter
 
 from connectors.faults import reach
 from connectors.hub import Hub
 from connectors.sweeping import ABANDONED, Swept, sweep
 from connectors.views import forget_views
 from ipregister.model import Right
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """One office and right whose base was written anew: its rows, and how long that took."""
+
+    office: str
+    right: Right
+    rows: int
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,13 +33,21 @@ class Maintained:
     views of readers that no authorization has needed for a while.
     """
 
-    folded: tuple[tuple[str, Right], ...]
+    folded: tuple[Folded, ...]
     vacuumed: int
     swept: Swept
     tokens: int
     notifications: int
     exported: int
     views: int
+
+
+def fold(hub: Hub, office: str, right: Right) -> Folded:
+    """Fold one partition; what is folded must still be so at the commit: a reversal folds too."""
+    with hub.alone(office, right):
+        started = perf_counter()
+        rows = hub.register.fold(right, office)
+        return Folded(office, right, rows, round(perf_counter() - started, 4))
 
 
 def maintain(
@@ -47,10 +66,7 @@ def maintain(
     folded, vacuumed = [], 0
     for right in Right:
         for office in hub.register.offices(right):
-            # What is folded must still be so when it is committed: a reversal folds too.
-            with hub.alone(office, right):
-                hub.register.fold(right, office)
-            folded.append((office, right))
+            folded.append(fold(hub, office, right))
         vacuumed += hub.register.vacuum(right)
     reach("maintain.register")
     swept = sweep(hub, at=at, abandoned=abandoned)

@@ -8,7 +8,7 @@ import dagster as dg
 from connectors.collection.collecting import collect_offices
 from connectors.collection.pacing import Patience
 from connectors.ledger import Contact, Delivery
-from ipregister.deliveries import Kind
+from ipregister.deliveries import Kind, State
 from ipregister.model import Right
 from pipelines import assets
 from pipelines.begun import places_begun
@@ -110,7 +110,9 @@ def sftp_arrivals(
             return dg.SkipReason("No SFTP server is configured (IPHUB_SFTP).")
         reports = collect_offices(stores, at=at, patience=BETWEEN_TICKS)
         contacts = stores.ledger.contacts.all()
-    arrived = sum(len(report.deliveries) for report in reports)
+    arrived = [delivery for report in reports for delivery in report.deliveries]
+    # An incomplete one is looked at again at every tick, until its office uploads it anew.
+    incomplete = sum(delivery.state is State.INCOMPLETE for delivery in arrived)
     visited = [report for report in reports if report.visited]
     for report in visited:
         if report.error is not None:
@@ -120,7 +122,10 @@ def sftp_arrivals(
     if changed and troubled:
         context.log.error(f"A person must look at the SFTP collection of {troubled}.")
     return dg.SensorResult(
-        skip_reason=f"{len(visited)} offices looked at, {arrived} deliveries arrived.",
+        skip_reason=(
+            f"{len(visited)} offices looked at, {len(arrived) - incomplete} deliveries arrived, "
+            f"{incomplete} incomplete."
+        ),
         cursor=troubled,
         asset_events=[_reachable(contacts, at)] if changed else [],
     )

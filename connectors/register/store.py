@@ -199,12 +199,13 @@ class RegisterStore:
             base = number(con, f"SELECT count(*) FROM ({self._select(right, Part.BASE, office)})")
         return newer > FOLD_SHARE * base
 
-    def fold(self, right: Right, office: str, *, afresh: bool = False) -> None:
+    def fold(self, right: Right, office: str, *, afresh: bool = False) -> int:
         """Write what every record of one office is now into the base; the log stays as it is.
 
         Of each record the base gets its newest row by the office's order and, when that one
         is held, the newest that was not. Readers see the old or the new base, both say the same.
         ``afresh`` begins at the log's first row: what the base holds may no longer count.
+        Returns how many rows of the office the base has.
         """
         with self.connect() as con:
             reach("fold.begun")
@@ -227,6 +228,7 @@ class RegisterStore:
                             PARTITION BY recordId, held ORDER BY rank DESC) = 1)
                 """
             )
+            rows_kept = number(con, "SELECT count(*) FROM kept")
             columns = ", ".join(f'"{field.name}"' for field in log_schema(right))
             folded = con.sql(
                 f"""
@@ -243,6 +245,7 @@ class RegisterStore:
                 writer_properties=WRITER,
             )
         reach("fold.committed")
+        return rows_kept
 
     def vacuum(self, right: Right) -> int:
         """Compact the log's small files, remove files no reader can use; return how many went."""

@@ -1,6 +1,7 @@
 """Collecting with a hub's own settings: which offices, what is said, what Dagster is told."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -222,3 +223,19 @@ def test_dagster_is_told_when_an_office_needs_a_person_and_when_it_is_well_again
         hub.ledger.contacts.succeeded("KH", datetime.now(UTC))
         cursor, ((passed, _),) = tick(cursor)
     assert (cursor, passed) == ("", True)
+
+
+def test_dagster_is_told_of_an_incomplete_upload_as_that(hub, server, monkeypatch):
+    settings = hub.settings
+    monkeypatch.setenv("IPHUB_SFTP", settings.sftp)
+    monkeypatch.setenv("IPHUB_SFTP_KEY", str(settings.sftp_key))
+    monkeypatch.setenv("IPHUB_KNOWN_HOSTS", str(settings.known_hosts))
+    drop = server.server.root / "ipob_kh" / "Trademarks" / "Updates" / "KH_20261121_0001.xml"
+    drop.touch()
+    os.utime(drop, (1, 1))
+    with server:
+        for at in (AT, AT + timedelta(minutes=10)):
+            collect(hub, at)
+        with dg.build_sensor_context() as context:
+            told = sftp_arrivals(context, hub=HubResource(home=str(settings.home))).skip_reason
+    assert "2 offices looked at, 0 deliveries arrived, 1 incomplete." in str(told)

@@ -310,6 +310,10 @@ def test_the_nightly_job_folds_without_a_visible_change(run: Any, ipas: Any) -> 
     assert {office: run.desk.served_bytes(office) for office in OFFICES} == before
     folded = run.instance.get_materialized_partitions(assets.BASE.key)
     assert {f"{office}.trademarks" for office in OFFICES} <= folded
+    event = run.instance.get_latest_materialization_event(assets.BASE.key)
+    told = event.asset_materialization.metadata
+    assert told["rows"].value == 1
+    assert told["foldSeconds"].value > 0
     assert run.desk.deliver(one_mark(ipas, "MY", "TWO"), office="MY").receipt.updated == 1
 
 
