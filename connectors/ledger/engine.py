@@ -30,6 +30,17 @@ WAL_ATTEMPTS = 100
 WAL_PAUSE_SECONDS = 0.05
 """The switch takes milliseconds; 5 s is for a disk that is very busy."""
 
+SILENT_SERVER = {
+    "connect_timeout": "10",
+    "tcp_user_timeout": "20000",  # milliseconds, while it owes us an acknowledgement
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "2",
+}
+"""When a PostgreSQL server of which nothing is heard is given up, in libpq's words and seconds. A
+machine without power says no goodbye: a worker, which answers nobody meanwhile, would wait two
+minutes to be connected, and up to two hours on a connection it has. A URL may say otherwise."""
+
 _MIGRATION_LOCK = 7_145_021_964
 """Any number no other program locks: the first of several workers migrates, others wait."""
 
@@ -128,6 +139,8 @@ def _engine(url: str) -> Engine:
             raise ConfigurationError(
                 "the timeout in the ledger's URL is no number of seconds: write ?timeout=5"
             ) from exc
+    else:
+        parsed = parsed.set(query=SILENT_SERVER | dict(parsed.query))
     # Parameters hold names and hashes: they have no place in an error message.
     # With a ping we survive a restart of the server; on SQLite it costs next to nothing.
     engine = create_engine(parsed, hide_parameters=True, pool_pre_ping=True)
