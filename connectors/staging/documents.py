@@ -89,7 +89,7 @@ class DocumentReader:
         attachments: Attachments,
         writer: PartWriter,
         report: PartReport,
-        pictures: Callable[[], Sequence[tuple[str, Attachments]]] = tuple,
+        pictures: Callable[[], Sequence[Attachments]] = tuple,
     ) -> None:
         self.part, self.mapping, self.member = part, mapping, member
         self.attachments, self.writer, self.report = attachments, writer, report
@@ -231,14 +231,8 @@ class DocumentReader:
 
     def _resolve_elsewhere(self, item: dict[str, Any]) -> str | None:
         """Look a file up in what holds nothing but pictures; in two of them is in none."""
-        holding = [each for each in self.pictures() if each[1].has(self.member, item)]
-        if len(holding) != 1:
-            return MISSING_IMAGE
-        ((name, attachments),) = holding
-        broken = attachments.resolve(self.member, item)
-        if "memberPath" in item:
-            item["memberPath"] = f"{name}!{item['memberPath']}"
-        return broken
+        holding = [each for each in self.pictures() if each.has(self.member, item)]
+        return holding[0].resolve(self.member, item) if len(holding) == 1 else MISSING_IMAGE
 
     def _explain_emptiness(self, source: BinaryIO) -> None:
         """Say why a document has no records: another right's, an unknown format, or none."""

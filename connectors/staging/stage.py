@@ -141,11 +141,11 @@ class _OpenFiles:
             self._attachments, self._file = Attachments(Delivered(file.path)), file
         return self._attachments
 
-    def pictures(self, files: Sequence[StagedFile]) -> Sequence[tuple[str, Attachments]]:
+    def pictures(self, files: Sequence[StagedFile]) -> Sequence[Attachments]:
         for file in files:
             if file.name not in self._pictures:
                 self._pictures[file.name] = Attachments(Delivered(file.path))
-        return tuple((file.name, self._pictures[file.name]) for file in files)
+        return tuple(self._pictures[file.name] for file in files)
 
     def take_used_pictures(self) -> Iterator[str]:
         for name, attachments in self._pictures.items():

@@ -82,7 +82,16 @@ def test_pictures_in_an_archive_of_their_own_are_found(desk: Any, ipas: Any) -> 
         unused = [5] if document is files[0] else [2, 3, 5]
         assert sorted(codes) == lost + [("ALL.PKG.012", f"img/{n}.png") for n in unused]
     image = desk.served()["KH/90001/2019"]["images"][0]
-    assert (image["memberPath"], image["mediaType"]) == ("part0.zip!img/1.jpg", "image/png")
+    assert (image["memberPath"], image["mediaType"]) == ("img/1.jpg", "image/png")
+
+
+def test_pictures_in_an_archive_of_another_name_change_no_record(desk: Any, ipas: Any) -> None:
+    records = ipas.zipped({"a.xml": marks(ipas, "1.png", "2.png")})
+    pictures = {"1.png": PNG, "2.png": JPEG}
+    for date, unchanged in (("20261101", 0), ("20261201", 2)):
+        packed = ipas.zipped(pictures | {f"{date}.png": PNG})
+        done = desk.deliver(records, packed, names=(f"{date}.xml.zip", f"{date}.img.zip"))
+        assert done.receipt.unchanged == unchanged
 
 
 def test_a_picture_that_only_a_folder_tells_apart_is_not_guessed(desk: Any, ipas: Any) -> None:
@@ -91,7 +100,7 @@ def test_a_picture_that_only_a_folder_tells_apart_is_not_guessed(desk: Any, ipas
     done = desk.deliver(ipas.zipped(wanted), ipas.zipped(pictures))
     assert desk.found(done, "ALL.PKG.011")["applicationNumber"] == "KH1"
     served = desk.served()
-    assert served["KH2"]["images"][0]["memberPath"] == "part1.zip!KH2/ATTACHMENT/logo.png"
+    assert served["KH2"]["images"][0]["memberPath"] == "KH2/ATTACHMENT/logo.png"
     twice = desk.deliver(
         ipas.zipped(wanted), ipas.zipped(pictures), ipas.zipped(pictures | {"x/y.png": JPEG})
     )
