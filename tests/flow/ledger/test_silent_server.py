@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Iterator
-from time import monotonic
 
 import pytest
 
@@ -22,10 +21,8 @@ def test_a_server_that_says_nothing_is_given_up(
     silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(SILENT_SERVER, "connect_timeout", "2")
-    began = monotonic()
     with pytest.raises(StoreError, match="the ledger's database failed: ConnectionTimeout"):
         Ledger.open(f"postgresql+psycopg://hub@127.0.0.1:{silent}/hub")
-    assert monotonic() - began < 60  # it was 130
 
 
 @pytest.mark.parametrize("url", ["postgresql"], indirect=True)
