@@ -67,14 +67,15 @@ class Part:
 class PartReport:
     """What one part held; counts of records, and what only the whole delivery can judge.
 
-    ``unknown_in`` is the document each unknown element was met in first.
+    ``unknown_in`` is the document each unknown element was met in first; ``used`` has each
+    attachment that a record names, by the SHA-256 of its file (two may have one name) and its path.
     """
 
     read: int = 0
     rejected: int = 0
     unknown: Unknown = field(default_factory=dict)
     unknown_in: dict[str, str] = field(default_factory=dict)
-    used: set[str] = field(default_factory=set)
+    used: set[tuple[str, str]] = field(default_factory=set)
     declared: int | None = None
 
 

@@ -90,7 +90,7 @@ def stage(
     staged = Staged(directory)
     parts: list[Part] = []
     pictures: list[StagedFile] = []
-    attachments: dict[str, list[str]] = {}
+    attachments: dict[StagedFile, list[str]] = {}
     book = FindingBook(load_profile(office).rules)
     total = PartReport()
     with (
@@ -102,7 +102,7 @@ def stage(
             try:
                 delivered = opened.file(file).delivered
                 refuse_other_data(delivered)
-                attachments[file.name] = [member.path for member in delivered.attachments]
+                attachments[file] = [member.path for member in delivered.attachments]
                 if delivered.attachments and not delivered.documents:
                     pictures.append(file)
                 reach("stage.opened")
@@ -133,7 +133,7 @@ class _OpenFiles:
     def __init__(self) -> None:
         self._file: StagedFile | None = None
         self._attachments: Attachments | None = None
-        self._pictures: dict[str, Attachments] = {}
+        self._pictures: dict[StagedFile, Attachments] = {}
 
     def file(self, file: StagedFile) -> Attachments:
         if self._attachments is None or self._file != file:
@@ -143,13 +143,13 @@ class _OpenFiles:
 
     def pictures(self, files: Sequence[StagedFile]) -> Sequence[Attachments]:
         for file in files:
-            if file.name not in self._pictures:
-                self._pictures[file.name] = Attachments(Delivered(file.path))
-        return tuple(self._pictures[file.name] for file in files)
+            if file not in self._pictures:
+                self._pictures[file] = Attachments(Delivered(file.path))
+        return tuple(self._pictures[file] for file in files)
 
-    def take_used_pictures(self) -> Iterator[str]:
-        for name, attachments in self._pictures.items():
-            yield from (f"{name}!{path}" for path in attachments.take_used())
+    def take_used_pictures(self) -> Iterator[tuple[str, str]]:
+        for file, attachments in self._pictures.items():
+            yield from ((file.sha256, path) for path in attachments.take_used())
 
     def close(self) -> None:
         self._close_file()
@@ -195,7 +195,7 @@ def _stage_part(part: Part, opened: _OpenFiles) -> PartReport:
                     writer.discard()
                     reader.report = report = PartReport()
                 reader.reject(exc)
-        report.used = {f"{part.file.name}!{path}" for path in attachments.take_used()}
+        report.used = {(part.file.sha256, path) for path in attachments.take_used()}
         report.used |= set(opened.take_used_pictures())
     return report
 
@@ -261,15 +261,16 @@ def _note_whole_delivery(
 def _note_unused(
     notes: PartWriter,
     total: PartReport,
-    attachments: dict[str, list[str]],
+    attachments: dict[StagedFile, list[str]],
     files: Sequence[StagedFile],
     opened: _OpenFiles,
 ) -> None:
     """Write which files of the archives no record named, and in which of them records may stand."""
     for file in files:
-        for path in attachments.get(file.name, ()):
-            if (where := f"{file.name}!{path}") in total.used:
+        for path in attachments.get(file, ()):
+            if (file.sha256, path) in total.used:
                 continue
+            where = f"{file.name}!{path}"
             if is_data(path):
                 notes.note(UNREAD_DATA, file=where, value=path)
             elif right := opened.file(file).records_in(path):

@@ -94,6 +94,14 @@ def test_pictures_in_an_archive_of_another_name_change_no_record(desk: Any, ipas
         assert done.receipt.unchanged == unchanged
 
 
+def test_pictures_are_found_in_files_of_one_name(desk: Any, ipas: Any) -> None:
+    records = ipas.zipped({"a.xml": marks(ipas, "1.png", "2.png", "3.png")})
+    packed = (ipas.zipped({"1.png": PNG}), ipas.zipped({"2.png": JPEG, "4.png": PNG}))
+    done = desk.deliver(records, *packed, names=("records.zip", "part.zip", "part.zip"))
+    codes = [(f["ruleCode"], f["value"]) for f in desk.findings(done) if "PKG" in f["ruleCode"]]
+    assert sorted(codes) == [("ALL.PKG.011", "3.png"), ("ALL.PKG.012", "4.png")]
+
+
 def test_a_picture_that_only_a_folder_tells_apart_is_not_guessed(desk: Any, ipas: Any) -> None:
     wanted = {f"KH{n}/a.xml": ipas.marks(ipas.mark(f"KH{n}", image="logo.png")) for n in (1, 2)}
     pictures = {"KH2/ATTACHMENT/logo.png": PNG}
