@@ -13,7 +13,8 @@ from connectors.backup.archive import Contents
 from connectors.backup.homes import back_up
 from connectors.backup.homes import restore as restore_home
 from iphub.context import FormatOption, HomeOption, open_hub, settings
-from iphub.output import Format, emit, progress
+from iphub.output import Format, emit, progress, unreadable
+from ipregister.errors import UnreadableBackup
 
 KEYS_INSIDE = (
     "The file holds the hub's keys: whoever has it can read every record and forge cursors and "
@@ -45,13 +46,13 @@ def backup(
 
 
 def restore(
-    file: Annotated[
-        Path, typer.Argument(help="What `iphub backup` wrote.", exists=True, dir_okay=False)
-    ],
+    file: Annotated[Path, typer.Argument(help="What `iphub backup` wrote.")],
     home: HomeOption = Path("hub"),
     format: FormatOption = Format.TEXT,
 ) -> None:
     """Make a new home from a backup; every byte is proven, a damaged backup is refused."""
+    if why := unreadable(file):
+        raise UnreadableBackup(f"{file} cannot be read: {why}. Nothing was restored.")
     started, at = perf_counter(), datetime.now(UTC)
     with progress.status("Restoring and proving every file …"):
         made = restore_home(file, settings(home), at=at)

@@ -3,7 +3,6 @@
 What a person decides about one delivery is ``decisions``.
 """
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,7 +27,7 @@ from iphub.context import (
     whoever_runs_this,
     yield_to_readers,
 )
-from iphub.output import DONE, FINDINGS, Format, emit, progress
+from iphub.output import DONE, FINDINGS, Format, emit, progress, unreadable
 from iphub.stopping import stoppable
 from ipregister.deliveries import Kind, State
 from ipregister.errors import UnreadableDelivery
@@ -63,7 +62,8 @@ def submit(
     """Hand in local files as ONE delivery, as SFTP or the API would."""
     check_lane(office, right)
     for path in files:
-        _prove_readable(path)
+        if why := unreadable(path):  # before the first one is taken
+            raise UnreadableDelivery(f"{path} cannot be read: {why}. Nothing was taken.")
     with open_hub(home) as hub:
         landed = [(path, hub.landing.put_file(path)) for path in files]
         delivered = tuple(
@@ -72,13 +72,6 @@ def submit(
         package = Package(office, right, kind, Channel.LOCAL, delivered)
         delivery = submit_package(hub.ledger, package, at=datetime.now(UTC), by=whoever_runs_this())
     emit(delivery.document(), lambda out: one_line(out, delivery), format)
-
-
-def _prove_readable(path: Path) -> None:
-    # Before the first one is taken; opening a pipe here would be its end.
-    if path.is_dir() or not os.access(path, os.R_OK):
-        why = "it is a folder" if path.is_dir() else "it is not there, or you may not read it"
-        raise UnreadableDelivery(f"{path} cannot be read: {why}. Nothing was taken.")
 
 
 def process(

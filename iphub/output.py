@@ -1,5 +1,6 @@
 """What every command prints and how it exits: people's text or one JSON document."""
 
+import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,13 @@ def emit(document: Mapping[str, Any], text: Callable[[Console], None], format: F
         # wrote stands as it wrote it: ":tm:" is no picture.
         width = None if sys.stdout.isatty() else PIPE_COLUMNS
         text(Console(highlight=False, emoji=False, width=width))
+
+
+def unreadable(path: Path) -> str | None:
+    """Return why a file cannot be read, if so; it is not opened, which would be a pipe's end."""
+    if path.is_dir():
+        return "it is a folder"
+    return None if os.access(path, os.R_OK) else "it is not there, or you may not read it"
 
 
 @contextmanager

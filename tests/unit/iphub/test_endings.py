@@ -243,6 +243,21 @@ def test_a_file_that_cannot_be_read_is_no_wrong_usage_and_none_of_its_delivery_i
     assert list((tmp_path / "hub/landing").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["none.tar", "folder"])
+def test_a_backup_that_cannot_be_read_is_no_wrong_usage(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("iphub.context._log_for_people", lambda: None)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "hub").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        run(lambda: app(["restore", str(tmp_path / name), "--home", str(tmp_path / "hub")]))
+    assert ended.value.code == 2
+    told = "".join(capsys.readouterr().err.split())
+    assert told.startswith(f"unreadable_backup:{tmp_path / name}cannotberead:itis")
+    assert (tmp_path / "hub").is_dir()
+
+
 def test_the_command_says_which_version_it_is() -> None:
     said = CliRunner().invoke(app, ["--version"])
     assert (said.exit_code, said.output) == (0, f"iphub {version('asean-ip-hub')}\n")
