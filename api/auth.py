@@ -112,7 +112,7 @@ def _token(request: Request) -> tuple[bytes | None, bytes]:
             scheme = scheme.lower()
             if scheme not in (b"bearer", b"dpop"):
                 return None, b""
-    return scheme, token
+    return scheme, token.lstrip(b" ")  # RFC 6750 allows several
 
 
 def _refuse(

@@ -140,6 +140,7 @@ def test_a_token_is_taken_from_one_header_and_nowhere_else(attacked: Any, token:
     http = attacked.http
     assert http.get("/v1/me", headers={"Authorization": bearer}).status_code == 200
     assert http.get("/v1/me", headers={"authorization": f"bEARER {token}"}).status_code == 200
+    assert http.get("/v1/me", headers={"Authorization": f"Bearer  {token}"}).status_code == 200
     elsewhere: list[Any] = [
         http.get(f"/v1/me?access_token={token}"),
         http.request("GET", "/v1/me", content=f"access_token={token}"),
@@ -147,7 +148,6 @@ def test_a_token_is_taken_from_one_header_and_nowhere_else(attacked: Any, token:
         http.get("/v1/me", headers={"X-Authorization": bearer, "Proxy-Authorization": bearer}),
         http.get("/v1/me", headers={"Authorization": f"Basic {token}"}),
         http.get("/v1/me", headers={"Authorization": token}),
-        http.get("/v1/me", headers={"Authorization": f"Bearer  {token}"}),
         http.get("/v1/me", headers={"Authorization": f"Bearer {token},{token}"}),
         http.get("/v1/me", headers=[("Authorization", bearer), ("Authorization", bearer)]),
         http.get("/v1/me", headers=[("Authorization", bearer), ("Authorization", "Basic x")]),
