@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from connectors.ledger import audit
 from connectors.ledger.schema import delivery_events
-from ipregister.deliveries import NEXT, State
+from ipregister.deliveries import EFFECTIVE, NEXT, State
 from ipregister.errors import LedgerConflict
 
 
@@ -20,7 +20,8 @@ def refuse_wrong_step(row: Row[Any], to: State, expected: State | None, worker: 
     """
     state = State(row.state)
     if expected is not None and state is not expected:
-        raise LedgerConflict(f"delivery {row.delivery_id} is {state}, not {expected}")
+        then = " (revert one that was published)" if state in EFFECTIVE else ""
+        raise LedgerConflict(f"delivery {row.delivery_id} is {state}, not {expected}{then}")
     if worker is not None and row.leased_by != worker:
         raise LedgerConflict(f"delivery {row.delivery_id} is being processed by another worker")
     if to not in NEXT[state]:

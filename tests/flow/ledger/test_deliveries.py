@@ -178,6 +178,14 @@ def test_a_step_from_a_state_that_has_passed_is_a_conflict(ledger: Ledger) -> No
         ledger.deliveries.move(delivery.deliveryId, State.PUBLISHED, AT, "me", expected=State.HELD)
 
 
+def test_who_would_withdraw_what_was_published_is_told_what_takes_it_back(ledger: Ledger) -> None:
+    delivery = brought_to(ledger, State.CHECKING)
+    ledger.deliveries.move(delivery.deliveryId, State.PUBLISHED, AT, "w", receipt=Receipt())
+    told = r"is published, not held \(revert one that was published\)"
+    with pytest.raises(LedgerConflict, match=told):
+        ledger.deliveries.move(delivery.deliveryId, State.WITHDRAWN, AT, "Sok", expected=State.HELD)
+
+
 @pytest.mark.parametrize(
     "ask",
     [
