@@ -285,7 +285,7 @@ class ExportStore:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 yield
         except OSError as exc:
-            raise StoreError(f"prepared files cannot be written: {exc.strerror}") from exc
+            raise StoreError(f"prepared files cannot be written: {exc}") from exc
 
 
 def _place(path: Path) -> float:

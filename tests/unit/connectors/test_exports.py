@@ -25,6 +25,7 @@ from connectors.receipts.snapshots import contents_of
 from connectors.rendering import render_fragments
 from connectors.serving_store import Filters, Publication, ServingRow, ServingStore
 from ipregister.authorizations import Grant
+from ipregister.errors import StoreError
 from ipregister.model import Disclosure, Right, load_tables
 
 TM = Right.TRADEMARKS
@@ -334,3 +335,9 @@ def test_the_queue_has_an_end(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None
     assert hub.exports.ask(hub.task(Format.CSV))
     assert hub.exports.ask(hub.task(Format.CSV))
     assert not hub.exports.ask(hub.task(Format.XML))
+
+
+def test_the_log_names_what_of_the_prepared_files_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "exports").write_text("as where a folder belongs to another user")
+    with pytest.raises(StoreError, match=f"cannot be written: .*{tmp_path}/exports"):
+        ExportStore(tmp_path / "exports").cancel("a", "b", dt.datetime.now(dt.UTC))
