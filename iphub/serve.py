@@ -7,6 +7,8 @@ a token given out by one is known to all. TLS is the affair of the proxy in fron
 import os
 import signal
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from socket import socket
@@ -31,8 +33,9 @@ from connectors.settings import Settings
 from connectors.views import prepare_views
 from iphub.context import HomeOption, settings
 from iphub.guarded_http import GuardedHttp
-from iphub.output import DONE, FAILED, Format, Log, emit, progress
+from iphub.output import DONE, Format, Log, emit, progress
 from iphub.stopping import Stopped, take_your_time
+from ipregister.errors import ConfigurationError
 from ipregister.model import load_tables
 
 KEEP_ALIVE_SECONDS = 30
@@ -62,21 +65,25 @@ def serve(
     prepare_views(hub.ledger, hub.serving, datetime.now(UTC))
     hub.close()
     forget(hub.home.counting)
-    progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
-    if format is Format.JSON:
-        emit({"url": address, "workers": workers}, lambda _: None, format)
+
+    def listens() -> None:
+        progress.print(f"API at {address}, {workers} worker(s). Ctrl-C stops it.")
+        if format is Format.JSON:
+            emit({"url": address, "workers": workers}, lambda _: None, format)
+
     take_your_time()
     try:
-        run(host, port, workers)
+        run(host, port, workers, listens)
     except Stopped as exc:
         raise typer.Exit(DONE) from exc  # after the last answer; it was asked to
     except SystemExit as exc:
-        # The server's codes are its own: 3 for a port that is taken would be wrong usage here.
-        raise typer.Exit(FAILED if exc.code else DONE) from exc
+        if exc.code:  # the server's own, which has logged why: the port is taken, mostly
+            raise ConfigurationError(f"nothing can be served at {host}, port {port}") from exc
+        raise typer.Exit(DONE) from exc
 
 
-def run(host: str, port: int, workers: int) -> None:
-    """Run the workers; the environment says for which hub."""
+def run(host: str, port: int, workers: int, listens: Callable[[], None]) -> None:
+    """Run the workers; the environment says for which hub. ``listens`` is called once they do."""
     options: dict[str, Any] = {
         "app": "iphub.serve:application",
         "factory": True,
@@ -94,11 +101,28 @@ def run(host: str, port: int, workers: int) -> None:
         "log_level": "warning",
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     }
-    if workers == 1:
-        uvicorn.run(**options)
-        return
     config = uvicorn.Config(**options)
-    Workers(config, [config.bind_socket()]).run()
+    if workers == 1:
+        with suppress(KeyboardInterrupt):  # raised again by uvicorn, after the last answer
+            Alone(config, listens).run()
+        return
+    bound = [config.bind_socket()]
+    listens()
+    Workers(config, bound).run()
+
+
+class Alone(uvicorn.Server):
+    """uvicorn's server in this process, which says when it can be asked."""
+
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None]) -> None:
+        """Prepare to serve; nothing is opened yet."""
+        super().__init__(config)
+        self._listens = listens
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        """Listen, or end this process."""
+        await super().startup(sockets)
+        self._listens()
 
 
 class Workers(Multiprocess):

@@ -148,8 +148,14 @@ def test_a_request_that_asks_for_another_protocol_is_one_like_any_other(
 
 def test_no_connection_leaves_the_guards_as_a_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, Any] = {}
-    monkeypatch.setattr(uvicorn, "run", lambda **options: told.update(options))
-    serve.run("127.0.0.1", 0, 1)
+
+    def options(**given: Any) -> Any:
+        told.update(given)
+        raise SystemExit
+
+    with monkeypatch.context() as patched, suppress(SystemExit):
+        patched.setattr(uvicorn, "Config", options)
+        serve.run("127.0.0.1", 0, 1, lambda: None)
     told["app"] = echo
     config = uvicorn.Config(**told | {"factory": False})
     config.load()

@@ -1,5 +1,6 @@
 """What ends a command that serves or works for long, and with which code: real processes."""
 
+import json
 import os
 import signal
 import socket
@@ -222,13 +223,18 @@ def test_a_port_that_is_taken_is_a_failed_operation(tmp_path: Path, workers: str
         taken.listen()
         port = str(taken.getsockname()[1])
         served = subprocess.run(
-            [*iphub, "serve", "--home", home, "--port", port, "--workers", workers],
+            [
+                *(*iphub, "serve", "--home", home, "--port", port),
+                *("--workers", workers, "--format", "json"),
+            ],
             capture_output=True,
             text=True,
         )
 
     assert served.returncode == 2, served.stderr
     assert "address already in use" in served.stderr.lower()
+    assert "API at" not in served.stderr
+    assert json.loads(served.stdout)["error"]["code"] == "configuration"
 
 
 @contextmanager
