@@ -95,6 +95,9 @@ REFUSALS: dict[str, tuple[int, str, str]] = {
         "Not cancelled here",
         "A package is a delivery: POST …/deliveries/{deliveryId}/withdraw takes it back.",
     ),
+    "no_http_request": (400, "Bad Request", "This cannot be read as a request in HTTP/1.1."),
+    "address_too_long": (414, "Address too long", "Send a shorter address, or several requests."),
+    "headers_too_long": (431, "Headers too long", "Send fewer and shorter headers."),
     "busy": (503, "Busy", "Too much of this at this moment. Try again in a few seconds."),
     "internal_error": (
         500,

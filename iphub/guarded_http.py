@@ -6,10 +6,14 @@ What a request may contain is the application's affair.
 """
 
 import asyncio
+import secrets
+from http import HTTPStatus
 from typing import Any, cast
 
+from starlette.requests import Request
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from api.problems import refuse
 from iphub.gathered_writes import GatheredWrites
 from iphub.plain_requests import PlainRequests, framing
 
@@ -30,10 +34,18 @@ LOOK_SECONDS = 5.0
 MAX_CONNECTIONS = 800
 """Of one worker; an ordinary process may open 1,024 files."""
 
-BUSY = (
-    b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\n"
-    b"content-length: 0\r\n\r\n"
-)
+REFUSED = {400: "no_http_request", 414: "address_too_long", 431: "headers_too_long"}
+"""Codes of the statuses with which a connection ends before the application is asked."""
+
+
+def _refusal(code: str) -> bytes:
+    asked = Request({"type": "http", "requestId": secrets.token_hex(8)})
+    answer = refuse(asked, code, headers={"Connection": "close"})
+    if answer.status_code == 503:
+        answer.headers["Retry-After"] = "5"
+    lines = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
+    phrase = HTTPStatus(answer.status_code).phrase.encode()
+    return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status_code, phrase, lines, bytes(answer.body))
 
 
 class GuardedHttp(HttpToolsProtocol):
@@ -59,7 +71,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._gathered = GatheredWrites(transport, self.loop)
         super().connection_made(cast(asyncio.Transport, self._gathered))
         if len(self.connections) > MAX_CONNECTIONS:
-            transport.write(BUSY)
+            transport.write(_refusal("busy"))
             transport.close()
             return
         self._watch = self.loop.call_later(LOOK_SECONDS, self._look)
@@ -135,12 +147,7 @@ class GuardedHttp(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no request, or too much of one."""
-        if self._refused == 400:
-            super().send_400_response(msg)
-            return
-        phrase = {414: b"URI Too Long", 431: b"Request Header Fields Too Large"}[self._refused]
-        head = b"HTTP/1.1 %d %b\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-        self.transport.write(head % (self._refused, phrase))
+        self.transport.write(_refusal(REFUSED[self._refused]))
         self.transport.close()
 
     def _refuse(self, status: int) -> None:

@@ -1,5 +1,6 @@
 """What a caller can draw out has an end: heads, addresses, waiting, connections."""
 
+import json
 import socket
 import threading
 import time
@@ -110,12 +111,35 @@ def test_a_connection_without_progress_ends(port: int, sent: bytes) -> None:
         assert received == 0 or (b"large" in sent and received < 20_000_000)
 
 
+@pytest.mark.parametrize(
+    ("head", "status", "code"),
+    [
+        (b"GET /" + b"a" * 20_001, 414, "address_too_long"),
+        (b"GET / HTTP/1.1\r\na: " + b"b" * 65_536 + b"\r\n\r\n", 431, "headers_too_long"),
+        (b"NONSENSE\r\n\r\n", 400, "no_http_request"),
+    ],
+)
+def test_what_ends_before_the_application_is_asked_is_a_problem_document_too(
+    port: int, head: bytes, status: int, code: str
+) -> None:
+    with connect(port) as connection:
+        connection.sendall(head)
+        told, _, body = answer(connection).partition(b"\r\n\r\n")
+    assert told.startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-type: application/problem+json\r\n" in told + b"\r\n"
+    assert b"connection: close" in told
+    problem = json.loads(body)
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["requestId"]
+
+
 def test_more_connections_than_a_worker_takes_are_told_to_come_back(port: int) -> None:
     opened = [connect(port) for _ in range(20)]
     with connect(port) as one_more:
         refused = answer(one_more)
     assert refused.startswith(b"HTTP/1.1 503")
     assert b"retry-after: 5" in refused
+    assert json.loads(refused.partition(b"\r\n\r\n")[2])["code"] == "busy"
     for connection in opened:
         connection.close()
 
