@@ -24,17 +24,20 @@ def changed_marks(marks: Sequence[Mark], office: DemoOffice) -> list[Mark]:
     moved, limited = marks[1], marks[2]
     applicant = replace(moved.applicants[0], address=MOVED)
     goods = tuple((number, texts[:1]) for number, texts in limited.goods)
-    pending = _first(marks[3:], office.statuses["filed"])
+    pending = [mark for mark in marks[3:] if mark.status == office.statuses["filed"]]
     event = Event(PUBLISHED, "Published", "Publication", "44", "Journal published")
     return [
         replace(moved, applicants=(applicant,)),
         replace(limited, goods=goods),
-        replace(
-            pending,
-            status=office.statuses["published"],
-            status_date=PUBLISHED,
-            publication=(f"{office.code}-TMJ-2026-10", PUBLISHED),
-            events=(*pending.events, event),
+        *(
+            replace(
+                mark,
+                status=office.statuses["published"],
+                status_date=PUBLISHED,
+                publication=(f"{office.code}-TMJ-2026-10", PUBLISHED),
+                events=(*mark.events, event),
+            )
+            for mark in pending[:1]
         ),
     ]
 
@@ -55,15 +58,19 @@ def withdrawn_mark(marks: Sequence[Mark], office: DemoOffice) -> list[Mark]:
 
 
 def changed_patents(patents: Sequence[Patent], office: DemoOffice) -> list[Patent]:
-    """Return a patent whose applicant moved and one application now published."""
+    """Return a patent whose applicant moved and one application now granted."""
     moved = patents[1]
-    pending = _first(patents[2:], STATUSES["filed"])
+    pending = [patent for patent in patents[2:] if patent.status == STATUSES["published"]]
     return [
         replace(moved, applicants=(replace(moved.applicants[0], address=MOVED),)),
-        replace(
-            pending,
-            status=STATUSES["published"],
-            publication=(f"{office.code}{pending.folder}", PUBLISHED),
+        *(
+            replace(
+                patent,
+                status=STATUSES["granted"],
+                grant=(f"{patent.publication[0]}P", PUBLISHED),
+                examination=patent.publication[1],
+            )
+            for patent in pending[:1]
         ),
     ]
 
