@@ -154,6 +154,23 @@ def test_what_cannot_be_read_of_the_only_design_is_not_told_of_the_record(
     assert codes(tmp_path, text, "KH", Right.DESIGNS) == told
 
 
+SECRET = (
+    "<dgn:PublicationDefermentIndicator>true</dgn:PublicationDefermentIndicator>"
+    "<dgn:DefermentPeriod>{}</dgn:DefermentPeriod><dgn:DesignRepresentationBag>"
+)
+
+
+@pytest.mark.parametrize(
+    ("months", "told"), [(99, ["DS.CNS.006"]), (12, ["DS.CMP.009"]), (0, ["DS.CMP.009"])]
+)
+def test_a_secret_design_is_not_asked_for_its_publication(
+    tmp_path: Path, months: int, told: list[str]
+) -> None:
+    text = re.sub("(?s)<dgn:PublicationBag>.*?</dgn:PublicationBag>", "", SINGLE_DESIGN)
+    text = text.replace("<dgn:DesignRepresentationBag>", SECRET.format(months), 1)
+    assert codes(tmp_path, text, "KH", Right.DESIGNS) == told
+
+
 def test_a_later_version_without_the_value_is_told(tmp_path: Path) -> None:
     start, end = "<TransactionContentDetails>", "</TransactionContentDetails>"
     record = DOMESTIC[DOMESTIC.index(start) : DOMESTIC.index(end) + len(end)]
