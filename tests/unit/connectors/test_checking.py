@@ -171,6 +171,13 @@ def test_a_secret_design_is_not_asked_for_its_publication(
     assert codes(tmp_path, text, "KH", Right.DESIGNS) == told
 
 
+def test_an_end_of_protection_in_the_future_is_told_once(tmp_path: Path) -> None:
+    text = PATENT.replace('documentStatusText="Published"', 'documentStatusText="Withdrawn"')
+    withdrawn = "<com:ApplicationWithdrawnDate>2031-01-05</com:ApplicationWithdrawnDate>"
+    text = text.replace("</pat:BibliographicData>", f"{withdrawn}</pat:BibliographicData>", 1)
+    assert codes(tmp_path, text, "TH", Right.PATENTS) == ["ALL.CNF.022"]
+
+
 def test_a_later_version_without_the_value_is_told(tmp_path: Path) -> None:
     start, end = "<TransactionContentDetails>", "</TransactionContentDetails>"
     record = DOMESTIC[DOMESTIC.index(start) : DOMESTIC.index(end) + len(end)]
