@@ -1,6 +1,7 @@
 """Running the jobs in this process, as the command line does."""
 
 import builtins
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ INSTANCE = {
 }
 """``dagster.yaml`` of the embedded default: SQLite below the home, nothing sent anywhere, and
 no form before the first page that asks operators for their address."""
+
+LEDGER_FAILED = re.compile(r"the ledger's database failed: \w+")
+"""How the ledger tells its database's trouble, and what kind of trouble that was."""
 
 MAX_ROUNDS = 100
 """Rounds of one ``process`` command: new deliveries may arrive meanwhile, but not for ever."""
@@ -128,9 +132,10 @@ def _process_until_idle(hub: Hub, office: str | None) -> list[str]:
 
 
 def _refusal(result: dg.ExecuteInProcessResult) -> str:
-    """Return how the system refused a file or directory, where that is why a run failed.
+    """Return how the system refused a file or the ledger, where that is why a run failed.
 
-    Such words name a file and never what is in one, as those of other errors may.
+    Such words name a file and never what is in one, as those of other errors may; of the
+    ledger's they are the first alone.
     """
     for event in result.get_step_failure_events():
         error = event.step_failure_data.error
@@ -139,6 +144,8 @@ def _refusal(result: dg.ExecuteInProcessResult) -> str:
             is_python = isinstance(kind, type) and issubclass(kind, OSError)
             if is_python or error.cls_name == "IOException":  # DuckDB's
                 return error.message.strip()
+            if found := LEDGER_FAILED.search(error.message):
+                return found[0]
             error = error.cause
     return ""
 

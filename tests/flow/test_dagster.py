@@ -175,6 +175,10 @@ def test_a_failing_delivery_stops_nobody_and_is_held_after_three_attempts(
     [
         (PermissionError(13, "Permission denied", "/hub/register"), "denied: '/hub/register'"),
         (duckdb.IOException("IO Error: No space left on device"), "No space left on device"),
+        (
+            StoreError("the ledger's database failed: OperationalError: away, by Somsak's words"),
+            "the ledger's database failed: OperationalError",
+        ),
         (ValueError("Somsak's own words"), None),
     ],
 )
