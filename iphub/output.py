@@ -12,7 +12,9 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.text import Text
 
+from connectors.reports.safe_cells import visible
 from ipregister.errors import StoreError
 
 DONE, FINDINGS, FAILED, USAGE = 0, 1, 2, 3
@@ -30,7 +32,15 @@ class Format(StrEnum):
     JSON = "json"
 
 
-progress = Console(stderr=True, highlight=False, emoji=False)
+class Terminal(Console):
+    """Where people read: a name that an applicant wrote neither rules it nor turns its text."""
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Show what cannot be seen, in cells of tables, too."""
+        return super().render_str(visible(text), **how)
+
+
+progress = Terminal(stderr=True, highlight=False, emoji=False)
 """Progress and errors for people; standard output carries the answer alone."""
 
 
@@ -65,7 +75,7 @@ def emit(document: Mapping[str, Any], text: Callable[[Console], None], format: F
         # Tables are not squeezed into 80 columns when a file or a pipe reads them. What an office
         # wrote stands as it wrote it: ":tm:" is no picture.
         width = None if sys.stdout.isatty() else PIPE_COLUMNS
-        text(Console(highlight=False, emoji=False, width=width))
+        text(Terminal(highlight=False, emoji=False, width=width))
 
 
 def unreadable(path: Path) -> str | None:

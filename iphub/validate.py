@@ -15,7 +15,6 @@ from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from connectors.checking import check, collect_findings, note_comparison
@@ -25,13 +24,12 @@ from connectors.register.store import RegisterStore
 from connectors.reports.documents import write_json, write_sarif
 from connectors.reports.findings import FindingsFile
 from connectors.reports.pages import write_html
-from connectors.reports.safe_cells import visible
 from connectors.reports.sources import ReportSource, dry_run_report
 from connectors.reports.tables import write_csv
 from connectors.staging.documents import StagedFile
 from connectors.submitting import distinct_names
 from iphub.context import OfficeOption, RightOption
-from iphub.output import DONE, FAILED, FINDINGS, progress
+from iphub.output import DONE, FAILED, FINDINGS, Terminal, progress
 from iphub.report import STDOUT, OutputOption, Writer, deliver
 from ipregister.deliveries import Kind
 from ipregister.errors import UnreadableDelivery
@@ -164,7 +162,7 @@ def write_text(source: ReportSource, path: Path) -> None:
     """Write what a person reads in a terminal: the sum, the rules, a few findings of each."""
     report, findings = source.report.reports[0], source.findings[0]
     with path.open("w", encoding="utf-8") as sink:
-        out = Console(file=sink, highlight=False, markup=False, emoji=False, width=progress.width)
+        out = Terminal(file=sink, highlight=False, markup=False, emoji=False, width=progress.width)
         out.print(report.headline)
         if report.arrival.receipt:
             out.print(receipt_sum(report.arrival.receipt))
@@ -183,7 +181,7 @@ def write_text(source: ReportSource, path: Path) -> None:
             for row in findings.first(rule.ruleCode, EXAMPLES):
                 where = f"{row['file']}:{row['line']}" if row["line"] else row["file"]
                 number = f"{row['applicationNumber']}: " if row["applicationNumber"] else ""
-                out.print(visible(f"  {where}  {number}{row['message']}"), soft_wrap=True)
+                out.print(f"  {where}  {number}{row['message']}", soft_wrap=True)
             if rule.findings > EXAMPLES:
                 out.print(f"  … and {rule.findings - EXAMPLES:,} more (--format csv, html or json)")
 

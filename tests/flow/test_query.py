@@ -38,6 +38,7 @@ def home(shared_desk: Any, ipas: Any) -> Path:
     shared_desk.deliver(ipas.marks(ipas.mark("KH/90001/2019"), ipas.mark("KH/90002/2019")))
     root: Path = shared_desk.hub.home.root
     (root / "canary").write_text("CANARY")
+    ask(root, "SELECT 1")  # rights that nobody has delivered get their empty tables
     return root
 
 
@@ -55,6 +56,16 @@ def test_an_operator_reads_what_is_published(home: Path) -> None:
     }
     assert "KH/90002/2019" in ask(home, sql).stdout
     assert "0" in ask(home, "SELECT count(*) FROM patents").stdout
+
+
+def test_what_an_applicant_wrote_rules_no_terminal(home: Path) -> None:
+    sql = "SELECT concat(chr(27), '[2J', chr(155), '1m', chr(8238), 'TO', chr(7)) AS name"
+    assert (
+        "\u27e6U+001B\u27e7[2J\u27e6U+009B\u27e71m\u27e6U+202E\u27e7TO\u27e6U+0007\u27e7"
+        in ask(home, sql).stdout
+    )
+    whole = json.loads(ask(home, sql, "--format", "json").stdout)
+    assert whole["items"] == [{"name": "\x1b[2J\x9b1m\u202eTO\x07"}]
 
 
 def test_offices_of_which_one_is_folded_are_read_together(desk: Any, ipas: Any) -> None:
