@@ -92,7 +92,7 @@ def test_what_is_wrong_with_an_element_is_told_once(
     ("source", "before", "after", "path"),
     [
         (PATENT, "<pat:ClaimTotal",
-         "<pat:PatentRevocationDate>2011-01-05</pat:PatentRevocationDate><pat:ClaimTotal",
+         "<pat:PatentRevocationDate>2091-01-05</pat:PatentRevocationDate><pat:ClaimTotal",
          "BibliographicData/PatentRevocationDate"),
         (DESIGN, "DesignEventDate>2021", "DesignEventDate>2091",
          "DesignEventBag/DesignEvent/DesignEventDate"),

@@ -175,7 +175,7 @@ def test_an_end_of_protection_in_the_future_is_told_once(tmp_path: Path) -> None
     text = PATENT.replace('documentStatusText="Published"', 'documentStatusText="Withdrawn"')
     withdrawn = "<com:ApplicationWithdrawnDate>2031-01-05</com:ApplicationWithdrawnDate>"
     text = text.replace("</pat:BibliographicData>", f"{withdrawn}</pat:BibliographicData>", 1)
-    assert codes(tmp_path, text, "TH", Right.PATENTS) == ["ALL.CNF.022"]
+    assert codes(tmp_path, text, "TH", Right.PATENTS) == ["ALL.CNS.014"]
 
 
 def test_a_later_version_without_the_value_is_told(tmp_path: Path) -> None:
