@@ -5,6 +5,7 @@ parent was killed; a thread of its own does.
 """
 
 import os
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from importlib import import_module
@@ -12,6 +13,10 @@ from multiprocessing import get_context, parent_process
 
 POOL_ABOVE_BYTES = 48 << 20
 """XML; smaller deliveries are read by one process: starting workers costs 0.7 s each."""
+
+_SILENTLY = "ignore:resource_tracker:UserWarning"
+"""What a pool has made for itself is removed by a process of Python's own when we are stopped at
+once; to the terminal it would call that a leak."""
 
 _early: dict[int, ProcessPoolExecutor] = {}
 """Pools that wait for their first work, by number of processes."""
@@ -38,6 +43,8 @@ def _load(module: str) -> None:
 
 
 def _pool(workers: int) -> ProcessPoolExecutor:
+    if _SILENTLY not in sys.warnoptions:
+        sys.warnoptions.append(_SILENTLY)
     return ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=end_with_parent
     )

@@ -40,10 +40,11 @@ def test_readers_do_not_outlive_a_killed_parent(tmp_path: Path, when: str) -> No
     script.write_text(PARENT)
     parent = subprocess.Popen(
         [sys.executable, str(script), when],
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
     assert parent.stdout is not None
+    assert parent.stderr is not None
     children = [int(pid) for pid in parent.stdout.readline().split()]
     assert children
     os.kill(parent.pid, signal.SIGKILL)
@@ -59,6 +60,8 @@ def test_readers_do_not_outlive_a_killed_parent(tmp_path: Path, when: str) -> No
     for pid in living:
         os.kill(pid, signal.SIGKILL)
     assert living == []
+    with parent.stderr as told:  # until the last process that could write there has ended
+        assert told.read() == ""
 
 
 def test_readers_started_early_have_imported_what_their_work_needs(tmp_path: Path) -> None:
