@@ -193,6 +193,8 @@ class FormatTree:
             raise ConfigurationError(f"{self._place(path)}: no item to begin a further one after")
         struct, _, name = relative.rpartition(".")
         setter = self._leaf(entry, member, name)
+        if entry.step == "months":
+            setter = setters.in_months(setter)
         elements = self._elements_of.setdefault(entry.field, [])
         elements.append(path)
         if path != self._first_of(entry.field, path):

@@ -25,6 +25,7 @@ Step = Literal[
     "text",
     "date",
     "integer",
+    "months",
     "boolean",
     "unlessNo",
     "language",

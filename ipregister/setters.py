@@ -6,10 +6,10 @@ is fixed. What one text means is ``steps``; who calls them is ``record_walk``.
 
 from typing import Any
 
-from ipregister.elements import Element, language_of
+from ipregister.elements import Element, attribute, language_of
 from ipregister.levels import OPENER, Level
 from ipregister.record_tree import Issue, Setter, Walk
-from ipregister.steps import Step, folded
+from ipregister.steps import DIGITS, Step, folded
 
 DUPLICATE_LINE, PLACEHOLDER, REPEATED = "ALL.UNQ.005", "ALL.CMP.016", "ALL.CNF.018"
 ONCE_PER_RECORD = frozenset({"ALL.CNF.005", "TM.CNF.008", DUPLICATE_LINE})
@@ -35,6 +35,27 @@ def _note(
     if place not in walk.told:
         walk.told.add(place)
         walk.issues.append(Issue(code, field, text, element.sourceline, suggested, source))
+
+
+_MONTHS_IN = {"in month": (1, 1), "in year": (12, 1), "in week": (1, 4), "in day": (1, 28)}
+"""Units of a period in ST.96 as months; a month is taken for the shortest there is."""
+
+
+def in_months(setter: Setter) -> Setter:
+    """Return the setter of a period that says its unit (``periodCategory``), for whole months.
+
+    Rounded up: what is to stay secret for a while stays so a few days longer.
+    """
+
+    def take(walk: Walk, level: Level, text: str, element: Element) -> None:
+        unit = attribute(element, "periodCategory")
+        # Of any other text, or of one too long for a count, the setter says so itself.
+        if unit is not None and len(text) <= DIGITS and text.isascii() and text.isdigit():
+            months, units = _MONTHS_IN.get(folded(unit), (0, 1))
+            text = str(-(-int(text) * months // units)) if months else f"{text} {unit}"
+        setter(walk, level, text, element)
+
+    return take
 
 
 # A call of Python costs as much as the rest of a setter, so accepting a text stands in both.

@@ -19,7 +19,7 @@ Step = Callable[[str], Outcome]
 _REMEMBERED = 65_536
 """Texts a step remembers: some 200 years of dates, at about 10 MB in all."""
 
-_DIGITS = 9
+DIGITS = 9
 """A count in a register; what is longer is a number of another kind and fits no column."""
 
 
@@ -41,7 +41,7 @@ def _date(text: str) -> Outcome:
 
 @lru_cache(_REMEMBERED)
 def _integer(text: str) -> Outcome:
-    if len(text) <= _DIGITS and text.isascii() and text.isdigit():
+    if len(text) <= DIGITS and text.isascii() and text.isdigit():
         return int(text), None, None
     return None, "ALL.CNF.013", None
 
@@ -95,6 +95,7 @@ def _classified(parse: Callable[[str], Any], code: str) -> Step:
 STEPS: dict[str, Step] = {
     "date": _date,
     "integer": _integer,
+    "months": _integer,
     "boolean": _boolean,
     "unlessNo": _unless_no,
     "country": _country,

@@ -76,3 +76,34 @@ def test_each_design_keeps_its_own_publication_and_deferment() -> None:
         date(2025, 5, 2),
     ]
     assert (mapped.row["defermentMonths"], mapped.issues) == (12, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "months", "issues"),
+    [
+        ("30", None, 30, []),
+        ("30", "In month", 30, []),
+        ("2", "In year", 24, []),
+        ("5", "in  week", 2, []),
+        ("900", "In day", 33, []),
+        ("0", "In year", 0, []),
+        ("2", "In decade", None, ["2 In decade"]),
+        ("two", "In year", None, ["two"]),
+        ("9" * 5000, "In year", None, ["9" * 5000]),
+    ],
+)
+def test_a_period_of_deferment_has_a_unit(
+    text: str, unit: str | None, months: int | None, issues: list[str]
+) -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    period = etree.SubElement(next(root.iter("{*}Design")), f"{DESIGN}DefermentPeriod")
+    period.text = text
+    if unit:
+        common = "http://www.wipo.int/standards/XMLSchema/ST96/Common"
+        period.set(f"{{{common}}}periodCategory", unit)
+    mapped = mapping_for("VN", Right.DESIGNS).apply(root, {}, {})
+    read = mapped.row.get("defermentMonths"), mapped.row["designs"][0].get("defermentMonths")
+    assert read == (months, months)
+    assert [(issue.code, issue.value) for issue in mapped.issues] == [
+        ("ALL.CNF.013", each) for each in issues
+    ]
