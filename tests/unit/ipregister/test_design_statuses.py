@@ -75,6 +75,26 @@ def test_the_record_has_the_date_of_the_design_whose_status_it_has() -> None:
     }
 
 
+@pytest.mark.parametrize("status", ["Registered", "Expired", "Withdrawn", None])
+def test_only_the_event_that_ended_the_application_dates_its_end(status: str | None) -> None:
+    root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
+    bag = next(root.iter("{*}DesignBag"))
+    bag.append(etree.fromstring(etree.tostring(bag[0])))
+    for inner, said in zip(bag, (status, "Withdrawn"), strict=True):
+        told = next(inner.iter("{*}DesignCurrentStatusCategory"))
+        told.text = said
+    next(bag[1].iter("{*}DesignEventCategory")).text = "Withdrawn"
+    row = MAPPING.apply(root, {}, {}).row
+    assert [told["category"] for told in row["statusEvents"]] == [
+        "registered",
+        "withdrawn",
+        "filed",
+    ]
+    has_ended = row["status"] == "withdrawn"
+    assert has_ended is (status not in ("Registered", "Expired"))
+    assert row.get("terminationDate") == (date(2021, 11, 29) if has_ended else None)
+
+
 def test_designs_without_numbers_stand_in_their_order() -> None:
     mapped = designs(*3 * [("Registered", "2021-11-29")], number=False)
     assert mapped.row["designStatuses"] == 3 * [FIRST]
