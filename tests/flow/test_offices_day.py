@@ -71,6 +71,21 @@ def test_a_grant_to_come_makes_nothing_public(desk: Any) -> None:
     assert desk.served("TH", Right.PATENTS) == {}
 
 
+@pytest.mark.parametrize("granted", ["", GRANT])
+def test_a_lapsed_application_is_public_only_where_it_was_published_or_granted(
+    desk: Any, granted: str
+) -> None:
+    start, end = (
+        WAITING.index(f"<{sign}pat:PatentPublicationIdentification>") for sign in ("", "/")
+    )
+    end += len("</pat:PatentPublicationIdentification>")
+    lapsed = (WAITING[:start] + granted + WAITING[end:]).replace('"Filed"', '"Lapsed"')
+    done = desk.deliver(lapsed, office="TH", right=Right.PATENTS)
+    assert list(desk.served("TH", Right.PATENTS)) == [NUMBER] * bool(granted)
+    told = "PT.CNS.011" in {each["ruleCode"] for each in desk.findings(done)}
+    assert told is not bool(granted)
+
+
 def test_what_is_kept_secret_is_shared_with_its_publication(desk: Any) -> None:
     desk.deliver(published("2027-02-01"), office="TH", right=Right.PATENTS)
     assert desk.served("TH", Right.PATENTS) == {}
