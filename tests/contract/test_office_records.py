@@ -89,6 +89,7 @@ def test_inactive_means_expired_only_with_an_expiry_date(office):
         ("KH", "KH/1071853A/M", "Madrid Designated", "Foreign Trademark", "1071853A"),
         ("LA", "M/1421805", "Trademark - Madrid", "", "1421805"),
         ("PH", "PHM000101573483", "Trademark", "National", "1573483"),
+        ("PH", "PH/M/0001/01573483", "Trademark", "National", "1573483"),
         ("PH", "AM000101573483", "Trademark (National)", "Part A", "1573483"),
         ("PH", "BM000101573483", "Trademarks", "Part B", "1573483"),
         ("VN", "MD-4-2019-11818", "TradeMark", "", None),
