@@ -106,9 +106,13 @@ def run(host: str, port: int, workers: int, listens: Callable[[], None]) -> None
         with suppress(KeyboardInterrupt):  # raised again by uvicorn, after the last answer
             Alone(config, listens).run()
         return
-    bound = [config.bind_socket()]
+    bound = config.bind_socket()
+    try:
+        bound.listen(config.backlog)  # who connects while the workers start waits for them
+    except OSError as exc:  # another server bound the port, too, and was faster
+        raise ConfigurationError(f"nothing can be served at {host}, port {port}: {exc}") from exc
     listens()
-    Workers(config, bound).run()
+    Workers(config, [bound]).run()
 
 
 class Alone(uvicorn.Server):

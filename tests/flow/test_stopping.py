@@ -237,6 +237,24 @@ def test_a_port_that_is_taken_is_a_failed_operation(tmp_path: Path, workers: str
     assert json.loads(served.stdout)["error"]["code"] == "configuration"
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_who_read_the_address_can_connect(tmp_path: Path, workers: str) -> None:
+    home, port = str(tmp_path / "hub"), free_port()
+    iphub = [sys.executable, "-m", "iphub"]
+    subprocess.run([*iphub, "init", "--home", home], check=True, capture_output=True)
+    process = start(
+        *(*iphub, "serve", "--home", home, "--port", str(port)),
+        *("--workers", workers, "--format", "json"),
+        ignoring=False,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        socket.create_connection(("127.0.0.1", port), PATIENCE_SECONDS).close()
+    finally:
+        assert stopped(process, signal.SIGTERM) == 0
+
+
 @contextmanager
 def serving(home: Path, *, shell: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Serve a new hub with two workers, once one of them listens; nothing of it stays."""
