@@ -160,6 +160,26 @@ def test_an_indicator_that_says_it_elsewhere_is_not_taken_for_a_no(
     assert ("inventors" in row) == is_named
 
 
+@pytest.mark.parametrize(
+    ("said", "day"),
+    [
+        ("Revoked", date(2023, 5, 2)),
+        ("Deemed withdrawn", date(2019, 1, 5)),
+        ("Surrendered", None),
+    ],
+)
+def test_a_status_has_the_date_of_the_event_that_brought_it(said: str, day: date | None) -> None:
+    root = etree.parse(FIXTURES / "th/patents/single.xml").getroot()
+    root.set(next(name for name in root.attrib if name.endswith("documentStatusText")), said)
+    bibliographic = next(root.iter("{*}BibliographicData"))
+    for name, text in (
+        ("ApplicationDeemedWithdrawn", "2019-01-05"),
+        ("PatentRevocation", "2023-05-02"),
+    ):
+        etree.SubElement(bibliographic, f"{name}Date").text = text
+    assert mapping_for("TH", Right.PATENTS).apply(root, {}, {}).row.get("statusDate") == day
+
+
 def test_one_confidential_designer_of_two_is_not_read() -> None:
     root = etree.parse(FIXTURES / "vn/designs/single.xml").getroot()
     bag = next(root.iter("{*}DesignerBag"))
