@@ -72,6 +72,13 @@ def test_a_status_without_agreed_meaning_is_kept_and_reported(office, phrase):
     assert "ALL.CNF.006" in codes(mapped)
 
 
+@pytest.mark.parametrize("phrase", ["Mất hiệu lực", "MẤT  HIỆU LỰC"])
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_no_longer_in_force_is_not_expired_however_it_is_encoded(form, phrase):
+    mapped = trademark("VN", MarkCurrentStatusCode=unicodedata.normalize(form, phrase))
+    assert (mapped.row["status"], mapped.row["statusGroup"]) == ("inactive", "ended")
+
+
 @pytest.mark.parametrize("office", ["KH", "LA", "MY", "TH"])
 def test_inactive_means_expired_only_with_an_expiry_date(office):
     ended = trademark(office, MarkCurrentStatusCode="Inactive")
