@@ -39,8 +39,9 @@ REFUSED = {400: "no_http_request", 414: "address_too_long", 431: "headers_too_lo
 
 
 def _refusal(code: str) -> bytes:
-    asked = Request({"type": "http", "requestId": secrets.token_hex(8)})
-    answer = refuse(asked, code, headers={"Connection": "close"})
+    number = secrets.token_hex(8)
+    asked = Request({"type": "http", "requestId": number})
+    answer = refuse(asked, code, headers={"Connection": "close", "X-Request-Id": number})
     if answer.status_code == 503:
         answer.headers["Retry-After"] = "5"
     lines = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)

@@ -131,6 +131,7 @@ def test_what_ends_before_the_application_is_asked_is_a_problem_document_too(
     problem = json.loads(body)
     assert (problem["status"], problem["code"]) == (status, code)
     assert problem["requestId"]
+    assert b"\r\nx-request-id: %b\r\n" % problem["requestId"].encode() in told + b"\r\n"
 
 
 def test_more_connections_than_a_worker_takes_are_told_to_come_back(port: int) -> None:
