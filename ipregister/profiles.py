@@ -6,13 +6,14 @@ over its format key by key, so an office file shows only its own ways. Nothing i
 executed; how entries are applied to a record is ``mapping``.
 """
 
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ipregister import strict_yaml
 from ipregister.deliveries import Kind
@@ -38,6 +39,8 @@ Step = Literal[
     "cpc",
     "verbatim",
 ]
+
+QUIET_SECONDS = {Kind.FULL_EXTRACTION: 5, Kind.UPDATE: 2, Kind.TEST: 2}
 
 ElementName = Annotated[str, Field(pattern=r"^[^/@:]+$")]
 """Of an element wherever it stands: a path or a prefix would be a name no element has."""
@@ -175,11 +178,10 @@ class DeliveryHabits(_Strict):
     ``date`` (YYYYMMDD) and, where several extractions share a date, ``label``.
     """
 
-    quiet_seconds: dict[Kind, int] = Field(
-        default_factory=lambda: {Kind.FULL_EXTRACTION: 5, Kind.UPDATE: 2, Kind.TEST: 2},
-        alias="quietSeconds",
+    quiet_seconds: Annotated[dict[Kind, int], AfterValidator(lambda own: QUIET_SECONDS | own)] = (
+        Field(default=QUIET_SECONDS, alias="quietSeconds")
     )
-    group: str | None = None
+    group: re.Pattern[str] | None = None
 
 
 class Override(_Strict):

@@ -4,7 +4,7 @@ Pure: a listing in, a plan out; nothing is fetched, remembered or timed here. A 
 all files of one lane that the profile's grouping mask, a date and label in the name, or a
 sub-folder hold together. Fetching and proving is ``collector``.
 
-Source: the packaging habits of the offices, ``docs`` guide on deliveries.
+Source: the packaging habits of the offices; the guide ``docs/guides/collect-by-sftp.md``.
 """
 
 import re
@@ -99,7 +99,7 @@ class _Placed(NamedTuple):
         return self.within.rpartition("/")[2]
 
 
-def plan(files: Iterable[RemoteFile], *, mask: str | None = None) -> Plan:
+def plan(files: Iterable[RemoteFile], *, mask: str | re.Pattern[str] | None = None) -> Plan:
     """Sort an office's files into groups.
 
     Args:

@@ -72,10 +72,16 @@ def test_an_office_has_quiet_times_without_asking(written: dict[str, Any]) -> No
     assert habits.quiet_seconds == {Kind.FULL_EXTRACTION: 5, Kind.UPDATE: 2, Kind.TEST: 2}
 
 
+def test_an_office_may_set_one_quiet_time_and_keep_the_others() -> None:
+    habits = profiles.DeliveryHabits.model_validate({"quietSeconds": {"full_extraction": 600}})
+    assert habits.quiet_seconds == {Kind.FULL_EXTRACTION: 600, Kind.UPDATE: 2, Kind.TEST: 2}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         {"office": "KHM"},
+        {"delivery": {"group": "KH_([0-9]{8}"}},  # no regular expression
         {"office": "LA"},  # copied, and not changed
         {"colour": "red"},
         {
