@@ -230,13 +230,13 @@ def test_every_code_of_the_api_stands_where_its_readers_look() -> None:
 def test_the_profiles_of_the_guide_load_and_its_limits_are_the_defaults() -> None:
     guide = (ROOT / "docs/guides/add-an-office.md").read_text("utf-8")
     shown = [yaml.safe_load(each) for each in re.findall(r"```yaml\n(.*?)```", guide, re.DOTALL)]
-    first, ways, rules, guards, header, new_format = shown
+    first, ways, habits, rules, guards, header, new_format = shown
     trademarks = {"format": "ipas_trademarks"} | header
     made = {}
     for number, right in enumerate((ways["rights"], guards["rights"], {"trademarks": trademarks})):
         made[number] = {name: profile_of(own) for name, own in right.items()}
     first["rights"] = {name: profile_of(own) for name, own in first["rights"].items()}
-    profiles.Profile.model_validate(first | rules)
+    profiles.Profile.model_validate(first | habits | rules)
     for rights in made.values():
         profiles.Profile.model_validate(first | {"rights": rights})
     of_new_format = profiles._merge(new_format, {"format": new_format["format"]})
