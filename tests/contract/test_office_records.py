@@ -297,6 +297,12 @@ def test_thailand_describes_the_device_instead_of_naming_words():
 @pytest.mark.parametrize(
     ("office", "phrase", "status", "group"),
     [
+        ("BN", "Surrendered", "surrendered", "ended"),
+        ("ID", "AWAITING  court action", "under_appeal", "pending"),
+        ("KH", "Renewed", "registered", "registered"),
+        ("LA", "Suspended", "suspended", "pending"),
+        ("PH", "Inactive", "inactive", "expired"),
+        ("TH", "Inactive", "inactive", "ended"),
         ("MY", "Lapsed", "expired", "expired"),
         ("PH", "in decision on registration", "pending", "pending"),
         ("PH", "voluntary withdrawn", "withdrawn", "ended"),
@@ -313,3 +319,13 @@ def test_status_phrases_of_designs(office, phrase, status, group):
     )
     row = mapping_for(office, Right.DESIGNS).apply(record, {}, {}).row
     assert (row["status"], row["statusGroup"]) == (status, group)
+
+
+@pytest.mark.parametrize("office", ["KH", "LA", "MY", "TH"])
+def test_an_inactive_design_has_expired_only_with_an_expiry_date(office):
+    record = etree.fromstring(
+        "<DesignApplication><DesignBag><Design><ExpiryDate>2020-01-01</ExpiryDate>"
+        "<DesignCurrentStatusCategory>Inactive</DesignCurrentStatusCategory></Design></DesignBag></DesignApplication>"
+    )
+    row = mapping_for(office, Right.DESIGNS).apply(record, {}, {}).row
+    assert (row["status"], row["statusGroup"]) == ("inactive", "expired")
