@@ -10,6 +10,7 @@ from datetime import date
 
 from ipregister import steps
 from ipregister.dates import st2_date
+from ipregister.identifiers import normalised_number
 from ipregister.levels import Row
 from ipregister.profiles import Derivation
 
@@ -28,6 +29,7 @@ def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: b
     pattern = re.compile(entry.pattern) if entry.pattern else None
     constant = entry.value
     name, when, source = entry.field, tuple(entry.when.items()), entry.source
+    is_of_number = source == "applicationNumber" and pattern is not None
 
     def derive(row: Row, header: Mapping[str, str], derived: list[str]) -> None:
         for condition, wanted in when:
@@ -39,6 +41,8 @@ def derivation(entry: Derivation, words: Mapping[str, str] | None, *, is_date: b
             if text is None:
                 text = row.get(source)
             if type(text) is str:  # nearly always: found without a list made for it
+                if is_of_number:  # its sign is known however the number is spelt, as its shape is
+                    text = normalised_number(text)
                 found = text if pattern is None else _match(text, pattern)
             else:
                 found = _found(_texts_of(entry, source, row), pattern, in_all=is_date)

@@ -94,7 +94,7 @@ class Derivation(_Strict):
     ``from`` is a header, a field, a member of an object, or of a list's items
     (``statusEvents.date``), of which the first counts that ``where`` and ``pattern`` accept; with
     ``latest``, a date of the items, they are looked at from the last one backwards. ``when`` asks
-    for values of the record.
+    for values of the record. A pattern sees ``applicationNumber`` in capitals, without spaces.
     """
 
     field: str

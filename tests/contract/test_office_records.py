@@ -95,6 +95,8 @@ def test_inactive_means_expired_only_with_an_expiry_date(office):
         ("ID", "M0020191466446-11", "Madrid DCP (MIGRASI)", "", "1466446"),
         ("KH", "KH/1071853A/M", "Madrid Designated", "Foreign Trademark", "1071853A"),
         ("LA", "M/1421805", "Trademark - Madrid", "", "1421805"),
+        ("LA", "M / 1421805", "Trademark", "", "1421805"),
+        ("KH", "kh/1071853a/m", "", "", "1071853A"),
         ("PH", "PHM000101573483", "Trademark", "National", "1573483"),
         ("PH", "PH/M/0001/01573483", "Trademark", "National", "1573483"),
         ("PH", "AM000101573483", "Trademark (National)", "Part A", "1573483"),
