@@ -34,6 +34,7 @@ from connectors.views import prepare_views
 from iphub.context import HomeOption, settings
 from iphub.guarded_http import GuardedHttp
 from iphub.output import DONE, Format, Log, emit, progress
+from iphub.server_log import SERVER_LOG
 from iphub.stopping import Stopped, take_your_time
 from ipregister.errors import ConfigurationError
 from ipregister.model import load_tables
@@ -99,6 +100,7 @@ def run(host: str, port: int, workers: int, listens: Callable[[], None]) -> None
         "server_header": False,
         "proxy_headers": False,  # nobody's X-Forwarded-For is believed
         "log_level": "warning",
+        "log_config": SERVER_LOG,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
     }
     config = uvicorn.Config(**options)

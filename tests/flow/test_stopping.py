@@ -232,7 +232,9 @@ def test_a_port_that_is_taken_is_a_failed_operation(tmp_path: Path, workers: str
         )
 
     assert served.returncode == 2, served.stderr
-    assert "address already in use" in served.stderr.lower()
+    logged = json.loads(served.stderr.splitlines()[0])
+    assert "address already in use" in logged["event"].lower()
+    assert logged.keys() == {"event", "level", "timestamp"}
     assert "API at" not in served.stderr
     assert json.loads(served.stdout)["error"]["code"] == "configuration"
 
