@@ -225,13 +225,13 @@ def _shake_hands(
     if not expected:
         raise OfficeRefused(
             f"{address.pinned_name} is unknown: it shows the host key {shown}, and {known_hosts}"
-            " has no key for it. Ask the office for its fingerprint; if it is this one, add the"
-            " key to that file."
+            " has no key for it. Ask the server's operator for its fingerprint; if it is this one,"
+            " add the key to that file."
         )
     known = ", ".join(f"{key.get_name()} {key.fingerprint}" for key in expected.values())
     raise OfficeRefused(
         f"{address.pinned_name} shows another host key than pinned: expected {known}, offered"
-        f" {shown}. Nothing was read. Ask the office whether it changed its key."
+        f" {shown}. Nothing was read. Ask the server's operator whether the key was changed."
     )
 
 
