@@ -38,12 +38,10 @@ REFUSED = {400: "no_http_request", 414: "address_too_long", 431: "headers_too_lo
 """Codes of the statuses with which a connection ends before the application is asked."""
 
 
-def _refusal(code: str) -> bytes:
+def _refusal(code: str, **headers: str) -> bytes:
     number = secrets.token_hex(8)
-    asked = Request({"type": "http", "requestId": number})
-    answer = refuse(asked, code, headers={"Connection": "close", "X-Request-Id": number})
-    if answer.status_code == 503:
-        answer.headers["Retry-After"] = "5"
+    headers |= {"Connection": "close", "X-Request-Id": number}
+    answer = refuse(Request({"type": "http", "requestId": number}), code, headers=headers)
     lines = b"".join(b"%b: %b\r\n" % header for header in answer.raw_headers)
     phrase = HTTPStatus(answer.status_code).phrase.encode()
     return b"HTTP/1.1 %d %b\r\n%b\r\n%b" % (answer.status_code, phrase, lines, bytes(answer.body))
@@ -72,7 +70,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._gathered = GatheredWrites(transport, self.loop)
         super().connection_made(cast(asyncio.Transport, self._gathered))
         if len(self.connections) > MAX_CONNECTIONS:
-            transport.write(_refusal("busy"))
+            transport.write(_refusal("busy", **{"Retry-After": "5"}))
             transport.close()
             return
         self._watch = self.loop.call_later(LOOK_SECONDS, self._look)
