@@ -41,8 +41,7 @@ Step = Literal[
 ]
 
 QUIET_SECONDS = {Kind.FULL_EXTRACTION: 5, Kind.UPDATE: 2, Kind.TEST: 2}
-"""How long a delivery's files must stay unchanged before they are taken, where an office says
-nothing of its own."""
+"""``DeliveryHabits.quiet_seconds`` where an office says nothing of its own."""
 
 ElementName = Annotated[str, Field(pattern=r"^[^/@:]+$")]
 """Of an element wherever it stands: a path or a prefix would be a name no element has."""
